@@ -1,0 +1,215 @@
+using DriverLab.Linux;
+using DriverLab.Linux.Abi;
+
+namespace DriverLab.Vfs;
+
+/// <summary>Reading and changing attributes, with the kernel's checks.</summary>
+/// <remarks>Linux fs/attr.c, fs/stat.c, fs/inode.c.</remarks>
+public static class Attributes
+{
+    private const AttrValid SetTimes = AttrValid.ATTR_ATIME_SET | AttrValid.ATTR_MTIME_SET | AttrValid.ATTR_TIMES_SET;
+
+    // ---- reading --------------------------------------------------------------------------------------------------------------------------
+
+    /// <summary>What statx reports of an inode.</summary>
+    /// <remarks>Linux fs/stat.c: vfs_getattr().</remarks>
+    public static Errno VfsGetAttr(Caller caller, in VfsPath path, StatxMask mask, AtFlags flags, out Statx stat) =>
+        path.Dentry.Inode!.GetAttr(caller, path, mask, flags, out stat);
+
+    /// <summary>Copies the inode's fields.</summary>
+    /// <remarks>Linux fs/stat.c: generic_fillattr().</remarks>
+    public static void FillAttr(Inode inode, out Statx stat)
+    {
+        stat = default;
+        var sb = inode.Sb;
+        stat.Mask = StatxMask.STATX_BASIC_STATS;
+        stat.BlockSize = (uint)sb.BlockSize;
+        stat.Nlink = inode.Nlink;
+        stat.Uid = inode.Uid;
+        stat.Gid = inode.Gid;
+        stat.Mode = inode.Mode;
+        stat.Ino = inode.Ino;
+        stat.Size = (ulong)inode.Size;
+        stat.Blocks = (ulong)inode.Blocks;
+        stat.Atime = StatxTimestamp.FromNs(inode.AtimeNs);
+        stat.Mtime = StatxTimestamp.FromNs(inode.MtimeNs);
+        stat.Ctime = StatxTimestamp.FromNs(inode.CtimeNs);
+        stat.RdevMajor = inode.Rdev.Major;
+        stat.RdevMinor = inode.Rdev.Minor;
+        stat.DevMajor = sb.Dev.Major;
+        stat.DevMinor = sb.Dev.Minor;
+        if ((inode.Flags & (InodeFlags.S_IMMUTABLE | InodeFlags.S_APPEND)) != 0)
+        {
+            stat.Attributes |= inode.IsImmutable ? StatxAttributes.STATX_ATTR_IMMUTABLE : 0;
+            stat.Attributes |= inode.IsAppend ? StatxAttributes.STATX_ATTR_APPEND : 0;
+        }
+        stat.AttributesMask |= StatxAttributes.STATX_ATTR_IMMUTABLE | StatxAttributes.STATX_ATTR_APPEND;
+    }
+
+    // ---- changing -------------------------------------------------------------------------------------------------------------------------
+
+    /// <summary>Changes attributes: the checks that every file system shares, then <see cref="Inode.SetAttr"/>.</summary>
+    /// <returns>EPERM (immutable, append-only), then the inode: EFBIG, EPERM (not the owner), …</returns>
+    /// <remarks>Linux fs/attr.c: notify_change().</remarks>
+    public static Errno NotifyChange(Caller caller, Dentry dentry, ref Iattr attr)
+    {
+        var inode = dentry.Inode!;
+        var error = MaySetAttr(caller, inode, attr.Valid);
+        if (error != Errno.OK)
+            return error;
+        long now = inode.Sb.Core.NowNs;
+        attr.CtimeNs = now;
+        if (!attr.Has(AttrValid.ATTR_ATIME_SET))
+            attr.AtimeNs = now;
+        if (!attr.Has(AttrValid.ATTR_MTIME_SET))
+            attr.MtimeNs = now;
+        if (attr.Has(AttrValid.ATTR_KILL_SUID))
+        {
+            attr.Valid &= ~AttrValid.ATTR_KILL_SUID;
+            if ((inode.Mode & Mode.S_ISUID) != 0)
+            {
+                attr.Valid |= AttrValid.ATTR_MODE;
+                attr.Mode = inode.Mode & ~Mode.S_ISUID;
+            }
+        }
+        if (attr.Has(AttrValid.ATTR_KILL_SGID))
+        {
+            attr.Valid &= ~AttrValid.ATTR_KILL_SGID;
+            if ((inode.Mode & Mode.S_ISGID) != 0)
+            {
+                if (!attr.Has(AttrValid.ATTR_MODE))
+                    attr.Mode = inode.Mode;
+                attr.Valid |= AttrValid.ATTR_MODE;
+                attr.Mode &= ~Mode.S_ISGID;
+            }
+        }
+        return attr.Valid == 0 ? Errno.OK : inode.SetAttr(caller, dentry, ref attr);
+    }
+
+    private static Errno MaySetAttr(Caller caller, Inode inode, AttrValid valid)
+    {
+        const AttrValid guarded = AttrValid.ATTR_MODE | AttrValid.ATTR_UID | AttrValid.ATTR_GID | AttrValid.ATTR_TIMES_SET;
+        if ((valid & guarded) != 0 && (inode.IsImmutable || inode.IsAppend))
+            return Errno.EPERM;
+        if ((valid & AttrValid.ATTR_TOUCH) == 0)
+            return Errno.OK;
+        if (inode.IsImmutable)
+            return Errno.EPERM;
+        return Permissions.OwnerOrCapable(inode, caller.Credentials) ? Errno.OK : Permissions.Check(inode, caller, AccessMode.W_OK);
+    }
+
+    /// <summary>The checks that a file system's SetAttr begins with: size limit and ownership. May take S_ISGID out of the mode.</summary>
+    /// <returns>EFBIG, EPERM.</returns>
+    /// <remarks>Linux fs/attr.c: setattr_prepare().</remarks>
+    public static Errno SetAttrPrepare(Caller caller, Dentry dentry, ref Iattr attr)
+    {
+        var inode = dentry.Inode!;
+        var by = caller.Credentials;
+        if (attr.Has(AttrValid.ATTR_SIZE) && attr.Size > inode.Size && attr.Size > inode.Sb.MaxBytes)
+            return Errno.EFBIG;
+        if (!attr.Has(AttrValid.ATTR_FORCE))
+        {
+            bool owner = by.Fsuid == inode.Uid;
+            if (attr.Has(AttrValid.ATTR_UID) && !(owner && attr.Uid == inode.Uid) && !by.Capable(Capabilities.CAP_CHOWN))
+                return Errno.EPERM;
+            if (attr.Has(AttrValid.ATTR_GID) && !(owner && (attr.Gid == inode.Gid || by.InGroup(attr.Gid))) && !by.Capable(Capabilities.CAP_CHOWN))
+                return Errno.EPERM;
+            if (attr.Has(AttrValid.ATTR_MODE))
+            {
+                if (!Permissions.OwnerOrCapable(inode, by))
+                    return Errno.EPERM;
+                if (!by.InGroup(attr.Has(AttrValid.ATTR_GID) ? attr.Gid : inode.Gid) && !by.Capable(Capabilities.CAP_FSETID))
+                    attr.Mode &= ~Mode.S_ISGID;
+            }
+            if (attr.Has(SetTimes) && !Permissions.OwnerOrCapable(inode, by))
+                return Errno.EPERM;
+        }
+        if (!attr.Has(AttrValid.ATTR_KILL_PRIV))
+            return Errno.OK;
+        var error = inode.RemoveXattr(caller, dentry, Xattrs.SecurityCapability);
+        return error is Errno.ENODATA or Errno.EOPNOTSUPP ? Errno.OK : error;
+    }
+
+    /// <summary>Stores owner, mode and times; the size is up to the file system.</summary>
+    /// <remarks>Linux fs/attr.c: setattr_copy().</remarks>
+    public static void SetAttrCopy(Caller caller, Inode inode, in Iattr attr)
+    {
+        if (attr.Has(AttrValid.ATTR_UID))
+            inode.Uid = attr.Uid;
+        if (attr.Has(AttrValid.ATTR_GID))
+            inode.Gid = attr.Gid;
+        if (attr.Has(AttrValid.ATTR_ATIME))
+            inode.AtimeNs = attr.AtimeNs;
+        if (attr.Has(AttrValid.ATTR_MTIME))
+            inode.MtimeNs = attr.MtimeNs;
+        if (attr.Has(AttrValid.ATTR_CTIME))
+            inode.CtimeNs = attr.CtimeNs;
+        if (!attr.Has(AttrValid.ATTR_MODE))
+            return;
+        var mode = attr.Mode & Mode.S_IALLUGO;
+        if (!caller.Credentials.InGroup(inode.Gid) && !caller.Credentials.Capable(Capabilities.CAP_FSETID))
+            mode &= ~Mode.S_ISGID;
+        inode.Mode = inode.Type | mode;
+    }
+
+    // ---- privileges that a change of content or owner takes away --------------------------------------------------------------------------
+
+    /// <summary>ATTR_KILL_SGID when a change by this caller takes S_ISGID away.</summary>
+    /// <remarks>Linux fs/attr.c: setattr_should_drop_sgid().</remarks>
+    public static AttrValid ShouldDropSgid(Inode inode, Credentials by)
+    {
+        if ((inode.Mode & Mode.S_ISGID) == 0)
+            return AttrValid.None;
+        if ((inode.Mode & Mode.S_IXGRP) != 0)
+            return AttrValid.ATTR_KILL_SGID;
+        bool keeps = !inode.Sb.Core.Quirks.SgidStrippingIsConsistent || by.InGroup(inode.Gid) || by.Capable(Capabilities.CAP_FSETID);
+        return keeps ? AttrValid.None : AttrValid.ATTR_KILL_SGID;
+    }
+
+    /// <summary>What writing to or truncating a file takes away from it, as ATTR_KILL_ bits.</summary>
+    /// <remarks>Linux fs/inode.c: dentry_needs_remove_privs(); fs/attr.c: setattr_should_drop_suidgid().</remarks>
+    public static AttrValid NeedsRemovePrivs(Caller caller, Dentry dentry)
+    {
+        var inode = dentry.Inode!;
+        var kill = AttrValid.None;
+        if ((inode.Mode & (Mode.S_ISUID | Mode.S_ISGID)) != 0 && inode.IsRegular && !caller.Credentials.Capable(Capabilities.CAP_FSETID))
+        {
+            kill = (inode.Mode & Mode.S_ISUID) != 0 ? AttrValid.ATTR_KILL_SUID : AttrValid.None;
+            kill |= ShouldDropSgid(inode, caller.Credentials);
+        }
+        if (inode.GetXattr(caller, dentry, Xattrs.SecurityCapability, default).IsOk)
+            kill |= AttrValid.ATTR_KILL_PRIV;
+        return kill;
+    }
+
+    /// <summary>Takes them away; file systems call it before they write.</summary>
+    /// <remarks>Linux fs/inode.c: file_remove_privs().</remarks>
+    public static Errno FileRemovePrivs(Caller caller, OpenFile file)
+    {
+        var kill = NeedsRemovePrivs(caller, file.Path.Dentry);
+        if (kill == 0)
+            return Errno.OK;
+        var attr = new Iattr { Valid = AttrValid.ATTR_FORCE | kill };
+        return NotifyChange(caller, file.Path.Dentry, ref attr);
+    }
+
+    /// <summary>Sets the length of a regular file.</summary>
+    /// <param name="caller">Who asks.</param>
+    /// <param name="dentry">The file.</param>
+    /// <param name="length">New length in bytes.</param>
+    /// <param name="times">ATTR_MTIME | ATTR_CTIME for ftruncate and O_TRUNC; truncate(2) leaves them to the file system.</param>
+    /// <param name="file">The open file, if any.</param>
+    /// <remarks>Linux fs/open.c: do_truncate().</remarks>
+    public static Errno Truncate(Caller caller, Dentry dentry, long length, AttrValid times, OpenFile? file)
+    {
+        if (length < 0)
+            return Errno.EINVAL;
+        var attr = new Iattr { Size = length, Valid = AttrValid.ATTR_SIZE | times, File = file };
+        if (file is not null)
+            attr.Valid |= AttrValid.ATTR_FILE;
+        var kill = NeedsRemovePrivs(caller, dentry);
+        if (kill != 0)
+            attr.Valid |= kill | AttrValid.ATTR_FORCE;
+        return NotifyChange(caller, dentry, ref attr);
+    }
+}

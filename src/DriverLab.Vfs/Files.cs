@@ -1,0 +1,115 @@
+using DriverLab.Linux;
+using DriverLab.Linux.Abi;
+
+namespace DriverLab.Vfs;
+
+/// <summary>Opening and using files below the system calls.</summary>
+/// <remarks>Linux fs/open.c: do_dentry_open(); fs/read_write.c; fs/readdir.c; fs/inode.c: touch_atime().</remarks>
+public static class Files
+{
+    /// <summary>Opens a positive entry without looking at its permissions, as stacked file systems do. Close with <see cref="OpenFile.Put"/>.</summary>
+    /// <returns>EROFS (mount), ENXIO (no driver), what the inode's open says, EINVAL (O_DIRECT not supported).</returns>
+    public static SysResult<OpenFile> DentryOpen(Caller caller, in VfsPath path, OpenFlags flags)
+    {
+        var inode = path.Inode;
+        if ((flags & OpenFlags.O_PATH) != 0)
+            return Opened(new OpenFile(path, flags & (OpenFlags.O_PATH | OpenFlags.O_DIRECTORY | OpenFlags.O_NOFOLLOW | OpenFlags.O_CLOEXEC)));
+        bool writes = ((int)(flags + 1) & 2) != 0;
+        bool isDevice = inode.Type is Mode.S_IFCHR or Mode.S_IFBLK;
+        if (writes && !isDevice && inode.Type is not (Mode.S_IFIFO or Mode.S_IFSOCK) && path.Mount.IsReadOnly)
+            return Errno.EROFS;
+        var opened = inode.Type switch
+        {
+            Mode.S_IFCHR => inode.Sb.Core.FindCharDevice(inode.Rdev)?.Open(caller, path, flags) ?? Errno.ENXIO,
+            Mode.S_IFBLK => inode.Sb.Core.BlockDevices?.Open(caller, path, flags) ?? Errno.ENXIO,
+            Mode.S_IFIFO => NotModelledException.Throw("open of a FIFO"),
+            Mode.S_IFSOCK => Errno.ENXIO,
+            _ => inode.Open(caller, path, flags),
+        };
+        if (!opened.IsOk)
+            return opened;
+        var file = opened.Value;
+        file.Flags &= ~(OpenFlags.O_CREAT | OpenFlags.O_EXCL | OpenFlags.O_NOCTTY | OpenFlags.O_TRUNC);
+        if (writes && !isDevice)
+            path.Mount.Writers++;
+        _ = Opened(file);
+        if ((flags & OpenFlags.O_DIRECT) == 0 || file.SupportsDirect)
+            return file;
+        file.Put();
+        return Errno.EINVAL;
+    }
+
+    private static OpenFile Opened(OpenFile file)
+    {
+        file.Path.Hold();
+        return file;
+    }
+
+    /// <summary>Reads at a position.</summary>
+    /// <returns>EBADF (not open for reading), EINVAL (negative position), then the file.</returns>
+    public static SysResult<int> VfsRead(Caller caller, OpenFile file, Span<byte> buffer, ref long position)
+    {
+        if (!file.CanRead)
+            return Errno.EBADF;
+        return position < 0 ? Errno.EINVAL : file.Read(caller, buffer, ref position);
+    }
+
+    /// <summary>Writes at a position; with O_APPEND at the end.</summary>
+    /// <returns>EBADF (not open for writing), EINVAL (negative position), then the file.</returns>
+    public static SysResult<int> VfsWrite(Caller caller, OpenFile file, ReadOnlySpan<byte> data, ref long position)
+    {
+        if (!file.CanWrite)
+            return Errno.EBADF;
+        return position < 0 ? Errno.EINVAL : file.Write(caller, data, ref position);
+    }
+
+    /// <summary>Emits a directory's entries from the file's position on, and stores where it stopped.</summary>
+    /// <returns>ENOTDIR, ENOENT (removed directory), then the file.</returns>
+    /// <remarks>Linux fs/readdir.c: iterate_dir().</remarks>
+    public static Errno IterateDir(Caller caller, OpenFile file, DirContext context)
+    {
+        if (!file.Inode.IsDirectory)
+            return Errno.ENOTDIR;
+        if (file.Inode.IsDead)
+            return Errno.ENOENT;
+        context.Position = file.Position;
+        var error = file.Iterate(caller, context);
+        file.Position = context.Position;
+        TouchAtime(file);
+        return error;
+    }
+
+    /// <summary>Notes an access, if mount, file system, inode and open flags want it noted: noatime, nodiratime, relatime.</summary>
+    /// <remarks>Linux fs/inode.c: touch_atime(), atime_needs_update(), relatime_need_update().</remarks>
+    public static void TouchAtime(OpenFile file)
+    {
+        if ((file.Flags & OpenFlags.O_NOATIME) == 0)
+            TouchAtime(file.Path);
+    }
+
+    /// <summary>Notes an access through a path.</summary>
+    public static void TouchAtime(in VfsPath path)
+    {
+        var inode = path.Inode;
+        var mount = path.Mount;
+        if ((inode.Flags & InodeFlags.S_NOATIME) != 0 || (inode.Sb.Flags & MountFlags.MS_NOATIME) != 0 || (mount.Flags & MountFlags.MS_NOATIME) != 0)
+            return;
+        if (inode.IsDirectory && ((inode.Sb.Flags | mount.Flags) & MountFlags.MS_NODIRATIME) != 0)
+            return;
+        long now = inode.Sb.Core.NowNs;
+        const long day = 86_400_000_000_000;
+        bool isRelative = (mount.Flags & MountFlags.MS_RELATIME) != 0;
+        bool isStale = inode.MtimeNs >= inode.AtimeNs || inode.CtimeNs >= inode.AtimeNs || now - inode.AtimeNs >= day;
+        if (isRelative && !isStale || inode.AtimeNs == now || mount.IsReadOnly)
+            return;
+        inode.UpdateAtime(now);
+    }
+
+    /// <summary>Stamps a write: content and attributes changed now.</summary>
+    /// <remarks>Linux fs/inode.c: file_update_time().</remarks>
+    public static void FileUpdateTime(OpenFile file)
+    {
+        if ((file.Inode.Flags & InodeFlags.S_NOCMTIME) == 0)
+            file.Inode.MtimeNs = file.Inode.CtimeNs = file.Inode.Sb.Core.NowNs;
+    }
+}

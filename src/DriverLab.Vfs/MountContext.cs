@@ -1,0 +1,97 @@
+using System.Text;
+using DriverLab.Linux.Abi;
+
+namespace DriverLab.Vfs;
+
+/// <summary>What mount(2) gives a file system.</summary>
+/// <remarks>Linux include/linux/fs_context.h: struct fs_context.</remarks>
+public sealed class MountContext(VfsCore core, Caller caller, byte[] source, MountFlags flags, byte[] data)
+{
+    public VfsCore Core { get; } = core;
+
+    /// <summary>Who mounts: paths in options are walked as this task sees them (<see cref="PathWalk.Lookup"/>).</summary>
+    public Caller Caller { get; } = caller;
+
+    /// <summary>The source as given.</summary>
+    public byte[] Source { get; } = source;
+
+    /// <summary>Super block flags: MS_RDONLY, MS_SYNCHRONOUS, MS_MANDLOCK, MS_DIRSYNC, MS_SILENT, MS_LAZYTIME.</summary>
+    public MountFlags Flags { get; } = flags;
+
+    /// <summary>The option string up to its NUL, unparsed; <see cref="OptionReader"/> splits it as most file systems do.</summary>
+    public byte[] Data { get; } = data;
+
+    /// <summary>True while an instance is being changed rather than made.</summary>
+    public bool IsRemount { get; init; }
+}
+
+/// <summary>Splits <c>name=value,name,…</c> at commas; empty parts are skipped.</summary>
+/// <remarks>Linux fs/fs_context.c: vfs_parse_monolithic_sep().</remarks>
+public ref struct OptionReader(ReadOnlySpan<byte> data)
+{
+    private ReadOnlySpan<byte> _rest = data;
+
+    public ReadOnlySpan<byte> Name { get; private set; }
+    public ReadOnlySpan<byte> Value { get; private set; }
+
+    /// <summary>True when there was an equals sign, even with nothing behind it.</summary>
+    public bool HasValue { get; private set; }
+
+    /// <summary>Moves to the next option; false at the end.</summary>
+    public bool MoveNext()
+    {
+        while (_rest.Length > 0)
+        {
+            int comma = _rest.IndexOf((byte)',');
+            var option = comma < 0 ? _rest : _rest[..comma];
+            _rest = comma < 0 ? default : _rest[(comma + 1)..];
+            if (option.IsEmpty)
+                continue;
+            int equals = option.IndexOf((byte)'=');
+            if (equals == 0)
+                continue;
+            HasValue = equals > 0;
+            Name = HasValue ? option[..equals] : option;
+            Value = HasValue ? option[(equals + 1)..] : default;
+            return true;
+        }
+        return false;
+    }
+}
+
+/// <summary>Collects a line of /proc/mounts, escaping blanks, tabs, newlines and backslashes in octal as the kernel does.</summary>
+/// <remarks>Linux fs/seq_file.c: seq_escape(), mangle_path().</remarks>
+public sealed class MountOptionWriter
+{
+    private readonly List<byte> _bytes = [];
+
+    /// <summary>What was written.</summary>
+    public byte[] ToArray() => [.. _bytes];
+
+    /// <summary>Appends text as it is.</summary>
+    public void Text(string text) => _bytes.AddRange(Encoding.UTF8.GetBytes(text));
+
+    /// <summary>Appends bytes as they are.</summary>
+    public void Raw(ReadOnlySpan<byte> bytes) => _bytes.AddRange(bytes);
+
+    /// <summary>Appends bytes, with those in <paramref name="special"/> as a backslash and three octal digits.</summary>
+    public void Escaped(ReadOnlySpan<byte> bytes, ReadOnlySpan<byte> special)
+    {
+        foreach (byte b in bytes)
+        {
+            if (special.Contains(b))
+                _bytes.AddRange([(byte)'\\', (byte)('0' + (b >> 6)), (byte)('0' + (b >> 3 & 7)), (byte)('0' + (b & 7))]);
+            else
+                _bytes.Add(b);
+        }
+    }
+
+    /// <summary>Appends <c>,name=value</c>, the value escaped as seq_show_option() does.</summary>
+    public void Option(string name, ReadOnlySpan<byte> value)
+    {
+        Text(",");
+        Text(name);
+        Text("=");
+        Escaped(value, ",= \t\n\\"u8);
+    }
+}

@@ -1,0 +1,103 @@
+using DriverLab.Linux;
+using DriverLab.Linux.Abi;
+
+namespace DriverLab.Vfs;
+
+/// <summary>Permission checks.</summary>
+/// <remarks>Linux fs/namei.c: inode_permission(), generic_permission(), may_create(), may_delete(), __check_sticky(); fs/inode.c: inode_owner_or_capable().</remarks>
+public static class Permissions
+{
+    private const AccessMode Rwx = AccessMode.R_OK | AccessMode.W_OK | AccessMode.X_OK;
+
+    /// <summary>Mode bits, then capabilities.</summary>
+    /// <returns>EACCES.</returns>
+    public static Errno Generic(Inode inode, Credentials by, AccessMode mask)
+    {
+        mask &= Rwx;
+        if (ByMode(inode, by, mask))
+            return Errno.OK;
+        if (inode.IsDirectory)
+        {
+            if ((mask & AccessMode.W_OK) == 0 && by.Capable(Capabilities.CAP_DAC_READ_SEARCH))
+                return Errno.OK;
+            return by.Capable(Capabilities.CAP_DAC_OVERRIDE) ? Errno.OK : Errno.EACCES;
+        }
+        if (mask == AccessMode.R_OK && by.Capable(Capabilities.CAP_DAC_READ_SEARCH))
+            return Errno.OK;
+        bool mayExecute = (mask & AccessMode.X_OK) == 0 || (inode.Mode & (Mode.S_IXUSR | Mode.S_IXGRP | Mode.S_IXOTH)) != 0;
+        return mayExecute && by.Capable(Capabilities.CAP_DAC_OVERRIDE) ? Errno.OK : Errno.EACCES;
+    }
+
+    /// <summary>Read-only file system, immutable file, then the inode's own check.</summary>
+    /// <returns>EROFS, EPERM (immutable), then <see cref="Inode.Permission"/>.</returns>
+    public static Errno Check(Inode inode, Caller caller, AccessMode mask)
+    {
+        if ((mask & AccessMode.W_OK) != 0)
+        {
+            if (inode.Sb.IsReadOnly && inode.Type is Mode.S_IFREG or Mode.S_IFDIR or Mode.S_IFLNK && inode.Sb.IsReadOnly)
+                return Errno.EROFS;
+            if (inode.IsImmutable)
+                return Errno.EPERM;
+        }
+        return inode.Permission(caller, mask);
+    }
+
+    /// <summary>May a name be created in this directory?</summary>
+    /// <returns>EEXIST, ENOENT (removed directory), then <see cref="Check"/>.</returns>
+    public static Errno MayCreate(Inode directory, Dentry child, Caller caller)
+    {
+        if (child.IsPositive)
+            return Errno.EEXIST;
+        return directory.IsDead ? Errno.ENOENT : Check(directory, caller, AccessMode.W_OK | AccessMode.X_OK);
+    }
+
+    /// <summary>May this entry be removed from its directory?</summary>
+    /// <returns>ENOENT, (<see cref="Check"/> of the directory), EPERM (append-only, sticky, immutable), ENOTDIR, EBUSY (a root), EISDIR, ENOENT (removed directory).</returns>
+    public static Errno MayDelete(Inode directory, Dentry victim, Caller caller, bool isDirectory)
+    {
+        if (victim.Inode is not { } inode)
+            return Errno.ENOENT;
+        var error = Check(directory, caller, AccessMode.W_OK | AccessMode.X_OK);
+        if (error != Errno.OK)
+            return error;
+        if (directory.IsAppend || StickyForbids(directory, inode, caller.Credentials) || inode.IsAppend || inode.IsImmutable)
+            return Errno.EPERM;
+        if (isDirectory)
+        {
+            if (!inode.IsDirectory)
+                return Errno.ENOTDIR;
+            if (victim.IsRoot)
+                return Errno.EBUSY;
+        }
+        else if (inode.IsDirectory)
+            return Errno.EISDIR;
+        return directory.IsDead ? Errno.ENOENT : Errno.OK;
+    }
+
+    /// <summary>A sticky directory lets only the owners of file or directory, or CAP_FOWNER, remove a name.</summary>
+    public static bool StickyForbids(Inode directory, Inode inode, Credentials by) =>
+        (directory.Mode & Mode.S_ISVTX) != 0 && inode.Uid != by.Fsuid && directory.Uid != by.Fsuid && !by.Capable(Capabilities.CAP_FOWNER);
+
+    /// <summary>Owner, or CAP_FOWNER.</summary>
+    public static bool OwnerOrCapable(Inode inode, Credentials by) => inode.Uid == by.Fsuid || by.Capable(Capabilities.CAP_FOWNER);
+
+    /// <summary>The mode of a new inode under a set-group-ID parent: a caller outside the group loses S_ISGID of an executable file.</summary>
+    /// <remarks>Linux fs/inode.c: mode_strip_sgid().</remarks>
+    public static Mode StripSgid(Inode directory, Mode mode, Credentials by)
+    {
+        const Mode executable = Mode.S_ISGID | Mode.S_IXGRP;
+        if ((mode & executable) != executable || (mode & Mode.S_IFMT) == Mode.S_IFDIR || (directory.Mode & Mode.S_ISGID) == 0)
+            return mode;
+        return by.InGroup(directory.Gid) || by.Capable(Capabilities.CAP_FSETID) ? mode : mode & ~Mode.S_ISGID;
+    }
+
+    private static bool ByMode(Inode inode, Credentials by, AccessMode mask)
+    {
+        int mode = (int)inode.Mode;
+        if (inode.Uid == by.Fsuid)
+            mode >>= 6;
+        else if ((((mode >> 3) ^ mode) & (int)mask) != 0 && by.InGroup(inode.Gid))
+            mode >>= 3;
+        return ((int)mask & ~mode) == 0;
+    }
+}

@@ -1,0 +1,139 @@
+using DriverLab.Linux;
+using DriverLab.Linux.Abi;
+
+namespace DriverLab.Vfs;
+
+/// <summary>One mounted instance of a file system.</summary>
+/// <remarks>Linux include/linux/fs.h: struct super_block, struct super_operations, struct export_operations.</remarks>
+public abstract class SuperBlock
+{
+    /// <summary>Makes an instance; <see cref="Root"/> is set by the file system before mount returns.</summary>
+    protected SuperBlock(VfsCore core, FileSystemType type, DevT dev, long magic, MountFlags flags)
+    {
+        Core = core;
+        Type = type;
+        Dev = dev;
+        Magic = magic;
+        Flags = flags;
+        Children = new DentryHash();
+        core.SuperBlocks.Add(this);
+    }
+
+    /// <summary>The kernel's VFS state.</summary>
+    public VfsCore Core { get; }
+    public FileSystemType Type { get; }
+
+    /// <summary>st_dev of its files; <see cref="VfsCore.NewAnonymousDev"/> gives one to a file system without a device.</summary>
+    public DevT Dev { get; }
+
+    /// <summary>f_type of statfs.</summary>
+    public long Magic { get; }
+
+    /// <summary>MS_RDONLY, MS_SYNCHRONOUS, MS_LAZYTIME … as they are now.</summary>
+    public MountFlags Flags { get; set; }
+
+    public bool IsReadOnly => (Flags & MountFlags.MS_RDONLY) != 0;
+
+    /// <summary>The root directory.</summary>
+    public Dentry Root { get; protected set; } = null!;
+
+    /// <summary>Largest file size in bytes.</summary>
+    public long MaxBytes { get; protected init; } = long.MaxValue;
+
+    /// <summary>Longest name in bytes.</summary>
+    public virtual int NameMax => Limits.NAME_MAX;
+
+    /// <summary>Most links of one inode; 0 leaves it to the file system.</summary>
+    public uint MaxLinks { get; protected init; }
+
+    /// <summary>Block size in bytes (st_blksize).</summary>
+    public int BlockSize { get; protected init; } = Limits.PAGE_SIZE;
+
+    /// <summary>0 for a plain file system, one more than its deepest layer for a stacked one; 2 is the most Linux allows.</summary>
+    public int StackDepth { get; protected set; }
+
+    /// <summary>The file system's UUID; all zero when it has none.</summary>
+    public UInt128 Uuid { get; protected set; }
+
+    /// <summary>Every hashed entry of this instance is in the dentry cache (ramfs, tmpfs): a miss means that the name does not exist, and <see cref="Inode.Lookup"/> is only
+    /// asked when a name is about to be created.</summary>
+    public virtual bool CacheIsComplete => false;
+
+    /// <summary>Mounts and other users of this instance; the last one gone puts it.</summary>
+    public int ActiveCount { get; set; }
+
+    internal DentryHash Children { get; }
+
+    /// <summary>Makes the entry object; a file system with state of its own in each entry returns a subclass.</summary>
+    public virtual Dentry NewDentry(Dentry? parent, byte[] name) => new(this, parent, name);
+
+    /// <summary>statfs.</summary>
+    public virtual Errno StatFs(Dentry dentry, out StatFs result)
+    {
+        result = default;
+        return Errno.ENOSYS;
+    }
+
+    /// <summary>Remount: checks and takes over new options. The flags are those asked for; the VFS stores them after success.</summary>
+    public virtual Errno Remount(MountContext context) => Errno.OK;
+
+    /// <summary>Writes back everything (sync, syncfs, umount, remount read-only).</summary>
+    public virtual Errno SyncFs(bool wait) => Errno.OK;
+
+    /// <summary>Called once after the last mount is gone.</summary>
+    public virtual void Put() { }
+
+    /// <summary>Appends the file system's own options as /proc/mounts shows them, each as <c>,name=value</c>; escapes as <see cref="MountOptionWriter"/> does.</summary>
+    public virtual void ShowOptions(MountOptionWriter writer, Dentry root) { }
+
+    /// <summary>The source as /proc/mounts shows it.</summary>
+    public byte[] Source { get; set; } = "none"u8.ToArray();
+
+    // ---- file handles (export) -------------------------------------------------------------------------------------------------------
+
+    /// <summary>True when handles can be made and decoded.</summary>
+    public virtual bool HasFileHandles => false;
+
+    /// <summary>Writes a handle for an inode.</summary>
+    /// <returns>The handle's length in bytes; EOPNOTSUPP without handles, EOVERFLOW when the buffer is too small.</returns>
+    public virtual SysResult<int> EncodeHandle(Inode inode, Span<byte> handle, out byte handleType)
+    {
+        handleType = 0;
+        return Errno.EOPNOTSUPP;
+    }
+
+    /// <summary>Finds the entry of a handle.</summary>
+    /// <returns>ESTALE when the inode is gone.</returns>
+    public virtual SysResult<Dentry> DecodeHandle(ReadOnlySpan<byte> handle, byte handleType) => Errno.ESTALE;
+
+    /// <summary>Mount or another holder goes away.</summary>
+    public void Deactivate()
+    {
+        if (--ActiveCount > 0)
+            return;
+        _ = SyncFs(true); // umount does not report it either
+        Put();
+        Core.FreeAnonymousDev(Dev);
+        _ = Core.SuperBlocks.Remove(this);
+    }
+}
+
+/// <summary>A kind of file system, by the name that mount(2) uses.</summary>
+/// <remarks>Linux include/linux/fs.h: struct file_system_type.</remarks>
+public abstract class FileSystemType
+{
+    /// <summary>The name, for example <c>tmpfs</c>.</summary>
+    public abstract string Name { get; }
+
+    /// <summary>Needs a block device as its source (FS_REQUIRES_DEV).</summary>
+    public virtual bool RequiresDevice => false;
+
+    /// <summary>Moves dentries in <see cref="Inode.Rename"/> itself (FS_RENAME_DOES_D_MOVE).</summary>
+    public virtual bool RenameDoesMove => false;
+
+    /// <summary>The subtype is part of the name after a dot (FS_HAS_SUBTYPE).</summary>
+    public virtual bool HasSubtype => false;
+
+    /// <summary>Makes or finds the instance and returns the directory that becomes the mount's root, mostly <see cref="SuperBlock.Root"/>.</summary>
+    public abstract SysResult<Dentry> Mount(MountContext context);
+}

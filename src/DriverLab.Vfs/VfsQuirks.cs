@@ -1,0 +1,33 @@
+using DriverLab.Linux;
+
+namespace DriverLab.Vfs;
+
+/// <summary>What differs between kernels in the VFS. Made from the profile once; bodies never test versions.</summary>
+public sealed record VfsQuirks
+{
+    /// <summary>chown and writes clear setgid of a file whose group the caller is not in, also without group execution.</summary>
+    /// <remarks>6.2, "attr: use consistent sgid stripping checks" (ed5a7047d201), in stable 6.1 as well.</remarks>
+    public bool SgidStrippingIsConsistent { get; init; } = true;
+
+    /// <summary>lseek on a file without the operation says ESPIPE (before 6.0 the position moved).</summary>
+    public bool NoLSeekIsEspipe { get; init; } = true;
+
+    /// <summary>O_TMPFILE leaves the entry to the file system's own open (overlayfs has it since 6.1).</summary>
+    public bool TmpfileTakesFile { get; init; } = true;
+
+    /// <summary>O_CREAT with O_DIRECTORY is EINVAL.</summary>
+    /// <remarks>6.4, "open: return EINVAL for O_DIRECTORY | O_CREAT" (43b450632676); before, it made a regular file or opened the directory.</remarks>
+    public bool CreatDirectoryIsEinval { get; init; }
+
+    /// <summary>statx reports STATX_MNT_ID_UNIQUE (6.8).</summary>
+    public bool HasUniqueMountId { get; init; }
+
+    /// <summary>The quirks of a kernel.</summary>
+    public static VfsQuirks Of(KernelProfile profile) => new()
+    {
+        NoLSeekIsEspipe = profile.AtLeast(6, 0),
+        TmpfileTakesFile = profile.AtLeast(6, 1),
+        CreatDirectoryIsEinval = profile.AtLeast(6, 4),
+        HasUniqueMountId = profile.AtLeast(6, 8),
+    };
+}

@@ -1,0 +1,93 @@
+using System.Buffers.Binary;
+using DriverLab.Linux;
+using DriverLab.Linux.Abi;
+
+namespace DriverLab.Vfs;
+
+/// <summary>Extended attributes, with the kernel's checks of namespaces and permissions.</summary>
+/// <remarks>Linux fs/xattr.c; security/commoncap.c for <c>security.*</c>.</remarks>
+public static class Xattrs
+{
+    /// <summary>Holds a file's capabilities; writing to the file removes it.</summary>
+    public static ReadOnlySpan<byte> SecurityCapability => "security.capability"u8;
+
+    /// <summary>Value of an attribute, or its size for an empty buffer.</summary>
+    /// <returns>ENODATA (trusted.* without CAP_SYS_ADMIN, user.* of a special file), EACCES, EOPNOTSUPP, EINVAL (bare prefix), ENODATA, ERANGE.</returns>
+    public static SysResult<int> VfsGetXattr(Caller caller, Dentry dentry, ReadOnlySpan<byte> name, Span<byte> value)
+    {
+        var error = MayAccess(caller, dentry.Inode!, name, AccessMode.R_OK);
+        return error != Errno.OK ? error : dentry.Inode!.GetXattr(caller, dentry, name, value);
+    }
+
+    /// <summary>Sets an attribute.</summary>
+    /// <returns>EINVAL and EPERM (security.capability), EPERM (immutable, namespace), EACCES, EPERM (security.* without CAP_SYS_ADMIN), then the file system.</returns>
+    public static Errno VfsSetXattr(Caller caller, Dentry dentry, ReadOnlySpan<byte> name, ReadOnlySpan<byte> value, XattrFlags flags)
+    {
+        var inode = dentry.Inode!;
+        bool isCapability = name.SequenceEqual(SecurityCapability);
+        if (isCapability && !value.IsEmpty)
+        {
+            if (!IsCapabilityValue(value))
+                return Errno.EINVAL;
+            if (!caller.Credentials.Capable(Capabilities.CAP_SETFCAP))
+                return Errno.EPERM;
+        }
+        var error = MayAccess(caller, inode, name, AccessMode.W_OK);
+        if (error != Errno.OK)
+            return error;
+        if (name.StartsWith("security."u8) && !isCapability && !caller.Credentials.Capable(Capabilities.CAP_SYS_ADMIN))
+            return Errno.EPERM;
+        return inode.SetXattr(caller, dentry, name, value, flags);
+    }
+
+    /// <summary>Removes an attribute.</summary>
+    /// <returns>EPERM (immutable, namespace), EACCES, EPERM (security.*), EOPNOTSUPP, ENODATA.</returns>
+    public static Errno VfsRemoveXattr(Caller caller, Dentry dentry, ReadOnlySpan<byte> name)
+    {
+        var inode = dentry.Inode!;
+        var error = MayAccess(caller, inode, name, AccessMode.W_OK);
+        if (error != Errno.OK)
+            return error;
+        if (name.StartsWith("security."u8))
+        {
+            var needed = name.SequenceEqual(SecurityCapability) ? Capabilities.CAP_SETFCAP : Capabilities.CAP_SYS_ADMIN;
+            if (!caller.Credentials.Capable(needed))
+                return Errno.EPERM;
+        }
+        return inode.RemoveXattr(caller, dentry, name);
+    }
+
+    /// <summary>Names of the attributes the caller may see, each ended by a NUL, or their total size for an empty buffer.</summary>
+    /// <returns>ERANGE.</returns>
+    public static SysResult<int> VfsListXattr(Caller caller, Dentry dentry, Span<byte> names) => dentry.Inode!.ListXattr(caller, dentry, names);
+
+    /// <summary>The namespace rules, then the inode's permission.</summary>
+    /// <remarks>Linux fs/xattr.c: xattr_permission().</remarks>
+    public static Errno MayAccess(Caller caller, Inode inode, ReadOnlySpan<byte> name, AccessMode mask)
+    {
+        bool writes = (mask & AccessMode.W_OK) != 0;
+        if (writes && (inode.IsImmutable || inode.IsAppend))
+            return Errno.EPERM;
+        if (name.StartsWith("security."u8) || name.StartsWith("system."u8))
+            return Errno.OK;
+        if (name.StartsWith("trusted."u8))
+            return caller.Credentials.Capable(Capabilities.CAP_SYS_ADMIN) ? Errno.OK : writes ? Errno.EPERM : Errno.ENODATA;
+        if (name.StartsWith("user."u8))
+        {
+            if (!inode.IsRegular && !inode.IsDirectory)
+                return writes ? Errno.EPERM : Errno.ENODATA;
+            if (writes && inode.IsDirectory && (inode.Mode & Mode.S_ISVTX) != 0 && !Permissions.OwnerOrCapable(inode, caller.Credentials))
+                return Errno.EPERM;
+        }
+        return Permissions.Check(inode, caller, mask);
+    }
+
+    // struct vfs_cap_data: revision 2 is 20 bytes, revision 3 is 24.
+    private static bool IsCapabilityValue(ReadOnlySpan<byte> value)
+    {
+        if (value.Length < 4)
+            return false;
+        uint revision = BinaryPrimitives.ReadUInt32LittleEndian(value) & 0xFF000000;
+        return revision == 0x02000000 && value.Length == 20 || revision == 0x03000000 && value.Length == 24;
+    }
+}
