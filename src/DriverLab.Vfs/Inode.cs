@@ -162,7 +162,7 @@ public abstract class Inode
         return Errno.OK;
     }
 
-    /// <summary>Notes an access now, when the mount's rules let it through (<see cref="Files.TouchAtime"/> has asked).</summary>
+    /// <summary>Notes an access now, when the mount's rules let it through (<c>Files.TouchAtime</c> has asked).</summary>
     public virtual void UpdateAtime(long nowNs) => AtimeNs = nowNs;
 
     /// <summary>Opens: makes the open file of this kind. The default has no operations at all. Device nodes never come here.</summary>

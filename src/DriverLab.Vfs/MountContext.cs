@@ -9,7 +9,7 @@ public sealed class MountContext(VfsCore core, Caller caller, byte[] source, Mou
 {
     public VfsCore Core { get; } = core;
 
-    /// <summary>Who mounts: paths in options are walked as this task sees them (<see cref="PathWalk.Lookup"/>).</summary>
+    /// <summary>Who mounts: paths in options are walked as this task sees them (<c>PathWalk.Lookup</c>).</summary>
     public Caller Caller { get; } = caller;
 
     /// <summary>The source as given.</summary>

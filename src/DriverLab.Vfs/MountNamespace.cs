@@ -3,7 +3,7 @@ using DriverLab.Linux;
 namespace DriverLab.Vfs;
 
 /// <summary>The tree of mounts that a task sees.</summary>
-/// <remarks>Linux fs/mount.h: struct mnt_namespace. Mounting and unmounting are in <see cref="Mounts"/>.</remarks>
+/// <remarks>Linux fs/mount.h: struct mnt_namespace. </remarks>
 public sealed partial class MountNamespace(VfsCore core)
 {
     public VfsCore Core { get; } = core;
