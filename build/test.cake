@@ -1,0 +1,43 @@
+// Test and Long: one run of all test projects, counted.
+
+Task("Test")
+    .Description("every test but the long ones; the counts go to artifacts/test-counts")
+    .IsDependentOn("Build")
+    .Does(() => RunTests("TestCategory!=long"));
+
+Task("Long")
+    .Description("the tests that take long")
+    .IsDependentOn("Build")
+    .Does(() => RunTests("TestCategory=long"));
+
+void RunTests(string filter)
+{
+    var counts = new Dictionary<string, int>();
+    var clock = System.Diagnostics.Stopwatch.StartNew();
+    var arguments = new List<string> { "test", "--solution", "DriverLab.sln", "-c", Configuration, "--no-build", "--filter", filter, "--ignore-exit-code", "8" };
+    arguments.AddRange(userArguments);
+    var start = new System.Diagnostics.ProcessStartInfo("dotnet", arguments) { WorkingDirectory = root.FullPath, UseShellExecute = false, RedirectStandardOutput = true };
+    start.Environment["DRIVERLAB_HOME"] = root.FullPath;
+
+    using var process = System.Diagnostics.Process.Start(start);
+    int modules = 0;
+    using var heartbeat = new System.Threading.Timer(_ => Console.WriteLine($"  … {clock.Elapsed.TotalSeconds:F0} s, {modules} test programs done"), null, 20_000, 20_000);
+    for (string line; (line = process.StandardOutput.ReadLine()) is not null;)
+    {
+        Console.WriteLine(line);
+        var count = System.Text.RegularExpressions.Regex.Match(line, @"^\s+(total|failed|succeeded|skipped): (\d+)$");
+        if (count.Success)
+            counts[count.Groups[1].Value] = int.Parse(count.Groups[2].Value);
+        else if (System.Text.RegularExpressions.Regex.IsMatch(line, @"\.dll \(.*\) (passed|failed)"))
+            modules++;
+    }
+    process.WaitForExit();
+
+    int Count(string name) => counts.GetValueOrDefault(name);
+    EnsureDirectoryExists(artifacts);
+    System.IO.File.WriteAllText(artifacts.CombineWithFilePath("test-counts").FullPath, $"{Count("succeeded")} passed, {Count("failed")} failed, {Count("skipped")} skipped\n");
+    if (process.ExitCode != 0)
+        throw new CakeException(1, $"dotnet test: exit code {process.ExitCode}");
+    if (Count("total") == 0)
+        throw new CakeException(1, "no test ran");
+}
