@@ -1,0 +1,148 @@
+using System.Runtime.CompilerServices;
+using DriverLab.Linux;
+using DriverLab.Linux.Abi;
+
+namespace DriverLab.Native;
+
+/// <summary>The kernel of this machine (or of the guest this program runs in) as an <see cref="IKernel"/>: one object is one task, which is one thread.</summary>
+/// <remarks>
+/// <para>Any thread may call; the call is executed on the task's own thread, and the caller waits. A whole program runs there with <see cref="Run(Action{IKernel})"/>,
+/// whose calls cost no hand-over.</para>
+/// <para>A path, a name or a mount option ends at its first NUL byte, as in C.</para>
+/// </remarks>
+public sealed unsafe partial class NativeKernel : IKernel
+{
+    private readonly TaskThread _task;
+    private readonly Lazy<KernelProfile> _profile;
+
+    private NativeKernel(TaskThread task, Lazy<KernelProfile> profile) => (_task, _profile) = (task, profile);
+
+    /// <summary>A new task with the ids, root, directory and name spaces of this process, and with descriptors 0, 1 and 2 only.</summary>
+    /// <exception cref="PlatformNotSupportedException">This is not Linux on x86-64.</exception>
+    public static NativeKernel NewTask() => NewTask(new NativeTaskOptions());
+
+    /// <inheritdoc cref="NewTask()"/>
+    public static NativeKernel NewTask(NativeTaskOptions options)
+    {
+        if (!OperatingSystem.IsLinux() || System.Runtime.InteropServices.RuntimeInformation.ProcessArchitecture != System.Runtime.InteropServices.Architecture.X64)
+            throw new PlatformNotSupportedException("NativeKernel makes system calls of Linux on x86-64.");
+        var profile = options.Profile is { } given ? new Lazy<KernelProfile>(given) : new Lazy<KernelProfile>(HostProfile.Read);
+        return new NativeKernel(new TaskThread(KeptDescriptors(options.KeepDescriptor)), profile);
+    }
+
+    /// <inheritdoc/>
+    public KernelProfile Profile => _profile.Value;
+
+    /// <summary>The kernel's id of the task's thread (gettid).</summary>
+    public int ThreadId => _task.Tid;
+
+    /// <summary>Runs a program on the task's own thread and waits for it; its calls go to the kernel directly. An exception reaches the caller.</summary>
+    /// <remarks>
+    /// The thread's descriptor table and root are the task's: the program must not open files, pipes or processes through .NET. A program that changes its root
+    /// should be compiled ahead of time, since a just-in-time runtime looks for its assemblies in whatever root the thread has.
+    /// </remarks>
+    public void Run(Action<IKernel> program) => _task.Run(() => program(this));
+
+    /// <inheritdoc cref="Run(Action{IKernel})"/>
+    public T Run<T>(Func<IKernel, T> program)
+    {
+        T result = default!;
+        _task.Run(() => result = program(this));
+        return result;
+    }
+
+    /// <inheritdoc/>
+    public IKernel Fork()
+    {
+        TaskThread? child = null;
+        _task.Run(() => child = new TaskThread(keep: null));
+        return new NativeKernel(child!, _profile);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _task.End();
+
+    /// <inheritdoc/>
+    public Errno SetIds(in UserIds ids)
+    {
+        fixed (uint* groups = ids.Groups.Span)
+        {
+            nint error = _task.Call(Nr.Setgroups, ids.Groups.Length, (nint)groups);
+            if (error == 0)
+                error = _task.Call(Nr.Setresgid, (nint)ids.Gid, (nint)ids.Gid, (nint)ids.Gid);
+            if (error == 0)
+                error = _task.Call(Nr.Setresuid, (nint)ids.Uid, (nint)ids.Uid, (nint)ids.Uid);
+            return Error(error);
+        }
+    }
+
+    /// <inheritdoc/>
+    public Mode Umask(Mode mask) => (Mode)_task.Call(Nr.Umask, (nint)mask);
+
+    /// <inheritdoc/>
+    public Errno Unshare(CloneFlags flags) => Error(_task.Call(Nr.Unshare, (nint)flags));
+
+    /// <inheritdoc/>
+    public Errno Chdir(ReadOnlySpan<byte> path) => Error(_task.Call(Nr.Chdir, CPath.Of(path, out CPath s1)));
+
+    /// <inheritdoc/>
+    public Errno Fchdir(Fd fd) => Error(_task.Call(Nr.Fchdir, fd.Value));
+
+    /// <inheritdoc/>
+    public Errno Chroot(ReadOnlySpan<byte> path) => Error(_task.Call(Nr.Chroot, CPath.Of(path, out CPath s1)));
+
+    /// <inheritdoc/>
+    public SysResult<int> GetCwd(Span<byte> buffer)
+    {
+        fixed (byte* p = buffer)
+        {
+            nint result = _task.Call(Nr.Getcwd, (nint)p, buffer.Length);
+            return result < 0 ? Error(result) : (int)result - 1;
+        }
+    }
+
+    /// <inheritdoc/>
+    public long ClockGetTimeNs(ClockId clock)
+    {
+        Timespec time = default;
+        _ = _task.Call(Nr.ClockGettime, (nint)clock, (nint)(&time));
+        return time.TotalNs;
+    }
+
+    /// <inheritdoc/>
+    public void Sleep(long nanoseconds)
+    {
+        var rest = Timespec.FromNs(Math.Max(0, nanoseconds));
+        while (_task.Call(Nr.Nanosleep, (nint)(&rest), (nint)(&rest)) == -(nint)Errno.EINTR)
+        {
+        }
+    }
+
+    /// <summary>The program's choice, and under a just-in-time compiler the memory file that it writes its code through.</summary>
+    private static int[] KeptDescriptors(int chosen)
+    {
+        var kept = new SortedSet<int>();
+        if (chosen >= 0)
+            _ = kept.Add(chosen);
+        foreach (var entry in new DirectoryInfo("/proc/self/fd").EnumerateFileSystemInfos())
+        {
+            if (entry.LinkTarget?.StartsWith("/memfd:doublemapper", StringComparison.Ordinal) == true)
+                _ = kept.Add(int.Parse(entry.Name, System.Globalization.CultureInfo.InvariantCulture));
+        }
+        return [.. kept];
+    }
+
+    private static Errno Error(nint result) => result < 0 ? (Errno)(-result) : Errno.OK;
+
+    private static SysResult<int> Count(nint result) => result < 0 ? (Errno)(-result) : (int)result;
+}
+
+/// <summary>How a first task is made.</summary>
+public sealed record NativeTaskOptions
+{
+    /// <summary>A descriptor of the process that stays open, at its number, in the task's table (and in those of its forks); -1 for none. For a program that reports over it.</summary>
+    public int KeepDescriptor { get; init; } = -1;
+
+    /// <summary>The kernel's profile; null to read it from uname(2) and the configuration that the machine shows.</summary>
+    public KernelProfile? Profile { get; init; }
+}
