@@ -1,0 +1,113 @@
+using System.Text;
+using DriverLab.Linux;
+using DriverLab.Linux.Abi;
+using DriverLab.Linux.Ioctl;
+
+namespace DriverLab.Conformance.Running;
+
+/// <summary>Knows the loop and device-mapper devices that a scenario makes, keeps their nodes as dmsetup would, and removes them at the end.</summary>
+internal sealed class DeviceKeeper(IKernel keeper)
+{
+    private const int Tries = 50;
+    private const long PauseNs = 10_000_000;
+
+    private readonly HashSet<int> _loops = [];
+    private readonly Dictionary<string, DevT> _maps = [];
+
+    /// <summary>Notes a loop device that may be bound.</summary>
+    public void NoteLoop(int number) => _loops.Add(number);
+
+    /// <summary>Notes a new mapped device and makes its node, as libdevmapper does.</summary>
+    public void NoteMap(string name, DevT device)
+    {
+        _maps[name] = device;
+        _ = keeper.MknodAt(Fd.Cwd, Node(name), Mode.S_IFBLK | (Mode)0x180, device); // a missing node shows when it is opened
+    }
+
+    /// <summary>Forgets a mapped device and its node.</summary>
+    public void ForgetMap(string name)
+    {
+        if (_maps.Remove(name))
+            _ = keeper.UnlinkAt(Fd.Cwd, Node(name), AtFlags.None); // gone is what is wanted
+    }
+
+    /// <summary>A mapped device has another name.</summary>
+    public void RenameMap(string name, string newName)
+    {
+        if (!_maps.TryGetValue(name, out var device))
+            return;
+        ForgetMap(name);
+        NoteMap(newName, device);
+    }
+
+    /// <summary>Removes what is left, devices on top first, by trying again while anything goes.</summary>
+    public void CleanUp(List<string> problems)
+    {
+        if (_maps.Count > 0)
+            RemoveMaps(problems);
+        foreach (int number in _loops.Order())
+            Detach(number, problems);
+    }
+
+    private void RemoveMaps(List<string> problems)
+    {
+        var control = keeper.OpenAt(Fd.Cwd, "/dev/mapper/control"u8, OpenFlags.O_RDWR, Mode.None);
+        if (!control.IsOk)
+        {
+            problems.Add($"opening /dev/mapper/control {control.Error}");
+            return;
+        }
+        var last = Errno.OK;
+        for (int i = 0; i < Tries && _maps.Count > 0; i++)
+        {
+            if (i > 0)
+                keeper.Sleep(PauseNs);
+            foreach (var name in _maps.Keys.Reverse().ToArray())
+            {
+                byte[] key = Encoding.UTF8.GetBytes(name);
+                // A suspended device would let its removal, or what is above it, wait for ever: an error table lets its requests fail.
+                var info = keeper.DmInfo(control.Value, key);
+                if (info.IsOk && info.Value.Has(DmFlags.DM_SUSPEND_FLAG))
+                    _ = keeper.DmResume(control.Value, key); // what matters is the removal below
+                last = info.Error == Errno.ENXIO ? Errno.OK : keeper.DmRemove(control.Value, key).Error;
+                if (last is Errno.OK or Errno.ENXIO)
+                    ForgetMap(name);
+            }
+        }
+        foreach (var name in _maps.Keys)
+            problems.Add($"dm device {name} {last}");
+        _ = keeper.Close(control.Value); // holds no data
+    }
+
+    private void Detach(int number, List<string> problems)
+    {
+        byte[] path = Encoding.UTF8.GetBytes($"/dev/loop{number}");
+        for (int i = 0; i < Tries; i++)
+        {
+            var opened = keeper.OpenAt(Fd.Cwd, path, OpenFlags.O_RDONLY, Mode.None);
+            if (opened.Error is Errno.ENOENT or Errno.ENXIO)
+                return;
+            if (opened.IsOk)
+            {
+                _ = keeper.LoopClrFd(opened.Value); // ENXIO when it is unbound already
+                _ = keeper.Close(opened.Value);     // the last close detaches
+                if (!IsBound(path))
+                    return;
+            }
+            keeper.Sleep(PauseNs);
+        }
+        problems.Add($"loop device {number} stays bound");
+    }
+
+    private bool IsBound(byte[] path)
+    {
+        var opened = keeper.OpenAt(Fd.Cwd, path, OpenFlags.O_RDONLY, Mode.None);
+        if (!opened.IsOk)
+            return false;
+        var error = keeper.LoopGetStatus64(opened.Value, out _);
+        _ = keeper.Close(opened.Value); // only looked at
+        return error != Errno.ENXIO;
+    }
+
+    private static byte[] Node(string name) => [.. "/dev/mapper/"u8, .. Encoding.UTF8.GetBytes(name)];
+}

@@ -1,0 +1,54 @@
+using DriverLab.Linux;
+using DriverLab.Linux.Abi;
+
+namespace DriverLab.Conformance.Running;
+
+/// <summary>Small helpers that observations are made of.</summary>
+internal static class Files
+{
+    private const int ChunkBytes = 64 << 10;
+
+    /// <summary>The whole content of a file, or the outcome of the call that failed.</summary>
+    public static (byte[]? Content, string Problem) ReadAll(IKernel task, ReadOnlySpan<byte> path)
+    {
+        var opened = task.OpenAt(Fd.Cwd, path, OpenFlags.O_RDONLY, Mode.None);
+        if (!opened.IsOk)
+            return (null, $"{opened.Error} at open");
+        var content = new MemoryStream();
+        var buffer = new byte[ChunkBytes];
+        SysResult<int> read;
+        while ((read = task.Read(opened.Value, buffer)).IsOk && read.Value > 0)
+            content.Write(buffer, 0, read.Value);
+        _ = task.Close(opened.Value); // nothing was written, so there is nothing a close could report
+        return read.IsOk ? (content.ToArray(), "") : (null, $"{read.Error} at read after {content.Length}");
+    }
+
+    /// <summary>The canonical text of a file's content.</summary>
+    public static string Describe(IKernel task, ReadOnlySpan<byte> path)
+    {
+        var (content, problem) = ReadAll(task, path);
+        return content is null ? problem : Render.Data(content);
+    }
+
+    /// <summary>The names in a directory with their types, in the kernel's order, without <c>.</c> and <c>..</c>.</summary>
+    public static (List<(byte[] Name, DirentType Type, long Next)> Names, Errno Error) List(IKernel task, ReadOnlySpan<byte> path, bool dots = false)
+    {
+        var names = new List<(byte[], DirentType, long)>();
+        var opened = task.OpenAt(Fd.Cwd, path, OpenFlags.O_RDONLY | OpenFlags.O_DIRECTORY | OpenFlags.O_NONBLOCK, Mode.None);
+        if (!opened.IsOk)
+            return (names, opened.Error);
+        var buffer = new byte[32 << 10];
+        SysResult<int> got;
+        while ((got = task.GetDents(opened.Value, buffer)).IsOk && got.Value > 0)
+        {
+            var reader = new DirentReader(buffer.AsSpan(0, got.Value));
+            while (reader.MoveNext())
+            {
+                if (dots || !(reader.Name.SequenceEqual("."u8) || reader.Name.SequenceEqual(".."u8)))
+                    names.Add((reader.Name.ToArray(), reader.Type, reader.Offset));
+            }
+        }
+        _ = task.Close(opened.Value); // a directory has nothing to flush
+        return (names, got.Error);
+    }
+}

@@ -1,0 +1,52 @@
+using System.Text;
+using DriverLab.Linux.Abi;
+
+namespace DriverLab.Conformance.Running;
+
+/// <summary>The canonical text of a struct statx.</summary>
+internal static class Inode
+{
+    /// <summary>Type, mode, owner, link count, size, blocks, labels of inode and device, attributes, and times where the scenario asks for them.</summary>
+    public static string Describe(RunState run, in Statx st)
+    {
+        var text = new StringBuilder(96);
+        _ = text.Append(Short(run, st)).Append(" blksize=").Append(st.BlockSize);
+        if ((st.Mode & Mode.S_IFMT) is Mode.S_IFREG)
+            _ = text.Append(" blocks=").Append(st.Blocks);
+        _ = text.Append(" dev=").Append(run.Labels.Device(st.Dev)).Append(" ino=").Append(run.Labels.Inode(st.Dev, st.Ino));
+        const StatxAttributes shown = StatxAttributes.STATX_ATTR_IMMUTABLE | StatxAttributes.STATX_ATTR_APPEND | StatxAttributes.STATX_ATTR_MOUNT_ROOT | StatxAttributes.STATX_ATTR_VERITY;
+        if ((st.Attributes & shown) != 0)
+            _ = text.Append(" attributes=").Append(AttributeNames(st.Attributes & shown));
+        if (run.Clock.IsOn)
+            _ = text.Append(Times(run, st));
+        return text.ToString();
+    }
+
+    /// <summary>Type, mode, owner, link count, size or device number: what a manifest line begins with.</summary>
+    public static string Short(RunState run, in Statx st)
+    {
+        string device = (st.Mode & Mode.S_IFMT) is Mode.S_IFCHR or Mode.S_IFBLK ? $" rdev={run.Labels.Rdev(st.Rdev)}" : $" size={st.Size}";
+        return $"{Render.Type(st.Mode)} {Render.Permissions(st.Mode)} {st.Uid}:{st.Gid} nlink={st.Nlink}{device}";
+    }
+
+    /// <summary>The four times as labels.</summary>
+    public static string Times(RunState run, in Statx st)
+    {
+        string birth = (st.Mask & StatxMask.STATX_BTIME) != 0 ? $" btime={run.Clock.Label(st.Btime.TotalNs)}" : "";
+        return $" atime={run.Clock.Label(st.Atime.TotalNs)} mtime={run.Clock.Label(st.Mtime.TotalNs)} ctime={run.Clock.Label(st.Ctime.TotalNs)}{birth}";
+    }
+
+    private static string AttributeNames(StatxAttributes attributes)
+    {
+        var names = new List<string>(2);
+        if ((attributes & StatxAttributes.STATX_ATTR_IMMUTABLE) != 0)
+            names.Add("immutable");
+        if ((attributes & StatxAttributes.STATX_ATTR_APPEND) != 0)
+            names.Add("append");
+        if ((attributes & StatxAttributes.STATX_ATTR_MOUNT_ROOT) != 0)
+            names.Add("mount_root");
+        if ((attributes & StatxAttributes.STATX_ATTR_VERITY) != 0)
+            names.Add("verity");
+        return string.Join(',', names);
+    }
+}

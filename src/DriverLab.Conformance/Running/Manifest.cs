@@ -1,0 +1,100 @@
+using System.Text;
+using DriverLab.Linux;
+using DriverLab.Linux.Abi;
+
+namespace DriverLab.Conformance.Running;
+
+/// <summary>A tree as detail lines, one a path, in byte order.</summary>
+internal static class Manifest
+{
+    /// <summary>Walks the tree below a path. The key of a line is the path as the walk goes, so that a difference names the file.</summary>
+    public static string Take(StepContext c, byte[] path)
+    {
+        var error = c.Task.Statx(Fd.Cwd, path, AtFlags.AT_SYMLINK_NOFOLLOW, StatxMask.STATX_BASIC_STATS | StatxMask.STATX_BTIME, out var st);
+        if (error != Errno.OK)
+            return Render.Of(error);
+        int count = 0;
+        Entry(c, path, st, ref count);
+        return $"ok {count} inodes";
+    }
+
+    private static void Entry(StepContext c, byte[] path, in Statx st, ref int count)
+    {
+        count++;
+        c.Detail(Render.Name(path), Line(c, path, st));
+        if ((st.Mode & Mode.S_IFMT) != Mode.S_IFDIR)
+            return;
+        var (names, error) = Files.List(c.Task, path);
+        if (error != Errno.OK)
+            c.Detail(Render.Name(path) + "/", $"{error} at readdir");
+        names.Sort(static (a, b) => a.Name.AsSpan().SequenceCompareTo(b.Name));
+        foreach (var (name, type, _) in names)
+        {
+            if (path is [(byte)'/'] && (name.AsSpan().SequenceEqual("dev"u8) || name.AsSpan().SequenceEqual("proc"u8)))
+                continue;
+            byte[] child = path is [.., (byte)'/'] ? [.. path, .. name] : [.. path, (byte)'/', .. name];
+            error = c.Task.Statx(Fd.Cwd, child, AtFlags.AT_SYMLINK_NOFOLLOW, StatxMask.STATX_BASIC_STATS | StatxMask.STATX_BTIME, out var childStat);
+            if (error != Errno.OK)
+            {
+                count++;
+                c.Detail(Render.Name(child), $"{error} at lstat");
+                continue;
+            }
+            if (type != DirentType.DT_UNKNOWN && (int)type != (int)(childStat.Mode & Mode.S_IFMT) >> 12)
+                c.Detail(Render.Name(child) + " d_type", Render.Type(type));
+            Entry(c, child, childStat, ref count);
+        }
+    }
+
+    private static string Line(StepContext c, byte[] path, in Statx st)
+    {
+        var text = new StringBuilder(128);
+        bool isDirectory = (st.Mode & Mode.S_IFMT) == Mode.S_IFDIR;
+        string head = Inode.Short(c.Run, st);
+        _ = text.Append(isDirectory && c.Has("nodirsize") ? head[..head.LastIndexOf(" size=", StringComparison.Ordinal)] : head);
+        if (!c.Has("noino"))
+            _ = text.Append(" dev=").Append(c.Run.Labels.Device(st.Dev)).Append(" ino=").Append(c.Run.Labels.Inode(st.Dev, st.Ino));
+        if (c.Run.Clock.IsOn)
+            _ = text.Append(Inode.Times(c.Run, st));
+        Xattrs(c.Task, path, text);
+        if ((st.Mode & Mode.S_IFMT) == Mode.S_IFREG && st.Size > 0)
+            _ = text.Append(" content=").Append(Files.Describe(c.Task, path));
+        else if ((st.Mode & Mode.S_IFMT) == Mode.S_IFLNK)
+            _ = text.Append(" target=").Append(Target(c.Task, path));
+        return text.ToString();
+    }
+
+    private static void Xattrs(IKernel task, byte[] path, StringBuilder text)
+    {
+        var list = new byte[4096];
+        var length = task.ListXattr(path, list, AtFlags.AT_SYMLINK_NOFOLLOW);
+        if (length.Error == Errno.ERANGE)
+        {
+            list = new byte[Limits.XATTR_LIST_MAX];
+            length = task.ListXattr(path, list, AtFlags.AT_SYMLINK_NOFOLLOW);
+        }
+        if (!length.IsOk)
+        {
+            if (length.Error != Errno.EOPNOTSUPP)
+                _ = text.Append(" xattrs=").Append(length.Error);
+            return;
+        }
+        var names = Encoding.UTF8.GetString(list.AsSpan(0, length.Value)).Split('\0', StringSplitOptions.RemoveEmptyEntries);
+        var value = new byte[4096];
+        foreach (var name in names.Order(StringComparer.Ordinal))
+        {
+            byte[] bytes = Encoding.UTF8.GetBytes(name);
+            var got = task.GetXattr(path, bytes, value, AtFlags.AT_SYMLINK_NOFOLLOW);
+            if (got.Error == Errno.ERANGE)
+                got = task.GetXattr(path, bytes, value = new byte[Limits.XATTR_SIZE_MAX], AtFlags.AT_SYMLINK_NOFOLLOW);
+            _ = text.Append(' ').Append(name).Append('=').Append(got.IsOk ? Render.Data(value.AsSpan(0, got.Value)) : got.Error.ToString());
+        }
+    }
+
+    private static string Target(IKernel task, byte[] path)
+    {
+        var target = new byte[Limits.PATH_MAX];
+        var length = task.ReadLinkAt(Fd.Cwd, path, target);
+        return length.IsOk ? Render.Quote(target.AsSpan(0, length.Value)) : length.Error.ToString();
+    }
+}

@@ -1,0 +1,60 @@
+using System.Text;
+using DriverLab.Linux;
+using DriverLab.Linux.Abi;
+using DriverLab.Linux.Ioctl;
+
+namespace DriverLab.Conformance.Running;
+
+/// <summary>Finds out, by calls, whether a kernel has what scenarios need.</summary>
+/// <param name="kernel">The kernel; asked once for each need.</param>
+public sealed class Needs(IKernel kernel)
+{
+    private readonly Dictionary<string, bool> _known = [];
+
+    /// <summary>The first need that this kernel lacks, or null.</summary>
+    public string? FirstMissing(IEnumerable<string> needs)
+    {
+        foreach (var need in needs)
+        {
+            if (!_known.TryGetValue(need, out bool present))
+                _known.Add(need, present = Has(need));
+            if (!present)
+                return need;
+        }
+        return null;
+    }
+
+    /// <summary>A file system of /proc/filesystems, <c>loop</c>, <c>dm</c>, <c>dm-TYPE</c> for a target type, or <c>root</c>.</summary>
+    private bool Has(string need) => need switch
+    {
+        "loop" => Opens("/dev/loop-control"u8),
+        "dm" => Opens("/dev/mapper/control"u8),
+        "root" => true, // the sandbox cannot be made otherwise
+        _ when need.StartsWith("dm-", StringComparison.Ordinal) => HasTarget(need[3..]),
+        _ => HasFileSystem(need),
+    };
+
+    private bool Opens(ReadOnlySpan<byte> path)
+    {
+        var opened = kernel.OpenAt(Fd.Cwd, path, OpenFlags.O_RDWR, Mode.None);
+        if (opened.IsOk)
+            _ = kernel.Close(opened.Value); // only asked whether it is there
+        return opened.IsOk;
+    }
+
+    private bool HasTarget(string type)
+    {
+        var control = kernel.OpenAt(Fd.Cwd, "/dev/mapper/control"u8, OpenFlags.O_RDWR, Mode.None);
+        if (!control.IsOk)
+            return false;
+        var types = kernel.DmTargetVersions(control.Value);
+        _ = kernel.Close(control.Value); // holds no data
+        return types.IsOk && types.Value.Any(t => t.Name == type);
+    }
+
+    private bool HasFileSystem(string name)
+    {
+        var (text, _) = Files.ReadAll(kernel, "/proc/filesystems"u8);
+        return text is not null && Encoding.UTF8.GetString(text).Split('\n').Any(line => line.Split('\t') is [.., var last] && last == name);
+    }
+}

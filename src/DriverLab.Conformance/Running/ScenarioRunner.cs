@@ -1,0 +1,132 @@
+using DriverLab.Conformance.Scenarios;
+using DriverLab.Linux;
+
+namespace DriverLab.Conformance.Running;
+
+/// <summary>Runs scenarios on a kernel. The same code runs on the emulator, in the guest and on the machine's own kernel.</summary>
+/// <param name="kernel">The first task of the kernel, which must be root and outside any sandbox.</param>
+public sealed class ScenarioRunner(IKernel kernel)
+{
+    private readonly Needs _needs = new(kernel);
+
+    /// <summary>Runs one scenario and cleans up after it, whatever happens.</summary>
+    /// <returns>How it ended; the sink has been told the same.</returns>
+    public RunStatus Run(Scenario scenario, ITraceSink sink)
+    {
+        sink.Begin(scenario.Name);
+        var (status, reason) = RunAll(scenario, sink);
+        sink.End(status, reason);
+        return status;
+    }
+
+    /// <summary>Runs one scenario and collects its trace.</summary>
+    public ScenarioRun Run(Scenario scenario)
+    {
+        var sink = new CollectingSink();
+        _ = Run(scenario, sink); // the status is part of the result
+        return sink.Result!;
+    }
+
+    private (RunStatus Status, string Reason) RunAll(Scenario scenario, ITraceSink sink)
+    {
+        if (!scenario.Kernels.Contains(kernel.Profile.Version))
+            return (RunStatus.Skipped, $"for kernels {scenario.Kernels}, this is {kernel.Profile.Version.Line}");
+        Sandbox? sandbox = null;
+        try
+        {
+            if (_needs.FirstMissing(scenario.Needs) is { } missing)
+                return (RunStatus.Skipped, $"needs {missing}");
+            (sandbox, string problem) = Sandbox.Create(kernel);
+            if (sandbox is null)
+                return (RunStatus.Broken, $"sandbox: {problem}");
+            var run = new RunState(scenario, sandbox);
+            var (main, taskProblem) = sandbox.NewTask();
+            if (main is null)
+                return (RunStatus.Broken, $"sandbox: {taskProblem}");
+            run.Tasks.Add("main", main);
+            return RunSteps(run, sink);
+        }
+        catch (NotModelledException gap)
+        {
+            return (RunStatus.Broken, $"{TraceLine.GapPrefix}{gap.Message}");
+        }
+        catch (WouldHangException hang)
+        {
+            return (RunStatus.Broken, $"{TraceLine.HangPrefix}: {hang.Message}");
+        }
+        finally
+        {
+            sandbox?.Dispose();
+        }
+    }
+
+    private static (RunStatus Status, string Reason) RunSteps(RunState run, ITraceSink sink)
+    {
+        var context = new StepContext(run);
+        if (run.Scenario.Times)
+            run.Clock.Start(run.Sandbox.Keeper);
+        foreach (var step in run.Scenario.Steps)
+        {
+            sink.Entering(step.Number);
+            run.Clock.Enter(run.Sandbox.Keeper);
+            string outcome = Make(run, context, step);
+            sink.Line(new(Number(step), step.Actor.Name, step.Text, outcome));
+            context.FlushDetails(sink);
+        }
+        sink.Entering(0);
+        foreach (var task in run.Tasks.Values)
+            task?.Dispose();
+        string problems = run.Sandbox.CleanUp();
+        sink.Line(new("end", "-", "clean up", problems.Length == 0 ? "ok" : problems));
+        return problems.Length == 0 ? (RunStatus.Done, "") : (RunStatus.Broken, $"left behind: {problems}");
+    }
+
+    private static string Make(RunState run, StepContext context, Step step)
+    {
+        try
+        {
+            var task = TaskOf(run, step);
+            if (task is null)
+                return "none: the actor's task is gone";
+            context.Enter(step, task);
+            return step.Verb.Action(context);
+        }
+        catch (NotModelledException gap)
+        {
+            return $"{TraceLine.GapPrefix}{Render.Text(gap.Message)}";
+        }
+        catch (WouldHangException)
+        {
+            // The task is still in the call: it can neither go on nor be ended in an orderly way. The reason is the emulator's word and no kernel says it.
+            run.Tasks[step.Actor.Name] = null;
+            return TraceLine.HangPrefix;
+        }
+        catch (ScenarioRunException problem)
+        {
+            return $"scenario: {problem.Message}";
+        }
+    }
+
+    /// <summary>The actor's task, made at its first statement from main's: it sees main's working directory and open files of that moment.</summary>
+    private static IKernel? TaskOf(RunState run, Step step)
+    {
+        if (run.Tasks.TryGetValue(step.Actor.Name, out var task))
+            return task;
+        if (run.Tasks["main"] is not { } main)
+            return null;
+        task = main.Fork();
+        if (step.Actor.Ids is { } ids)
+        {
+            var error = task.SetIds(ids);
+            if (error != Errno.OK)
+            {
+                task.Dispose();
+                throw new ScenarioRunException($"actor '{step.Actor.Name}' cannot take its ids: {error}");
+            }
+        }
+        run.Tasks.Add(step.Actor.Name, task);
+        return task;
+    }
+
+    private static string Number(Step step) => step.Number.ToString(System.Globalization.CultureInfo.InvariantCulture);
+}

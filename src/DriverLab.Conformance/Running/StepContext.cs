@@ -1,0 +1,183 @@
+using System.Globalization;
+using System.Runtime.CompilerServices;
+using System.Text;
+using DriverLab.Conformance.Scenarios;
+using DriverLab.Linux;
+
+namespace DriverLab.Conformance.Running;
+
+/// <summary>What a verb's action sees: the actor's task, its arguments, and the run's memory.</summary>
+public sealed class StepContext
+{
+    internal StepContext(RunState run) => Run = run;
+
+    internal RunState Run { get; }
+
+    /// <summary>The step that is being made.</summary>
+    public Step Step { get; private set; } = null!;
+
+    /// <summary>The actor's task.</summary>
+    public IKernel Task { get; internal set; } = null!;
+
+    /// <summary>The number of positional arguments.</summary>
+    public int Count => Step.Arguments.Count;
+
+    private int _details;
+
+    internal void Enter(Step step, IKernel task)
+    {
+        Step = step;
+        Task = task;
+        _details = 0;
+        _pending.Clear();
+    }
+
+    private readonly List<(string Key, string Text)> _pending = [];
+
+    /// <summary>Adds a line of detail below the step's outcome.</summary>
+    public void Detail(string key, string text) => _pending.Add((key, text));
+
+    internal void FlushDetails(ITraceSink sink)
+    {
+        foreach (var (key, text) in _pending)
+            sink.Line(new($"{Step.Number}.{++_details}", Step.Actor.Name, key, text));
+        _pending.Clear();
+    }
+
+    /// <summary>Sets the step's result variable, if it has one.</summary>
+    public void SetResult(string value)
+    {
+        if (Step.Result is { } name)
+            Run.Variables[name] = value;
+    }
+
+    /// <summary>Sets the step's result variable to a new descriptor, or to one that is no descriptor when the call failed.</summary>
+    public string SetResult(SysResult<Fd> result)
+    {
+        SetResult((result.IsOk ? result.Value : Linux.Fd.None).Value.ToString(CultureInfo.InvariantCulture));
+        return result.IsOk ? "ok fd" : Render.Of(result.Error);
+    }
+
+    // ---- arguments ---------------------------------------------------------------------------------------------------------------
+
+    /// <summary>The bytes of an argument.</summary>
+    public byte[] Bytes(int index) => Expand(Step.Arguments[index]);
+
+    /// <summary>The text of an argument.</summary>
+    public string Text(int index) => Encoding.UTF8.GetString(Bytes(index));
+
+    /// <summary>The text of an argument, or another when it was left out.</summary>
+    public string Text(int index, string absent) => index < Count ? Text(index) : absent;
+
+    /// <summary>A number.</summary>
+    public long Number(int index) => ToNumber(Step.Arguments[index]);
+
+    /// <summary>A number, or another when it was left out.</summary>
+    public long Number(int index, long absent) => index < Count ? Number(index) : absent;
+
+    /// <summary>An octal mode, or another when it was left out.</summary>
+    public Linux.Abi.Mode Mode(int index, Linux.Abi.Mode absent) => index < Count ? ToMode(Step.Arguments[index]) : absent;
+
+    /// <summary>Flags; none when left out.</summary>
+    public T Flags<T>(int index) where T : struct, Enum => index < Count ? ToFlags<T>(Step.Arguments[index]) : default;
+
+    /// <summary>A time span in nanoseconds.</summary>
+    public long Duration(int index) => Numbers.TryDuration(Text(index), out long ns) ? ns : 0;
+
+    /// <summary>A descriptor.</summary>
+    public Fd Fd(int index) => ToFd(Step.Arguments[index]);
+
+    /// <summary>True when an argument of kind <c>Target</c> is a descriptor and not a path.</summary>
+    public bool IsFd(int index)
+    {
+        var word = Step.Arguments[index];
+        return !word.IsQuoted && word.IsConstant && (Run.Variables.ContainsKey(word.Text) || word.Text == "closed");
+    }
+
+    // ---- options -----------------------------------------------------------------------------------------------------------------
+
+    /// <summary>True when the option or switch is there.</summary>
+    public bool Has(string key) => Find(key) is not null;
+
+    /// <summary>A number, or another when it was left out.</summary>
+    public long Number(string key, long absent) => Find(key)?.Value is { } word ? ToNumber(word) : absent;
+
+    /// <summary>A text, or another when it was left out.</summary>
+    public string Text(string key, string absent) => Find(key)?.Value is { } word ? Encoding.UTF8.GetString(Expand(word)) : absent;
+
+    /// <summary>The bytes of an option, or null when it was left out.</summary>
+    public byte[]? Bytes(string key) => Find(key)?.Value is { } word ? Expand(word) : null;
+
+    /// <summary>An octal mode, or another when it was left out.</summary>
+    public Linux.Abi.Mode Mode(string key, Linux.Abi.Mode absent) => Find(key)?.Value is { } word ? ToMode(word) : absent;
+
+    /// <summary>Flags; none when left out.</summary>
+    public T Flags<T>(string key) where T : struct, Enum => Find(key)?.Value is { } word ? ToFlags<T>(word) : default;
+
+    /// <summary>A descriptor; the working directory when left out.</summary>
+    public Fd Fd(string key) => Find(key)?.Value is { } word ? ToFd(word) : Linux.Fd.Cwd;
+
+    /// <summary>The bytes that a word stands for.</summary>
+    public byte[] Expand(Word word) => word.Expand(Run.Variable);
+
+    private Option? Find(string key)
+    {
+        foreach (var option in Step.Options)
+        {
+            if (option.Key == key)
+                return option;
+        }
+        return null;
+    }
+
+    private long ToNumber(Word word) => Numbers.TryParse(Encoding.UTF8.GetString(Expand(word)), out long value) ? value : throw new ScenarioRunException($"'{word.Source}' holds no number");
+
+    private Linux.Abi.Mode ToMode(Word word) => Numbers.TryMode(Encoding.UTF8.GetString(Expand(word)), out ushort mode) ? (Linux.Abi.Mode)mode : throw new ScenarioRunException($"'{word.Source}' holds no mode");
+
+    private Fd ToFd(Word word)
+    {
+        string text = Encoding.UTF8.GetString(Expand(word));
+        if (word.IsConstant && text == "cwd")
+            return Linux.Fd.Cwd;
+        if (word.IsConstant && text == "closed")
+            return Linux.Fd.None;
+        if (word.IsConstant && Run.Variables.TryGetValue(text, out var value))
+            text = value;
+        return int.TryParse(text, out int number) ? new(number) : throw new ScenarioRunException($"'{word.Source}' holds no descriptor");
+    }
+
+    private T ToFlags<T>(Word word) where T : struct, Enum
+    {
+        long value = 0;
+        foreach (var name in Encoding.UTF8.GetString(Expand(word)).Split('|', ','))
+        {
+            if (Enum.TryParse<T>(name, out var flag) && !char.IsAsciiDigit(name[0]))
+                value |= FromEnum(flag);
+            else if (Numbers.TryParse(name, out long number))
+                value |= number;
+            else
+                throw new ScenarioRunException($"'{name}' is no flag");
+        }
+        return ToEnum<T>(value);
+    }
+
+    private static long FromEnum<T>(T value) where T : struct, Enum => Unsafe.SizeOf<T>() switch
+    {
+        1 => Unsafe.BitCast<T, byte>(value),
+        2 => Unsafe.BitCast<T, ushort>(value),
+        4 => Unsafe.BitCast<T, uint>(value),
+        _ => Unsafe.BitCast<T, long>(value),
+    };
+
+    private static T ToEnum<T>(long value) where T : struct, Enum => Unsafe.SizeOf<T>() switch
+    {
+        1 => Unsafe.BitCast<byte, T>((byte)value),
+        2 => Unsafe.BitCast<ushort, T>((ushort)value),
+        4 => Unsafe.BitCast<uint, T>((uint)value),
+        _ => Unsafe.BitCast<long, T>(value),
+    };
+}
+
+/// <summary>A step that cannot be made because of the scenario itself, not of the kernel.</summary>
+/// <param name="problem">What is wrong.</param>
+public sealed class ScenarioRunException(string problem) : Exception(problem);

@@ -1,0 +1,105 @@
+using System.Buffers;
+using System.Text;
+using DriverLab.Conformance.Running;
+
+namespace DriverLab.Conformance.Scenarios;
+
+/// <summary>What one segment of a word makes.</summary>
+public enum SegmentKind
+{
+    /// <summary>Bytes as written.</summary>
+    Literal,
+    /// <summary><c>{text*N}</c>: the text N times.</summary>
+    Repeat,
+    /// <summary><c>{zero:N}</c>: N zero bytes.</summary>
+    Zero,
+    /// <summary><c>{rand:SEED:N}</c>: N bytes that depend on the seed alone.</summary>
+    Random,
+    /// <summary><c>$name</c> or <c>${name}</c>: the value of a variable.</summary>
+    Variable,
+}
+
+/// <summary>A piece of a word.</summary>
+/// <param name="Kind">What it makes.</param>
+/// <param name="Bytes">The literal or repeated bytes, or the variable's name.</param>
+/// <param name="Count">Repetitions, or a length in bytes.</param>
+/// <param name="Seed">Seed of random bytes.</param>
+public sealed record Segment(SegmentKind Kind, byte[] Bytes, long Count = 1, ulong Seed = 0);
+
+/// <summary>One word of a statement: its source text, and the bytes that it stands for.</summary>
+/// <remarks>Big data is described, not held: the bytes are made when a step runs.</remarks>
+public sealed class Word
+{
+    private readonly Segment[] _segments;
+
+    internal Word(string source, int line, int column, bool quoted, Segment[] segments)
+    {
+        Source = source;
+        Line = line;
+        Column = column;
+        IsQuoted = quoted;
+        _segments = segments;
+    }
+
+    /// <summary>The text as it stands in the file.</summary>
+    public string Source { get; }
+
+    /// <summary>1-based line.</summary>
+    public int Line { get; }
+
+    /// <summary>1-based column, in characters.</summary>
+    public int Column { get; }
+
+    /// <summary>True when any part was quoted: then it is never a variable's name, a keyword or an option.</summary>
+    public bool IsQuoted { get; }
+
+    /// <summary>The pieces.</summary>
+    public IReadOnlyList<Segment> Segments => _segments;
+
+    /// <summary>True when the word is plain text that does not depend on a variable.</summary>
+    public bool IsConstant => Array.TrueForAll(_segments, static s => s.Kind != SegmentKind.Variable);
+
+    /// <summary>The word as text when it is a single literal, otherwise its source.</summary>
+    public string Text => _segments is [] ? "" : _segments is [{ Kind: SegmentKind.Literal } only] ? Encoding.UTF8.GetString(only.Bytes) : Source;
+
+    /// <summary>The bytes that the word stands for.</summary>
+    /// <param name="variables">Looks a variable up; null in words that are constant.</param>
+    public byte[] Expand(Func<string, string>? variables = null)
+    {
+        if (_segments is [{ Kind: SegmentKind.Literal } only])
+            return only.Bytes;
+        var writer = new ArrayBufferWriter<byte>();
+        foreach (var segment in _segments)
+            Append(writer, segment, variables);
+        return writer.WrittenSpan.ToArray();
+    }
+
+    private static void Append(ArrayBufferWriter<byte> writer, Segment segment, Func<string, string>? variables)
+    {
+        switch (segment.Kind)
+        {
+            case SegmentKind.Literal:
+                writer.Write(segment.Bytes);
+                break;
+            case SegmentKind.Repeat:
+                for (long i = 0; i < segment.Count; i++)
+                    writer.Write(segment.Bytes);
+                break;
+            case SegmentKind.Zero:
+                writer.GetSpan((int)segment.Count)[..(int)segment.Count].Clear();
+                writer.Advance((int)segment.Count);
+                break;
+            case SegmentKind.Random:
+                TestData.Fill(writer.GetSpan((int)segment.Count)[..(int)segment.Count], segment.Seed);
+                writer.Advance((int)segment.Count);
+                break;
+            case SegmentKind.Variable:
+                string name = Encoding.UTF8.GetString(segment.Bytes);
+                writer.Write(Encoding.UTF8.GetBytes(variables?.Invoke(name) ?? throw new InvalidOperationException($"variable '{name}' outside a run")));
+                break;
+        }
+    }
+
+    /// <inheritdoc/>
+    public override string ToString() => Source;
+}

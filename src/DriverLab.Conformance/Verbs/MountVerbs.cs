@@ -1,0 +1,125 @@
+using System.Text;
+using DriverLab.Conformance.Running;
+using DriverLab.Conformance.Scenarios;
+using DriverLab.Linux;
+using DriverLab.Linux.Abi;
+
+namespace DriverLab.Conformance.Verbs;
+
+/// <summary>Calls on mounts.</summary>
+internal static class MountVerbs
+{
+    public static IReadOnlyList<Verb> All { get; } =
+    [
+        new("mount", [P.Name("type"), P.Path("target")], "mount(2). Options such as ro or nosuid become flags, all others go to the file system as its data; source= is the type when left out, data= replaces the data, flags= adds flags by their C names.", Mount)
+        {
+            Options = s_own, TakesRest = true,
+        },
+        new("bind", [P.Path("source"), P.Path("target")], "mount(2) with MS_BIND; 'rec' adds MS_REC.", static c => Plain(c, 0, 1, MountFlags.MS_BIND | Rec(c))) { Options = [P.Switch("rec")] },
+        new("move", [P.Path("source"), P.Path("target")], "mount(2) with MS_MOVE.", static c => Plain(c, 0, 1, MountFlags.MS_MOVE)),
+        new("remount", [P.Path("target")], "mount(2) with MS_REMOUNT; 'bind' changes the mount alone.", Remount) { Options = s_own, TakesRest = true },
+        new("propagate", [P.Path("target"), P.Choice("type", "private", "shared", "slave", "unbindable")], "mount(2) with MS_PRIVATE, MS_SHARED, MS_SLAVE or MS_UNBINDABLE; 'rec' adds MS_REC.", Propagate) { Options = [P.Switch("rec")] },
+        new("umount", [P.Path("target").Many()], "umount2(2): lazy, force, expire and nofollow are its flags.", Umount)
+        {
+            RepeatsLast = true, Options = [P.Switch("lazy"), P.Switch("force"), P.Switch("expire"), P.Switch("nofollow")],
+        },
+        new("mounts", [], "The mounts below the actor's root as /proc/self/mountinfo tells them: mount point, its options, type, the file system's options; ids and devices left out.", Mounts),
+    ];
+
+    private static Parameter[] s_own => [P.Data("source"), P.Data("data"), P.Flags<MountFlags>("flags")];
+
+    /// <summary>Options that mount(8) turns into flags.</summary>
+    private static readonly Dictionary<string, (MountFlags Set, MountFlags Clear)> s_flags = new()
+    {
+        ["ro"] = (MountFlags.MS_RDONLY, 0), ["rw"] = (0, MountFlags.MS_RDONLY),
+        ["nosuid"] = (MountFlags.MS_NOSUID, 0), ["suid"] = (0, MountFlags.MS_NOSUID),
+        ["nodev"] = (MountFlags.MS_NODEV, 0), ["dev"] = (0, MountFlags.MS_NODEV),
+        ["noexec"] = (MountFlags.MS_NOEXEC, 0), ["exec"] = (0, MountFlags.MS_NOEXEC),
+        ["sync"] = (MountFlags.MS_SYNCHRONOUS, 0), ["async"] = (0, MountFlags.MS_SYNCHRONOUS),
+        ["dirsync"] = (MountFlags.MS_DIRSYNC, 0), ["mand"] = (MountFlags.MS_MANDLOCK, 0),
+        ["noatime"] = (MountFlags.MS_NOATIME, 0), ["nodiratime"] = (MountFlags.MS_NODIRATIME, 0),
+        ["relatime"] = (MountFlags.MS_RELATIME, 0), ["strictatime"] = (MountFlags.MS_STRICTATIME, 0),
+        ["lazytime"] = (MountFlags.MS_LAZYTIME, 0), ["nosymfollow"] = (MountFlags.MS_NOSYMFOLLOW, 0),
+        ["silent"] = (MountFlags.MS_SILENT, 0), ["bind"] = (MountFlags.MS_BIND, 0), ["rec"] = (MountFlags.MS_REC, 0),
+    };
+
+    private static string Mount(StepContext c)
+    {
+        var (flags, data) = Split(c);
+        byte[] type = c.Bytes(0);
+        return Render.Of(c.Task.Mount(c.Bytes("source") ?? type, c.Bytes(1), type, flags, data));
+    }
+
+    private static string Remount(StepContext c)
+    {
+        var (flags, data) = Split(c);
+        return Render.Of(c.Task.Mount(c.Bytes("source") ?? "none"u8.ToArray(), c.Bytes(0), default, flags | MountFlags.MS_REMOUNT, data));
+    }
+
+    private static (MountFlags Flags, byte[] Data) Split(StepContext c)
+    {
+        var flags = c.Flags<MountFlags>("flags");
+        var data = new List<byte>();
+        foreach (var option in c.Step.Options)
+        {
+            if (option.Key is "source" or "data" or "flags")
+                continue;
+            if (option.Value is null && option.Key.Split(',') is { Length: > 1 } several && several.All(s_flags.ContainsKey))
+                foreach (var one in several)
+                    flags = (flags | s_flags[one].Set) & ~s_flags[one].Clear;
+            else if (option.Value is null && s_flags.TryGetValue(option.Key, out var flag))
+                flags = (flags | flag.Set) & ~flag.Clear;
+            else
+            {
+                if (data.Count > 0)
+                    data.Add((byte)',');
+                data.AddRange(Encoding.UTF8.GetBytes(option.Key));
+                if (option.Value is { } value)
+                {
+                    data.Add((byte)'=');
+                    data.AddRange(c.Expand(value));
+                }
+            }
+        }
+        return (flags, c.Bytes("data") ?? [.. data]);
+    }
+
+    private static MountFlags Rec(StepContext c) => c.Has("rec") ? MountFlags.MS_REC : 0;
+
+    private static string Plain(StepContext c, int source, int target, MountFlags flags) => Render.Of(c.Task.Mount(c.Bytes(source), c.Bytes(target), default, flags, default));
+
+    private static string Propagate(StepContext c)
+    {
+        var flags = c.Text(1) switch
+        {
+            "private" => MountFlags.MS_PRIVATE,
+            "shared" => MountFlags.MS_SHARED,
+            "slave" => MountFlags.MS_SLAVE,
+            _ => MountFlags.MS_UNBINDABLE,
+        };
+        return Render.Of(c.Task.Mount("none"u8, c.Bytes(0), default, flags | Rec(c), default));
+    }
+
+    private static string Umount(StepContext c) => Render.Of(c.Task.Umount(c.Bytes(0),
+        (c.Has("lazy") ? UmountFlags.MNT_DETACH : 0) | (c.Has("force") ? UmountFlags.MNT_FORCE : 0)
+        | (c.Has("expire") ? UmountFlags.MNT_EXPIRE : 0) | (c.Has("nofollow") ? UmountFlags.UMOUNT_NOFOLLOW : 0)));
+
+    private static string Mounts(StepContext c)
+    {
+        var (text, problem) = Files.ReadAll(c.Task, "/proc/thread-self/mountinfo"u8);
+        if (text is null)
+            return problem;
+        int count = 0;
+        foreach (var line in Encoding.UTF8.GetString(text).Split('\n', StringSplitOptions.RemoveEmptyEntries))
+        {
+            var fields = line.Split(' ');
+            int dash = Array.IndexOf(fields, "-");
+            if (dash < 6 || fields[4] is "/" or "/dev" or "/proc")
+                continue;
+            string propagation = string.Join(' ', fields[6..dash].Select(static f => f.Split(':')[0]));
+            c.Detail(Render.Text(fields[4]), Render.Text($"{fields[5]} {(propagation.Length > 0 ? propagation : "private")} {fields[dash + 1]} {(dash + 3 < fields.Length ? fields[dash + 3] : "")}"));
+            count++;
+        }
+        return $"ok {count} mounts";
+    }
+}

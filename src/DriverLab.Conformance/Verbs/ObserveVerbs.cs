@@ -1,0 +1,82 @@
+using System.Text;
+using DriverLab.Conformance.Running;
+using DriverLab.Linux;
+using DriverLab.Linux.Abi;
+
+namespace DriverLab.Conformance.Verbs;
+
+/// <summary>Looking at state: contents, directories, whole trees, the kernel's log.</summary>
+internal static class ObserveVerbs
+{
+    public static IReadOnlyList<Verb> All { get; } =
+    [
+        new("cat", [P.Path().Many()], "The whole content of a file: open, read to the end, close.", Cat) { RepeatsLast = true },
+        new("digest", [P.Path()], "The digest of each CHUNK (1M) of a file or device; equal neighbours are joined.", Digest) { Options = [P.Number("chunk")] },
+        new("readdir", [P.Path().Many()], "All names of a directory in the kernel's order with their types; 'sorted' sorts, 'offsets' adds the positions, 'dots' adds . and ..", ReadDir)
+        {
+            RepeatsLast = true, Options = [P.Switch("sorted"), P.Switch("offsets"), P.Switch("dots")],
+        },
+        new("manifest", [P.Path().Many()], "The whole tree below a path, sorted: type, mode, owner, links, size, device, extended attributes, content, link target, labels of inode and device.", TakeManifest)
+        {
+            RepeatsLast = true, Options = [P.Switch("noino"), P.Switch("nodirsize")],
+        },
+        new("checkpoint", [], "The manifest of the whole sandbox, /dev and /proc left out.", static c => Manifest.Take(c, "/"u8.ToArray())) { Options = [P.Switch("noino"), P.Switch("nodirsize")] },
+        new("kmsg", [P.Data("text").Optional()], "The kernel's log since the scenario began, without time stamps; only lines that hold TEXT. Device numbers and loop names are labels.", KernelLog),
+    ];
+
+    private static string Cat(StepContext c)
+    {
+        string text = Files.Describe(c.Task, c.Bytes(0));
+        return text.StartsWith('E') ? text : $"ok {text}";
+    }
+
+    private static string Digest(StepContext c)
+    {
+        var (content, problem) = Files.ReadAll(c.Task, c.Bytes(0));
+        if (content is null)
+            return problem;
+        int chunk = (int)Math.Max(1, c.Number("chunk", 1 << 20));
+        string? last = null;
+        int from = 0;
+        for (int at = 0; at < content.Length; at += chunk)
+        {
+            var piece = content.AsSpan(at, Math.Min(chunk, content.Length - at));
+            string text = piece.IndexOfAnyExcept((byte)0) < 0 ? "zeros" : $"{TestData.Digest(piece):x16}";
+            if (last is not null && text != last)
+                c.Detail($"{from}+{at - from}", last);
+            if (text != last)
+                from = at;
+            last = text;
+        }
+        if (last is not null)
+            c.Detail($"{from}+{content.Length - from}", last);
+        return $"ok {content.Length}";
+    }
+
+    private static string ReadDir(StepContext c)
+    {
+        var (names, error) = Files.List(c.Task, c.Bytes(0), c.Has("dots"));
+        if (c.Has("sorted"))
+            names.Sort(static (a, b) => a.Name.AsSpan().SequenceCompareTo(b.Name));
+        foreach (var (name, type, next) in names)
+            c.Detail(Render.Name(name), c.Has("offsets") ? $"{Render.Type(type)} next={next}" : Render.Type(type));
+        return error == Errno.OK ? $"ok {names.Count} names" : Render.Of(error);
+    }
+
+    private static string TakeManifest(StepContext c) => Manifest.Take(c, c.Bytes(0));
+
+    private static string KernelLog(StepContext c)
+    {
+        if (c.Run.Sandbox.Log is not { } log)
+            return "gap: /dev/kmsg";
+        string wanted = c.Text(0, "");
+        int count = 0;
+        foreach (var line in log.ReadNew())
+        {
+            if (!line.Contains(wanted, StringComparison.Ordinal))
+                continue;
+            c.Detail($"line {++count}", Render.Text(c.Run.Labels.InLog(line)));
+        }
+        return $"ok {count} lines";
+    }
+}

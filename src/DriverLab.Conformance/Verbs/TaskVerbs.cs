@@ -1,0 +1,64 @@
+using DriverLab.Conformance.Running;
+using DriverLab.Linux;
+using DriverLab.Linux.Abi;
+
+namespace DriverLab.Conformance.Verbs;
+
+/// <summary>Calls about the task itself.</summary>
+internal static class TaskVerbs
+{
+    public static IReadOnlyList<Verb> All { get; } =
+    [
+        new("chdir", [P.Path()], "chdir(2).", static c => Render.Of(c.Task.Chdir(c.Bytes(0)))),
+        new("fchdir", [P.Fd()], "fchdir(2).", static c => Render.Of(c.Task.Fchdir(c.Fd(0)))),
+        new("chroot", [P.Path()], "chroot(2); the working directory stays.", static c => Render.Of(c.Task.Chroot(c.Bytes(0)))),
+        new("getcwd", [P.Number("size").Optional()], "getcwd(2) with a buffer of SIZE bytes (4096).", GetCwd),
+        new("umask", [P.Mode()], "umask(2); the outcome is the old mask.", static c => $"ok {Render.Permissions(c.Task.Umask(c.Mode(0, Mode.None)))}"),
+        new("setids", [], "Takes on other ids: setgroups, setresgid, setresuid.", SetIds) { Options = [P.Number("uid"), P.Number("gid"), new("groups", ParameterKind.Data)] },
+        new("unshare", [P.Flags<CloneFlags>()], "unshare(2): a mount namespace of one's own (CLONE_NEWNS).", static c => Render.Of(c.Task.Unshare(c.Flags<CloneFlags>(0)))),
+        new("fork", [P.Name("actor")], "A copy of this actor's task becomes the task of ACTOR, which must not have acted yet.", Fork),
+        new("exit", [], "The actor's task ends, which closes its descriptors; the actor does nothing afterwards.", Exit),
+        new("sleep", [P.Duration()], "nanosleep(2): 10ms, 2s, 500us, 20ns. The emulator moves its own clock.", Sleep),
+        new("fault", [P.Path("device"), P.Choice("operation", "read", "write", "flush")], "Reserved for planned faults of a device; a gap everywhere for now.", static _ => "gap: planned faults")
+        {
+            Options = [P.Number("nth"), P.Number("sector"), new("errno", ParameterKind.Data)],
+        },
+    ];
+
+    private static string GetCwd(StepContext c)
+    {
+        var buffer = new byte[c.Number(0, 4096)];
+        var result = c.Task.GetCwd(buffer);
+        return result.IsOk ? $"ok {Render.Name(buffer.AsSpan(0, result.Value))}" : Render.Of(result.Error);
+    }
+
+    private static string SetIds(StepContext c)
+    {
+        uint uid = (uint)c.Number("uid", 0), gid = (uint)c.Number("gid", uid);
+        string groups = c.Text("groups", "");
+        uint[] list = groups.Length == 0 ? [] : [.. groups.Split(',').Select(uint.Parse)];
+        return Render.Of(c.Task.SetIds(new(uid, gid, list)));
+    }
+
+    private static string Fork(StepContext c)
+    {
+        string name = c.Text(0);
+        if (c.Run.Tasks.ContainsKey(name))
+            throw new ScenarioRunException($"actor '{name}' has acted already");
+        c.Run.Tasks[name] = c.Task.Fork();
+        return "ok";
+    }
+
+    private static string Exit(StepContext c)
+    {
+        c.Task.Dispose();
+        c.Run.Tasks[c.Step.Actor.Name] = null;
+        return "ok";
+    }
+
+    private static string Sleep(StepContext c)
+    {
+        c.Task.Sleep(c.Duration(0));
+        return "ok";
+    }
+}
