@@ -18,16 +18,16 @@ internal static class FileVerbs
         new("close", [P.Fd().Many()], "close(2).", static c => Render.Of(c.Task.Close(c.Fd(0)))) { RepeatsLast = true },
         new("dup", [P.Fd()], "dup(2).", static c => c.SetResult(c.Task.Dup(c.Fd(0)))) { Returns = "fd" },
         new("read", [P.Fd(), P.Number("count")], "read(2); the outcome holds the data, short text as such, else a digest.", Read),
-        new("pread", [P.Fd(), P.Number("offset"), P.Number("count")], "pread64(2).", PRead),
+        new("pread", [P.Fd(), P.Number("count"), P.Number("offset")], "pread64(2).", PRead),
         new("write", [P.Target(), P.Data()], "On a descriptor write(2), once. On a path: open with O_WRONLY|O_CREAT|O_TRUNC, write all, close.", Write)
         {
             Options = [P.Switch("append"), P.Switch("sync"), P.Mode("mode")],
         },
-        new("pwrite", [P.Fd(), P.Number("offset"), P.Data()], "pwrite64(2).", static c => Render.Of(c.Task.PWrite(c.Fd(0), c.Bytes(2), c.Number(1)))),
+        new("pwrite", [P.Fd(), P.Data(), P.Number("offset")], "pwrite64(2).", static c => Render.Of(c.Task.PWrite(c.Fd(0), c.Bytes(1), c.Number(2)))),
         new("lseek", [P.Fd(), P.Number("offset"), P.Flags<SeekWhence>("whence").Optional()], "lseek(2); SEEK_SET when WHENCE is left out.", static c => Render.Of(c.Task.LSeek(c.Fd(0), c.Number(1), c.Flags<SeekWhence>(2)))),
         new("truncate", [P.Path(), P.Number("length")], "truncate(2).", static c => Render.Of(c.Task.Truncate(c.Bytes(0), c.Number(1)))),
         new("ftruncate", [P.Fd(), P.Number("length")], "ftruncate(2).", static c => Render.Of(c.Task.FTruncate(c.Fd(0), c.Number(1)))),
-        new("fallocate", [P.Target(), P.Number("offset"), P.Number("length"), P.Flags<FallocFlags>().Optional()], "fallocate(2).", Fallocate),
+        new("fallocate", [P.Target(), P.Flags<FallocFlags>("mode"), P.Number("offset"), P.Number("length")], "fallocate(2); mode 0 is plain.", Fallocate),
         new("fsync", [P.Target()], "fsync(2).", static c => WithFile(c, OpenFlags.O_RDONLY, static (c, fd) => Render.Of(c.Task.Fsync(fd)))),
         new("fdatasync", [P.Target()], "fdatasync(2).", static c => WithFile(c, OpenFlags.O_RDONLY, static (c, fd) => Render.Of(c.Task.Fdatasync(fd)))),
         new("syncfs", [P.Target()], "syncfs(2).", static c => WithFile(c, OpenFlags.O_RDONLY, static (c, fd) => Render.Of(c.Task.Syncfs(fd)))),
@@ -65,8 +65,8 @@ internal static class FileVerbs
 
     private static string PRead(StepContext c)
     {
-        var buffer = new byte[c.Number(2)];
-        return Shown(c.Task.PRead(c.Fd(0), buffer, c.Number(1)), buffer);
+        var buffer = new byte[c.Number(1)];
+        return Shown(c.Task.PRead(c.Fd(0), buffer, c.Number(2)), buffer);
     }
 
     private static string Shown(SysResult<int> result, byte[] buffer) => result.IsOk ? $"ok {result.Value} {Render.Data(buffer.AsSpan(0, result.Value))}" : Render.Of(result.Error);
@@ -98,7 +98,7 @@ internal static class FileVerbs
     }
 
     private static string Fallocate(StepContext c) =>
-        WithFile(c, OpenFlags.O_WRONLY | OpenFlags.O_CREAT, static (c, fd) => Render.Of(c.Task.Fallocate(fd, c.Flags<FallocFlags>(3), c.Number(1), c.Number(2))));
+        WithFile(c, OpenFlags.O_WRONLY | OpenFlags.O_CREAT, static (c, fd) => Render.Of(c.Task.Fallocate(fd, c.Flags<FallocFlags>(1), c.Number(2), c.Number(3))));
 
     private static string Sync(StepContext c)
     {

@@ -16,6 +16,7 @@ internal static class MountVerbs
             Options = s_own, TakesRest = true,
         },
         new("bind", [P.Path("source"), P.Path("target")], "mount(2) with MS_BIND; 'rec' adds MS_REC.", static c => Plain(c, 0, 1, MountFlags.MS_BIND | Rec(c))) { Options = [P.Switch("rec")] },
+        new("rbind", [P.Path("source"), P.Path("target")], "mount(2) with MS_BIND and MS_REC.", static c => Plain(c, 0, 1, MountFlags.MS_BIND | MountFlags.MS_REC)),
         new("move", [P.Path("source"), P.Path("target")], "mount(2) with MS_MOVE.", static c => Plain(c, 0, 1, MountFlags.MS_MOVE)),
         new("remount", [P.Path("target")], "mount(2) with MS_REMOUNT; 'bind' changes the mount alone.", Remount) { Options = s_own, TakesRest = true },
         new("propagate", [P.Path("target"), P.Choice("type", "private", "shared", "slave", "unbindable")], "mount(2) with MS_PRIVATE, MS_SHARED, MS_SLAVE or MS_UNBINDABLE; 'rec' adds MS_REC.", Propagate) { Options = [P.Switch("rec")] },

@@ -16,9 +16,9 @@ internal static class NameVerbs
         {
             RepeatsLast = true, Options = [P.Mode("mode"), s_at],
         },
-        new("mknod", [P.Path(), P.Choice("type", "reg", "fifo", "sock", "chr", "blk", "dir", "lnk"), P.Number("major").Optional(), P.Number("minor").Optional()], "mknodat(2); mode 0666 when left out.", Mknod)
+        new("mknod", [P.Path(), P.Choice("type", "reg", "fifo", "sock", "chr", "blk", "dir", "lnk"), P.Mode().Optional(), P.Number("major").Optional(), P.Number("minor").Optional()], "mknodat(2); mode 0666 when left out.", Mknod)
         {
-            Options = [P.Mode("mode"), s_at],
+            Options = [s_at],
         },
         new("symlink", [P.Data("target"), P.Path()], "symlinkat(2).", static c => Render.Of(c.Task.SymlinkAt(c.Bytes(0), c.Fd("at"), c.Bytes(1)))) { Options = [s_at] },
         new("link", [P.Path("old"), P.Path("new")], "linkat(2); 'follow' is AT_SYMLINK_FOLLOW, 'empty' AT_EMPTY_PATH.", Link) { Options = [s_at, s_to, P.Switch("follow"), P.Switch("empty")] },
@@ -40,7 +40,7 @@ internal static class NameVerbs
             "dir" => Mode.S_IFDIR,
             _ => Mode.S_IFLNK,
         };
-        return Render.Of(c.Task.MknodAt(c.Fd("at"), c.Bytes(0), type | c.Mode("mode", (Mode)0x1b6), new((uint)c.Number(2, 0), (uint)c.Number(3, 0))));
+        return Render.Of(c.Task.MknodAt(c.Fd("at"), c.Bytes(0), type | c.Mode(2, (Mode)0x1b6), new((uint)c.Number(3, 0), (uint)c.Number(4, 0))));
     }
 
     private static string Link(StepContext c)
