@@ -1,0 +1,141 @@
+using System.Runtime.InteropServices;
+using DriverLab.Linux;
+using DriverLab.Linux.Ioctl;
+
+namespace DriverLab.Block;
+
+public sealed partial class BlockFile
+{
+    /// <summary>ioctl(2) with a structure.</summary>
+    /// <returns>As each member of <see cref="BlkKernel"/> says; for a request unknown here what the driver says, ENOTTY without one.</returns>
+    /// <remarks>Linux block/ioctl.c: blkdev_ioctl(), blkdev_common_ioctl().</remarks>
+    public SysResult<int> Ioctl(uint request, Span<byte> argument, IBlockCaller caller)
+    {
+        ref readonly var limits = ref Device.Limits;
+        switch (request)
+        {
+            case Blk.BLKGETSIZE64: return Put(argument, Device.CapacityBytes);
+            case Blk.BLKGETSIZE: return Put(argument, Device.CapacitySectors);
+            case Blk.BLKSSZGET: return Put(argument, limits.LogicalBlockSize);
+            case Blk.BLKPBSZGET: return Put(argument, limits.PhysicalBlockSize);
+            case Blk.BLKIOMIN: return Put(argument, limits.IoMin);
+            case Blk.BLKIOOPT: return Put(argument, limits.IoOpt);
+            case Blk.BLKALIGNOFF: return Put(argument, limits.Misaligned ? -1 : (int)limits.AlignmentOffset);
+            case Blk.BLKDISCARDZEROES: return Put(argument, 0u);
+            case Blk.BLKSECTGET: return Put(argument, (ushort)Math.Min(limits.MaxSectors, ushort.MaxValue));
+            case Blk.BLKROTATIONAL: return Put(argument, (ushort)(limits.NonRotational ? 0 : 1));
+            case Blk.BLKRAGET or Blk.BLKFRAGET: return Put(argument, Device.ReadAheadSectors);
+            case Blk.BLKROGET: return Put(argument, Device.IsReadOnly ? 1 : 0);
+            case Blk.BLKBSZGET: return Put(argument, Device.Cache.BlockBytes);
+            case Blk.BLKGETDISKSEQ: return Put(argument, Device.DiskSequence);
+            case Blk.BLKBSZSET: return Done(SetBlockSize(MemoryMarshal.Read<int>(argument), caller));
+            case Blk.BLKROSET: return Done(SetReadOnly(MemoryMarshal.Read<int>(argument) != 0, caller));
+            case Blk.BLKDISCARD: return Done(Discard(Range(argument)));
+            case Blk.BLKSECDISCARD: return Done(SecureDiscard());
+            case Blk.BLKZEROOUT: return Done(ZeroOut(Range(argument)));
+            case Blk.BLKFLSBUF or Blk.BLKRRPART or Blk.BLKRASET or Blk.BLKFRASET: return Ioctl(request, 0L, caller);
+            default: return Device.Ioctl(request, argument, _forWriting, _exclusive, caller);
+        }
+    }
+
+    /// <summary>ioctl(2) with a number.</summary>
+    /// <returns>EACCES (no CAP_SYS_ADMIN), then as each member of <see cref="BlkKernel"/> says; for a request unknown here what the driver says, ENOTTY without one.</returns>
+    public SysResult<int> Ioctl(uint request, long value, IBlockCaller caller)
+    {
+        switch (request)
+        {
+            case Blk.BLKFLSBUF:
+                return Done(FlushBuffers(caller));
+            case Blk.BLKRASET or Blk.BLKFRASET:
+                if (!caller.IsSysAdmin)
+                    return Errno.EACCES;
+                Device.ReadAheadSectors = value * 512 / PageCache.PageBytes * PageCache.PageBytes / 512;
+                return 0;
+            case Blk.BLKRRPART:
+                return Done(!caller.IsSysAdmin ? Errno.EACCES : Device.RereadPartitions());
+            default:
+                return Device.Ioctl(request, value, _forWriting, _exclusive, caller);
+        }
+    }
+
+    private static SysResult<int> Put<T>(Span<byte> argument, T value) where T : unmanaged
+    {
+        MemoryMarshal.Write(argument, value);
+        return 0;
+    }
+
+    private static SysResult<int> Done(Errno error) => error == Errno.OK ? 0 : error;
+
+    private static (ulong Start, ulong Length) Range(ReadOnlySpan<byte> argument) => (MemoryMarshal.Read<ulong>(argument), MemoryMarshal.Read<ulong>(argument[8..]));
+
+    private Errno FlushBuffers(IBlockCaller caller)
+    {
+        if (!caller.IsSysAdmin)
+            return Errno.EACCES;
+        _ = Device.Cache.WriteBack();
+        Device.Cache.DropClean();
+        return Errno.OK;
+    }
+
+    private Errno SetBlockSize(int bytes, IBlockCaller caller)
+    {
+        if (!caller.IsSysAdmin)
+            return Errno.EACCES;
+        if (!_exclusive && !Device.MayClaim(this))
+            return Errno.EBUSY;
+        return Device.Cache.SetBlockSize(bytes);
+    }
+
+    private Errno SetReadOnly(bool readOnly, IBlockCaller caller)
+    {
+        if (!caller.IsSysAdmin)
+            return Errno.EACCES;
+        var error = Device.OnSetReadOnly(readOnly);
+        if (error == Errno.OK)
+            Device.UserReadOnly = readOnly;
+        return error;
+    }
+
+    private Errno Discard((ulong Start, ulong Length) range)
+    {
+        if (!_forWriting)
+            return Errno.EBADF;
+        if (Device.Limits.MaxDiscardSectors == 0)
+            return Errno.EOPNOTSUPP;
+        if (CheckRange(range) is var error and not Errno.OK)
+            return error;
+        DropCached(range);
+        return Device.IssueDiscard((long)(range.Start >> 9), (long)(range.Length >> 9));
+    }
+
+    private Errno SecureDiscard()
+    {
+        if (!_forWriting)
+            return Errno.EBADF;
+        return Device.Limits.MaxSecureEraseSectors == 0 ? Errno.EOPNOTSUPP : NotModelledException.Throw("BLKSECDISCARD on a device that can");
+    }
+
+    private Errno ZeroOut((ulong Start, ulong Length) range)
+    {
+        if (!_forWriting)
+            return Errno.EBADF;
+        if (CheckRange(range) is var error and not Errno.OK)
+            return error;
+        DropCached(range);
+        return Device.IssueZeroOut((long)(range.Start >> 9), (long)(range.Length >> 9), ZeroOutFlags.NoUnmap);
+    }
+
+    private Errno CheckRange((ulong Start, ulong Length) range)
+    {
+        var quirks = Device.Layer.Quirks;
+        if (quirks.ReadOnlyBeforeRange && Device.IsReadOnly)
+            return Errno.EPERM;
+        ulong mask = quirks.ReadOnlyBeforeRange ? Device.Limits.LogicalBlockSize - 1 : 511;
+        if (((range.Start | range.Length) & mask) != 0 || range.Length == 0)
+            return Errno.EINVAL;
+        ulong end = unchecked(range.Start + range.Length);
+        return end < range.Start || end > (ulong)Device.CapacityBytes ? Errno.EINVAL : Errno.OK;
+    }
+
+    private void DropCached((ulong Start, ulong Length) range) => Device.Cache.DropRange((long)range.Start, (long)(range.Start + range.Length));
+}

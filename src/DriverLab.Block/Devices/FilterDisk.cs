@@ -1,0 +1,110 @@
+using DriverLab.Linux;
+
+namespace DriverLab.Block.Devices;
+
+/// <summary>A disk that passes everything on to another one, after a look at it.</summary>
+public abstract class FilterDisk : BlockDevice
+{
+    private readonly PassCompletion _pass;
+
+    /// <summary>A filter above a disk.</summary>
+    protected FilterDisk(BlockDevice below, DevT number, string name) : base(below.Layer, number, name)
+    {
+        Below = below;
+        Limits = below.Limits;
+        SetCapacity(below.CapacitySectors);
+        _pass = new();
+    }
+
+    /// <summary>The disk below.</summary>
+    public BlockDevice Below { get; }
+
+    /// <summary>Looks at a bio before it goes down.</summary>
+    /// <returns>The status with which it ends here, or null to let it pass.</returns>
+    protected abstract BlkStatus? Inspect(Bio bio);
+
+    /// <inheritdoc/>
+    public override void SubmitBio(Bio bio)
+    {
+        if (Inspect(bio) is { } status)
+        {
+            bio.End(status);
+            return;
+        }
+        var clone = Layer.AllocBio();
+        clone.CloneFrom(bio);
+        clone.Device = Below;
+        clone.Completion = _pass;
+        clone.Private = bio;
+        Layer.Submit(clone);
+    }
+
+    private sealed class PassCompletion : BioCompletion
+    {
+        public override void EndIo(Bio bio)
+        {
+            var original = (Bio)bio.Private!;
+            var status = bio.Status;
+            original.Device.Layer.Free(bio);
+            original.End(status);
+        }
+    }
+}
+
+/// <summary>A disk that fails on demand: ranges of sectors answer an operation with a status, for ever or a number of times.</summary>
+public sealed class FaultyDisk(BlockDevice below, DevT number, string name) : FilterDisk(below, number, name)
+{
+    private readonly List<Fault> _faults = [];
+
+    /// <summary>One fault.</summary>
+    /// <param name="Op">Which operation fails.</param>
+    /// <param name="Sector">First sector of the bad range.</param>
+    /// <param name="Sectors">Its number of sectors.</param>
+    /// <param name="Status">How it fails.</param>
+    public sealed record Fault(BioOp Op, long Sector, long Sectors, BlkStatus Status = BlkStatus.IoError)
+    {
+        /// <summary>How many more times it strikes.</summary>
+        public long Remaining { get; set; } = long.MaxValue;
+    }
+
+    /// <summary>Adds a fault.</summary>
+    public void Add(Fault fault) => _faults.Add(fault);
+
+    /// <summary>Removes all faults.</summary>
+    public void Heal() => _faults.Clear();
+
+    /// <inheritdoc/>
+    protected override BlkStatus? Inspect(Bio bio)
+    {
+        foreach (var fault in _faults)
+        {
+            if (fault.Op != bio.Op || fault.Remaining == 0 || bio.Sector >= fault.Sector + fault.Sectors || bio.EndSector <= fault.Sector)
+                continue;
+            fault.Remaining--;
+            return fault.Status;
+        }
+        return null;
+    }
+}
+
+/// <summary>A disk that remembers every bio in the order of submission, with a copy of written data: the raw material of crash tests.</summary>
+public sealed class RecordingDisk(BlockDevice below, DevT number, string name) : FilterDisk(below, number, name)
+{
+    private readonly List<Entry> _entries = [];
+
+    /// <summary>One bio as it was submitted.</summary>
+    public sealed record Entry(BioOp Op, BioFlags Flags, long Sector, int Sectors, byte[]? Written);
+
+    /// <summary>Everything recorded so far.</summary>
+    public IReadOnlyList<Entry> Entries => _entries;
+
+    /// <summary>Forgets what was recorded.</summary>
+    public void Clear() => _entries.Clear();
+
+    /// <inheritdoc/>
+    protected override BlkStatus? Inspect(Bio bio)
+    {
+        _entries.Add(new(bio.Op, bio.Flags, bio.Sector, bio.Sectors, bio.Op == BioOp.Write && bio.Sectors != 0 ? bio.Span.ToArray() : null));
+        return null;
+    }
+}

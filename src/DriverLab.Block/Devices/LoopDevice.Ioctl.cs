@@ -1,0 +1,221 @@
+using System.Runtime.InteropServices;
+using DriverLab.Linux;
+using DriverLab.Linux.Ioctl;
+using Request = DriverLab.Linux.Ioctl.Loop;
+
+namespace DriverLab.Block.Devices;
+
+public sealed partial class LoopDevice
+{
+    /// <inheritdoc/>
+    /// <remarks>Linux drivers/block/loop.c: lo_ioctl().</remarks>
+    public override SysResult<int> Ioctl(uint request, Span<byte> argument, bool forWriting, bool exclusive, IBlockCaller caller)
+    {
+        bool may = forWriting || caller.IsSysAdmin;
+        switch (request)
+        {
+            case Request.LOOP_CONFIGURE:
+                var config = MemoryMarshal.Read<LoopConfig>(argument);
+                return Done(Configure(config.Fd, config.BlockSize, config.Info, forWriting, exclusive, caller));
+            case Request.LOOP_SET_STATUS64:
+                return Done(!may ? Errno.EPERM : SetStatus(MemoryMarshal.Read<LoopInfo64>(argument)));
+            case Request.LOOP_GET_STATUS64:
+                return Done(GetStatus(argument));
+            case Request.LOOP_SET_STATUS:
+                return Done(!may ? Errno.EPERM : SetStatus(FromOld(MemoryMarshal.Read<LoopInfo>(argument))));
+            case Request.LOOP_GET_STATUS:
+                return Done(GetOldStatus(argument));
+            default:
+                return Ioctl(request, 0L, forWriting, exclusive, caller);
+        }
+    }
+
+    /// <inheritdoc/>
+    public override SysResult<int> Ioctl(uint request, long value, bool forWriting, bool exclusive, IBlockCaller caller)
+    {
+        bool may = forWriting || caller.IsSysAdmin;
+        switch (request)
+        {
+            case Request.LOOP_SET_FD:
+                return Done(Configure((uint)value, 0, default, forWriting, exclusive, caller));
+            case Request.LOOP_CHANGE_FD:
+                return Done(ChangeFile((int)value, caller));
+            case Request.LOOP_CLR_FD:
+                return Done(Clear());
+            case Request.LOOP_SET_CAPACITY:
+                return Done(!may ? Errno.EPERM : UpdateCapacity());
+            case Request.LOOP_SET_DIRECT_IO:
+                return Done(!may ? Errno.EPERM : SetDirect(value != 0));
+            case Request.LOOP_SET_BLOCK_SIZE:
+                return Done(!may ? Errno.EPERM : SetBlockSize(value));
+            default:
+                return Errno.EINVAL;
+        }
+    }
+
+    private static SysResult<int> Done(Errno error) => error == Errno.OK ? 0 : error;
+
+    /// <remarks>Linux drivers/block/loop.c: loop_set_status_from_info().</remarks>
+    private Errno TakeInfo(in LoopInfo64 info)
+    {
+        if (info.EncryptKeySize > 32 || info.EncryptType != 0)
+            return Errno.EINVAL;
+        if (info.Offset > long.MaxValue || info.SizeLimit > long.MaxValue)
+            return Errno.EOVERFLOW;
+        _info.Offset = info.Offset;
+        _info.SizeLimit = info.SizeLimit;
+        _info.FileName = info.FileName;
+        _info.FileName[63] = 0;
+        _info.Flags = info.Flags;
+        return Errno.OK;
+    }
+
+    private Errno SetStatus(in LoopInfo64 info)
+    {
+        const LoopFlags settable = LoopFlags.LO_FLAGS_AUTOCLEAR | LoopFlags.LO_FLAGS_PARTSCAN;
+        const LoopFlags clearable = LoopFlags.LO_FLAGS_AUTOCLEAR;
+        if (_state != State.Bound)
+            return Errno.ENXIO;
+        bool moved = _info.Offset != info.Offset || _info.SizeLimit != info.SizeLimit;
+        if (moved)
+        {
+            _ = Cache.WriteBack();
+            Cache.DropClean();
+        }
+        var before = _info.Flags;
+        if (TakeInfo(info) is var error and not Errno.OK)
+            return error;
+        _info.Flags = (_info.Flags & settable) | (before & ~settable) | (before & settable & ~clearable);
+        if (moved)
+            _ = SetCapacityAndNotify(SizeOf(_file!, _info.Offset, _info.SizeLimit));
+        ConfigureDiscard();
+        UpdateDirect(_direct);
+        if ((_info.Flags & ~before & LoopFlags.LO_FLAGS_PARTSCAN) != 0)
+            ScanPartitions();
+        return Errno.OK;
+    }
+
+    private Errno GetStatus(Span<byte> argument)
+    {
+        if (_state != State.Bound)
+            return Errno.ENXIO;
+        var info = _info;
+        info.Number = Number.Minor;
+        info.Device = _file!.Dev.Encoded;
+        info.Inode = _file.Ino;
+        info.RDevice = _file.Rdev.Encoded;
+        MemoryMarshal.Write(argument, info);
+        return Errno.OK;
+    }
+
+    private static LoopInfo64 FromOld(in LoopInfo old)
+    {
+        var info = new LoopInfo64 { Flags = old.Flags, Offset = (ulong)old.Offset, FileName = old.Name };
+        info.EncryptType = (uint)old.EncryptType;
+        info.EncryptKeySize = (uint)old.EncryptKeySize;
+        return info;
+    }
+
+    private Errno GetOldStatus(Span<byte> argument)
+    {
+        Span<byte> wide = stackalloc byte[232];
+        if (GetStatus(wide) is var error and not Errno.OK)
+            return error;
+        var info = MemoryMarshal.Read<LoopInfo64>(wide);
+        if (info.Offset > int.MaxValue)
+            return Errno.EOVERFLOW;
+        MemoryMarshal.Write(argument, new LoopInfo
+        {
+            Number = (int)info.Number,
+            Device = info.Device,
+            Inode = info.Inode,
+            RDevice = info.RDevice,
+            Offset = (int)info.Offset,
+            Flags = info.Flags,
+            Name = info.FileName,
+        });
+        return Errno.OK;
+    }
+
+    private Errno ChangeFile(int fd, IBlockCaller caller)
+    {
+        var got = caller.GetFile(fd);
+        if (!got.IsOk)
+            return got.Error;
+        var error = CheckChange(got.Value);
+        if (error != Errno.OK)
+        {
+            got.Value.Release();
+            return error;
+        }
+        var old = _file!;
+        _file = got.Value;
+        UpdateDirect(_direct);
+        old.Release();
+        return Errno.OK;
+    }
+
+    private Errno CheckChange(IBackingFile file)
+    {
+        if (_state != State.Bound)
+            return Errno.ENXIO;
+        if ((_info.Flags & LoopFlags.LO_FLAGS_READ_ONLY) == 0)
+            return Errno.EINVAL;
+        if (Validate(file) is var error and not Errno.OK)
+            return error;
+        return SizeOf(file, _info.Offset, _info.SizeLimit) == SizeOf(_file!, _info.Offset, _info.SizeLimit) ? Errno.OK : Errno.EINVAL;
+    }
+
+    private Errno Clear()
+    {
+        if (_state != State.Bound)
+            return Errno.ENXIO;
+        if (Layer.Quirks.LoopClearsAtClose)
+        {
+            _info.Flags |= LoopFlags.LO_FLAGS_AUTOCLEAR;
+            if (Openers == 1)
+                _state = State.Rundown;
+            return Errno.OK;
+        }
+        if (Openers > 1)
+        {
+            _info.Flags |= LoopFlags.LO_FLAGS_AUTOCLEAR;
+            return Errno.OK;
+        }
+        _ = Cache.WriteBack();
+        Cache.Drop();
+        Detach();
+        return Errno.OK;
+    }
+
+    private Errno UpdateCapacity()
+    {
+        if (_state != State.Bound)
+            return Errno.ENXIO;
+        _ = SetCapacityAndNotify(SizeOf(_file!, _info.Offset, _info.SizeLimit));
+        return Errno.OK;
+    }
+
+    private Errno SetDirect(bool direct)
+    {
+        if (_state != State.Bound)
+            return Errno.ENXIO;
+        UpdateDirect(direct);
+        return _direct == direct ? Errno.OK : Errno.EINVAL;
+    }
+
+    private Errno SetBlockSize(long bytes)
+    {
+        if (_state != State.Bound)
+            return Errno.ENXIO;
+        if (CheckBlockSize(bytes) is var error and not Errno.OK)
+            return error;
+        if (Limits.LogicalBlockSize == bytes)
+            return Errno.OK;
+        _ = Cache.WriteBack();
+        Cache.DropClean();
+        Limits.LogicalBlockSize = Limits.PhysicalBlockSize = Limits.IoMin = (uint)bytes;
+        UpdateDirect(_direct);
+        return Errno.OK;
+    }
+}

@@ -1,0 +1,307 @@
+using System.Numerics;
+using DriverLab.Linux;
+using DriverLab.Linux.Abi;
+using DriverLab.Linux.Ioctl;
+
+namespace DriverLab.Block.Devices;
+
+/// <summary>A loop device: a disk over a file or another disk, major 7.</summary>
+/// <remarks>Linux drivers/block/loop.c. Buffered and direct I/O on the file differ only in what they demand, not in how the file is read here.</remarks>
+public sealed partial class LoopDevice : BlockDevice
+{
+    private enum State
+    {
+        Unbound,
+        Bound,
+        /// <summary>Told to detach; the last close does it.</summary>
+        Rundown,
+    }
+
+    private const int PageBytes = PageCache.PageBytes;
+    private readonly LoopControl _control;
+    private State _state;
+    private IBackingFile? _file;
+    private LoopInfo64 _info;
+    private bool _direct;
+
+    /// <summary>An unbound loop device.</summary>
+    internal LoopDevice(LoopControl control, uint number) : base(control.Layer, new(Linux.Ioctl.Loop.Major, number), $"loop{number}")
+    {
+        _control = control;
+        ResetLimits(512);
+    }
+
+    /// <summary>True when a file is attached.</summary>
+    public bool IsBound => _state == State.Bound;
+
+    /// <summary>True when it can be attached to.</summary>
+    public bool IsUnbound => _state == State.Unbound;
+
+    private void ResetLimits(uint blockBytes)
+    {
+        Limits = QueueLimits.Default with
+        {
+            MaxSectors = 2560,
+            MaxHwSectors = 2560,
+            LogicalBlockSize = blockBytes,
+            PhysicalBlockSize = blockBytes,
+            IoMin = blockBytes,
+        };
+    }
+
+    /// <inheritdoc/>
+    protected override Errno OnOpen(bool forWriting) => _control.IsRemoving(this) ? Errno.ENXIO : Errno.OK;
+
+    /// <inheritdoc/>
+    protected override void OnRelease()
+    {
+        if (Openers > 0)
+            return;
+        if (_state == State.Rundown || (_state == State.Bound && (_info.Flags & LoopFlags.LO_FLAGS_AUTOCLEAR) != 0))
+            Detach();
+    }
+
+    // ---- I/O ---------------------------------------------------------------------------------------------------------------------
+
+    /// <inheritdoc/>
+    public override void SubmitBio(Bio bio)
+    {
+        bio = Layer.SplitToLimits(bio);
+        if (_state != State.Bound || (bio.IsWrite && (_info.Flags & LoopFlags.LO_FLAGS_READ_ONLY) != 0))
+        {
+            bio.End(BlkStatus.IoError);
+            return;
+        }
+        var scope = Layer.EnterWorker();
+        Errno error;
+        try
+        {
+            error = Handle(bio);
+        }
+        finally
+        {
+            Layer.LeaveWorker(scope);
+        }
+        bio.End(error switch { Errno.OK => BlkStatus.OK, Errno.EOPNOTSUPP => BlkStatus.NotSupported, _ => BlkStatus.IoError });
+    }
+
+    /// <summary>The driver knows no FUA: the block layer makes a flush after the write of it.</summary>
+    private Errno Handle(Bio bio)
+    {
+        if (bio.Has(BioFlags.PreFlush) && Flush() is var before and not Errno.OK)
+            return before;
+        if (bio.Sectors == 0)
+            return Errno.OK;
+        long position = (long)_info.Offset + (bio.Sector << 9);
+        var error = bio.Op switch
+        {
+            BioOp.Read => Read(bio, position),
+            BioOp.Write => Write(bio, position),
+            BioOp.Discard => Punch(FallocFlags.FALLOC_FL_PUNCH_HOLE, position, (long)bio.Sectors << 9),
+            BioOp.WriteZeroes => Punch(bio.Has(BioFlags.NoUnmap) ? FallocFlags.FALLOC_FL_ZERO_RANGE : FallocFlags.FALLOC_FL_PUNCH_HOLE, position, (long)bio.Sectors << 9),
+            BioOp.Flush => Flush(),
+            BioOp.SecureErase => Errno.EIO,
+        };
+        return error == Errno.OK && bio.Has(BioFlags.Fua) ? Flush() : error;
+    }
+
+    /// <summary>A short read, beyond the end of a file that has shrunk, makes the whole request zeros.</summary>
+    private Errno Read(Bio bio, long position)
+    {
+        var span = bio.Span;
+        for (int done = 0; done < span.Length;)
+        {
+            var result = _file!.Read(position + done, span[done..]);
+            if (!result.IsOk)
+                return result.Error;
+            if (result.Value == 0)
+            {
+                span.Clear();
+                return Errno.OK;
+            }
+            done += result.Value;
+        }
+        return Errno.OK;
+    }
+
+    private Errno Write(Bio bio, long position)
+    {
+        ReadOnlySpan<byte> span = bio.Span;
+        while (span.Length > 0)
+        {
+            int chunk = Math.Min(span.Length, PageBytes - (int)(position & (PageBytes - 1)));
+            var result = _file!.Write(position, span[..chunk]);
+            if (!result.IsOk || result.Value != chunk)
+            {
+                Layer.World.Log.Add($"loop: Write error at byte offset {position}, length {chunk}.");
+                return Errno.EIO;
+            }
+            span = span[chunk..];
+            position += chunk;
+        }
+        return Errno.OK;
+    }
+
+    private Errno Flush()
+    {
+        var error = _file!.Fsync();
+        return error is Errno.OK or Errno.EINVAL ? Errno.OK : Errno.EIO;
+    }
+
+    private Errno Punch(FallocFlags mode, long position, long length)
+    {
+        if (Limits.MaxDiscardSectors == 0)
+            return Errno.EOPNOTSUPP;
+        var error = _file!.Device is { } device
+            ? device.IssueZeroOut(position >> 9, length >> 9, mode == FallocFlags.FALLOC_FL_PUNCH_HOLE ? ZeroOutFlags.NoFallback : ZeroOutFlags.NoUnmap)
+            : _file.Fallocate(mode | FallocFlags.FALLOC_FL_KEEP_SIZE, position, length);
+        return error is Errno.OK or Errno.EINVAL or Errno.EOPNOTSUPP ? error : Errno.EIO;
+    }
+
+    // ---- attaching ---------------------------------------------------------------------------------------------------------------
+
+    /// <summary>Size in sectors that a file gives with this offset and limit.</summary>
+    private static long SizeOf(IBackingFile file, ulong offset, ulong limit)
+    {
+        long size = file.Size;
+        if (offset > 0)
+            size -= (long)offset;
+        if (size < 0)
+            return 0;
+        if (limit > 0 && (long)limit < size)
+            size = (long)limit;
+        return size >> 9;
+    }
+
+    /// <summary>A file that may be attached here: no chain that leads back, a regular file or a block device.</summary>
+    /// <remarks>Linux drivers/block/loop.c: loop_validate_file().</remarks>
+    private Errno Validate(IBackingFile file)
+    {
+        var below = file;
+        while (below.Device is LoopDevice loop)
+        {
+            if (ReferenceEquals(loop, this))
+                return Errno.EBADF;
+            if (loop._state != State.Bound)
+                return Errno.EINVAL;
+            below = loop._file!;
+        }
+        return below.IsRegular || below.Device is not null ? Errno.OK : Errno.EINVAL;
+    }
+
+    private Errno Configure(uint fd, uint blockSize, LoopInfo64 info, bool forWriting, bool exclusive, IBlockCaller caller)
+    {
+        var got = caller.GetFile((int)fd);
+        if (!got.IsOk)
+            return got.Error;
+        var file = got.Value;
+        var error = CheckConfigure(file, blockSize, info, exclusive);
+        if (error == Errno.OK)
+            error = TakeInfo(info);
+        if (error != Errno.OK)
+        {
+            file.Release();
+            return error;
+        }
+        Attach(file, blockSize, forWriting);
+        return Errno.OK;
+    }
+
+    private Errno CheckConfigure(IBackingFile file, uint blockSize, LoopInfo64 info, bool exclusive)
+    {
+        const LoopFlags known = LoopFlags.LO_FLAGS_READ_ONLY | LoopFlags.LO_FLAGS_AUTOCLEAR | LoopFlags.LO_FLAGS_PARTSCAN | LoopFlags.LO_FLAGS_DIRECT_IO;
+        if (!exclusive && !MayClaim(this))
+            return Errno.EBUSY;
+        if (_state != State.Unbound)
+            return Errno.EBUSY;
+        if (Validate(file) is var error and not Errno.OK)
+            return error;
+        if ((info.Flags & ~known) != 0)
+            return Errno.EINVAL;
+        return blockSize == 0 ? Errno.OK : CheckBlockSize(blockSize);
+    }
+
+    private Errno CheckBlockSize(long bytes) => bytes < 512 || bytes > Layer.Quirks.LargestBlockSize || !BitOperations.IsPow2(bytes) ? Errno.EINVAL : Errno.OK;
+
+    private void Attach(IBackingFile file, uint blockSize, bool forWriting)
+    {
+        if (!file.IsWritable || !forWriting)
+            _info.Flags |= LoopFlags.LO_FLAGS_READ_ONLY;
+        DiskReadOnly = (_info.Flags & LoopFlags.LO_FLAGS_READ_ONLY) != 0;
+        _file = file;
+        if (blockSize == 0)
+            blockSize = file.IsDirect && file.FileSystemDevice is { } below ? below.Limits.LogicalBlockSize : 512;
+        ResetLimits(blockSize);
+        Limits.WriteCache = !DiskReadOnly && file.SupportsFsync;
+        ConfigureDiscard();
+        Limits.NonRotational = file.FileSystemDevice?.Limits.NonRotational ?? true;
+        UpdateDirect((_info.Flags & LoopFlags.LO_FLAGS_DIRECT_IO) != 0);
+        _ = SetCapacityAndNotify(SizeOf(file, _info.Offset, _info.SizeLimit));
+        Cache.SetInitialBlockSize();
+        _state = State.Bound;
+        if ((_info.Flags & LoopFlags.LO_FLAGS_PARTSCAN) != 0)
+            ScanPartitions();
+    }
+
+    /// <remarks>Linux drivers/block/loop.c: loop_config_discard().</remarks>
+    private void ConfigureDiscard()
+    {
+        uint granularity = 0, sectors = 0;
+        if (_file!.Device is { } device)
+        {
+            sectors = device.Limits.MaxWriteZeroesSectors;
+            granularity = device.Limits.DiscardGranularity != 0 ? device.Limits.DiscardGranularity : device.Limits.PhysicalBlockSize;
+        }
+        else if (_file.SupportsFallocate)
+        {
+            sectors = QueueLimits.MaxBioSectors;
+            granularity = _file.FileSystemBlockSize;
+        }
+        Limits.MaxDiscardSectors = Limits.MaxHwDiscardSectors = Limits.MaxWriteZeroesSectors = sectors;
+        Limits.DiscardGranularity = sectors == 0 ? 0 : granularity;
+    }
+
+    /// <remarks>Linux drivers/block/loop.c: __loop_update_dio().</remarks>
+    private void UpdateDirect(bool wanted)
+    {
+        uint align = _file!.FileSystemDevice?.Limits.LogicalBlockSize ?? 1;
+        _direct = wanted && Limits.LogicalBlockSize >= align && (_info.Offset & (align - 1)) == 0 && _file.SupportsDirectIo;
+        if (_direct)
+            _info.Flags |= LoopFlags.LO_FLAGS_DIRECT_IO;
+        else
+            _info.Flags &= ~LoopFlags.LO_FLAGS_DIRECT_IO;
+    }
+
+    private void Detach()
+    {
+        var file = _file!;
+        _file = null;
+        _info = default;
+        _direct = false;
+        ResetLimits(512);
+        DiskReadOnly = false;
+        _ = SetCapacityAndNotify(0);
+        _state = State.Unbound;
+        file.Release();
+    }
+
+    /// <summary>Looks for a partition table; a disk without one has nothing to scan.</summary>
+    private void ScanPartitions()
+    {
+        Span<byte> sector = stackalloc byte[512];
+        if (CapacitySectors == 0)
+            return;
+        var read = _file!.Read((long)_info.Offset, sector);
+        if (read.IsOk && read.Value == 512 && sector[510] == 0x55 && sector[511] == 0xAA)
+            throw new NotModelledException("partitions on a loop device");
+    }
+
+    /// <inheritdoc/>
+    public override Errno RereadPartitions()
+    {
+        if ((_info.Flags & LoopFlags.LO_FLAGS_PARTSCAN) == 0)
+            return Errno.EINVAL;
+        ScanPartitions();
+        return Errno.OK;
+    }
+}

@@ -1,0 +1,381 @@
+using System.Numerics;
+using System.Runtime.InteropServices;
+using DriverLab.Linux;
+
+namespace DriverLab.Block;
+
+/// <summary>The cached pages of one block device, in blocks of a size between the logical block and a page.</summary>
+/// <remarks>
+/// Reads fill whole pages; writes stay in memory until somebody syncs or the last user closes. One bio carries one block, as buffer heads do.
+/// Linux block/fops.c, fs/buffer.c: block_read_full_folio(), __block_write_begin_int(), __block_write_full_folio().
+/// </remarks>
+public sealed class PageCache
+{
+    /// <summary>Size of a page, in bytes.</summary>
+    public const int PageBytes = 4096;
+
+    private readonly BlockDevice _device;
+    private readonly Dictionary<long, Page> _pages = [];
+    private readonly List<Page> _dirty = [];
+    private readonly Stack<Page> _freePages = new();
+    private readonly WriteCompletion _writeCompletion;
+    private readonly ReadCompletion _readCompletion;
+    private Page? _last;
+    private int _writesInFlight;
+    private BlkStatus _writeStatus;
+
+    /// <summary>A cache for a device.</summary>
+    internal PageCache(BlockDevice device)
+    {
+        _device = device;
+        _writeCompletion = new(this);
+        _readCompletion = new(this);
+    }
+
+    /// <summary>Size of a block, in bytes.</summary>
+    public int BlockBytes { get; private set; } = 512;
+
+    /// <summary>Counts write errors; an open file compares it with what it has seen.</summary>
+    public WriteErrors Errors;
+
+    /// <summary>Number of pages held.</summary>
+    public int PageCount => _pages.Count;
+
+    /// <summary>One page: a bit for each sector that is valid and for each that must be written.</summary>
+    private sealed class Page
+    {
+        public readonly byte[] Data = new byte[PageBytes];
+        public long Index;
+        public byte Valid;
+        public byte Dirty;
+        public int ReadsInFlight;
+    }
+
+    /// <summary>The kernel's choice at the first open: as large as the device's size allows, a page at the most.</summary>
+    /// <remarks>Linux block/bdev.c: set_init_blocksize().</remarks>
+    internal void SetInitialBlockSize()
+    {
+        int size = (int)_device.Limits.LogicalBlockSize;
+        while (size < PageBytes && (_device.CapacityBytes & size) == 0)
+            size <<= 1;
+        BlockBytes = size;
+    }
+
+    /// <summary>Changes the size of a block; everything is written back and dropped.</summary>
+    /// <returns>EINVAL (no power of two from 512 to a page, or below the logical block size).</returns>
+    public Errno SetBlockSize(int bytes)
+    {
+        if (bytes is < 512 or > PageBytes || !BitOperations.IsPow2(bytes) || bytes < _device.Limits.LogicalBlockSize)
+            return Errno.EINVAL;
+        if (bytes == BlockBytes)
+            return Errno.OK;
+        _ = WriteBack();
+        BlockBytes = bytes;
+        Drop();
+        return Errno.OK;
+    }
+
+    /// <summary>Reads from within the device.</summary>
+    /// <returns>EIO with nothing read; else a count of bytes, short when a later page fails.</returns>
+    public SysResult<int> Read(long position, Span<byte> buffer)
+    {
+        int done = 0;
+        while (done < buffer.Length)
+        {
+            long at = position + done;
+            int offset = (int)(at & (PageBytes - 1));
+            int count = Math.Min(PageBytes - offset, buffer.Length - done);
+            var page = GetPage(at >> 12);
+            if (!Validate(page, SectorMask(offset, count), wholePage: true))
+                return done > 0 ? done : Errno.EIO;
+            page.Data.AsSpan(offset, count).CopyTo(buffer[done..]);
+            done += count;
+        }
+        return done;
+    }
+
+    /// <summary>Writes into the cache. Blocks that are covered in part are read first.</summary>
+    /// <returns>EIO with nothing written; else a count of bytes, short when a later page cannot be read.</returns>
+    public SysResult<int> Write(long position, ReadOnlySpan<byte> data)
+    {
+        int done = 0;
+        while (done < data.Length)
+        {
+            long at = position + done;
+            int offset = (int)(at & (PageBytes - 1));
+            int count = Math.Min(PageBytes - offset, data.Length - done);
+            var page = GetPage(at >> 12);
+            byte touched = BlockMask(offset, count);
+            if (!Validate(page, PartialBlocks(offset, count), wholePage: false))
+                return done > 0 ? done : Errno.EIO;
+            data.Slice(done, count).CopyTo(page.Data.AsSpan(offset));
+            page.Valid |= touched;
+            MarkDirty(page, touched);
+            done += count;
+        }
+        return done;
+    }
+
+    private void MarkDirty(Page page, byte sectors)
+    {
+        if (page.Dirty == 0)
+            _dirty.Add(page);
+        page.Dirty |= sectors;
+    }
+
+    private Page GetPage(long index)
+    {
+        if (_last is { } last && last.Index == index)
+            return last;
+        ref var slot = ref CollectionsMarshal.GetValueRefOrAddDefault(_pages, index, out bool exists);
+        if (!exists)
+        {
+            var page = _freePages.TryPop(out var free) ? free : new Page();
+            page.Index = index;
+            page.Valid = 0;
+            page.Dirty = 0;
+            slot = page;
+        }
+        return _last = slot!;
+    }
+
+    /// <summary>Bits of the sectors that a byte range touches.</summary>
+    private static byte SectorMask(int offset, int count)
+    {
+        int first = offset >> 9, last = (offset + count - 1) >> 9;
+        return (byte)(((2 << last) - 1) & ~((1 << first) - 1));
+    }
+
+    /// <summary>Bits of the blocks that a byte range touches.</summary>
+    private byte BlockMask(int offset, int count)
+    {
+        int start = offset & ~(BlockBytes - 1);
+        int end = (offset + count + BlockBytes - 1) & ~(BlockBytes - 1);
+        return SectorMask(start, end - start);
+    }
+
+    /// <summary>Bits of the blocks that a byte range covers in part.</summary>
+    private byte PartialBlocks(int offset, int count)
+    {
+        byte partial = 0;
+        if ((offset & (BlockBytes - 1)) != 0)
+            partial |= BlockMask(offset, 1);
+        if (((offset + count) & (BlockBytes - 1)) != 0)
+            partial |= BlockMask(offset + count - 1, 1);
+        return partial;
+    }
+
+    /// <summary>Makes sure that sectors are valid; reads them, or the page's every block.</summary>
+    private bool Validate(Page page, byte needed, bool wholePage)
+    {
+        if ((page.Valid & needed) == needed)
+            return true;
+        long end = _device.CapacityBytes;
+        int step = BlockBytes;
+        for (int offset = 0; offset < PageBytes; offset += step)
+        {
+            byte mask = SectorMask(offset, step);
+            if ((page.Valid & mask) == mask || (!wholePage && (needed & mask) == 0))
+                continue;
+            long position = page.Index * PageBytes + offset;
+            if (position >= end)
+            {
+                page.Data.AsSpan(offset, step).Clear();
+                page.Valid |= mask;
+                continue;
+            }
+            var bio = MakeBio(page, BioOp.Read, BioFlags.None, offset, (int)Math.Min(step, end - position) >> 9);
+            bio.Data.AsSpan(offset + (bio.Sectors << 9), step - (bio.Sectors << 9)).Clear();
+            page.ReadsInFlight++;
+            bio.Completion = _readCompletion;
+            _device.Layer.Submit(bio);
+        }
+        while (page.ReadsInFlight > 0)
+            _device.Layer.RunSomething("a page to be read");
+        return (page.Valid & needed) == needed;
+    }
+
+    private Bio MakeBio(Page page, BioOp op, BioFlags flags, int offset, int sectors)
+    {
+        var bio = _device.Layer.AllocBio();
+        bio.Device = _device;
+        bio.Op = op;
+        bio.Flags = flags;
+        bio.Sector = (page.Index * PageBytes + offset) >> 9;
+        bio.Sectors = sectors;
+        bio.Data = page.Data;
+        bio.DataOffset = offset;
+        bio.Private = page;
+        bio.PrivateValue = bio.Sector;
+        return bio;
+    }
+
+    private sealed class ReadCompletion(PageCache cache) : BioCompletion
+    {
+        public override void EndIo(Bio bio)
+        {
+            var page = (Page)bio.Private!;
+            page.ReadsInFlight--;
+            int offset = (int)(bio.PrivateValue << 9) & (PageBytes - 1);
+            if (bio.Status == BlkStatus.OK)
+                page.Valid |= SectorMask(offset, cache.BlockBytes);
+            else
+                cache.LogError(bio.PrivateValue, "async page read");
+            cache._device.Layer.Free(bio);
+        }
+    }
+
+    private void LogError(long sector, string what)
+        => _device.Layer.World.Log.Add($"Buffer I/O error on dev {_device.Name}, logical block {sector / (BlockBytes >> 9)}, {what}");
+
+    /// <summary>Writes back everything that is dirty, in order of position, and waits.</summary>
+    /// <returns>The first error of these writes.</returns>
+    public BlkStatus WriteBack() => WriteBack(0, long.MaxValue);
+
+    /// <summary>Writes back what is dirty in a range of bytes, and waits.</summary>
+    public BlkStatus WriteBack(long start, long end)
+    {
+        if (_dirty.Count == 0 && _writesInFlight == 0)
+            return BlkStatus.OK;
+        _dirty.Sort(static (a, b) => a.Index.CompareTo(b.Index));
+        _writeStatus = BlkStatus.OK;
+        int kept = 0;
+        for (int i = 0; i < _dirty.Count; i++)
+        {
+            var page = _dirty[i];
+            if ((page.Index + 1) * PageBytes <= start || page.Index * PageBytes >= end)
+                _dirty[kept++] = page;
+            else
+                WritePage(page);
+        }
+        _dirty.RemoveRange(kept, _dirty.Count - kept);
+        while (_writesInFlight > 0)
+            _device.Layer.RunSomething("writeback");
+        return _writeStatus;
+    }
+
+    private void WritePage(Page page)
+    {
+        byte dirty = page.Dirty;
+        page.Dirty = 0;
+        long end = _device.CapacityBytes;
+        for (int offset = 0; offset < PageBytes; offset += BlockBytes)
+        {
+            long position = page.Index * PageBytes + offset;
+            if ((dirty & SectorMask(offset, BlockBytes)) == 0 || position >= end)
+                continue;
+            var bio = MakeBio(page, BioOp.Write, BioFlags.Sync, offset, (int)Math.Min(BlockBytes, end - position) >> 9);
+            _writesInFlight++;
+            bio.Completion = _writeCompletion;
+            _device.Layer.Submit(bio);
+        }
+    }
+
+    private sealed class WriteCompletion(PageCache cache) : BioCompletion
+    {
+        public override void EndIo(Bio bio)
+        {
+            cache._writesInFlight--;
+            if (bio.Status != BlkStatus.OK)
+            {
+                cache.LogError(bio.PrivateValue, "lost async page write");
+                cache.Errors.Set();
+                if (cache._writeStatus == BlkStatus.OK)
+                    cache._writeStatus = bio.Status;
+            }
+            cache._device.Layer.Free(bio);
+        }
+    }
+
+    /// <summary>Drops all pages, dirty ones too.</summary>
+    public void Drop()
+    {
+        foreach (var page in _pages.Values)
+            Recycle(page);
+        _pages.Clear();
+        _dirty.Clear();
+        _last = null;
+    }
+
+    /// <summary>Drops the pages that are clean.</summary>
+    public void DropClean()
+    {
+        _last = null;
+        foreach (var (index, page) in _pages)
+        {
+            if (page.Dirty != 0)
+                continue;
+            _ = _pages.Remove(index);
+            Recycle(page);
+        }
+    }
+
+    /// <summary>Drops what is cached of a range of bytes, dirty or not; of a page covered in part the bytes become zeros.</summary>
+    public void DropRange(long start, long end)
+    {
+        _last = null;
+        foreach (var (index, page) in _pages)
+        {
+            long pageStart = index * PageBytes, pageEnd = pageStart + PageBytes;
+            if (pageEnd <= start || pageStart >= end)
+                continue;
+            if (pageStart < start || pageEnd > end)
+            {
+                ZeroPart(page, (int)Math.Max(0, start - pageStart), (int)Math.Min(PageBytes, end - pageStart));
+                continue;
+            }
+            if (page.Dirty != 0)
+                _ = _dirty.Remove(page);
+            page.Dirty = 0;
+            _ = _pages.Remove(index);
+            Recycle(page);
+        }
+    }
+
+    /// <summary>Zeroes a part of a cached page; blocks that lie in the part are clean from now on.</summary>
+    private void ZeroPart(Page page, int from, int to)
+    {
+        page.Data.AsSpan(from, to - from).Clear();
+        for (int offset = 0; offset < PageBytes; offset += BlockBytes)
+            if (offset >= from && offset + BlockBytes <= to)
+                page.Dirty &= (byte)~SectorMask(offset, BlockBytes);
+        if (page.Dirty == 0)
+            _ = _dirty.Remove(page);
+    }
+
+    private void Recycle(Page page)
+    {
+        page.Dirty = 0;
+        if (_freePages.Count < 64 && page.ReadsInFlight == 0 && _writesInFlight == 0)
+            _freePages.Push(page);
+    }
+}
+
+/// <summary>Counter of write errors that open files report once each.</summary>
+/// <remarks>Linux lib/errseq.c.</remarks>
+public struct WriteErrors
+{
+    private uint _count;
+    private bool _seen;
+
+    /// <summary>Notes an error.</summary>
+    public void Set()
+    {
+        if (_seen || _count == 0)
+            _count++;
+        _seen = false;
+    }
+
+    /// <summary>What a file remembers when it is opened: an error that nobody has seen is still to be reported.</summary>
+    public readonly uint Sample() => _seen ? _count : 0;
+
+    /// <summary>True when there is an error that the file has not reported; it counts as reported then.</summary>
+    public bool Check(ref uint since)
+    {
+        if (_count == since)
+            return false;
+        since = _count;
+        _seen = true;
+        return true;
+    }
+}
