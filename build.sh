@@ -43,11 +43,15 @@ esac
 
 # ---- what the machine must have ---------------------------------------------------------------------------------------------------
 
-present() { # "cmd NAME" or "file PATTERN"
+program() { PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin" command -v "$1" 2>/dev/null; }
+
+present() { # one of the tests that build/packages.txt explains
   case "$1" in
-    "cmd "*) command -v "${1#cmd }" >/dev/null 2>&1 || [ -x "/usr/sbin/${1#cmd }" ] || [ -x "/sbin/${1#cmd }" ] ;;
+    "cmd "*) program "${1#cmd }" >/dev/null ;;
+    # A program that needs a dynamic loader names it within its first page.
+    "static "*) local file; file=$(program "${1#static }") && ! head -c 4096 "$file" | grep -aq /ld-linux ;;
     "file "*) compgen -G "${1#file }" >/dev/null ;;
-    *) say "build/packages.txt: '$1': expected 'cmd NAME' or 'file PATH'"; exit 70 ;;
+    *) say "build/packages.txt: '$1': expected 'cmd NAME', 'static NAME' or 'file PATH'"; exit 70 ;;
   esac
 }
 trim() { local text=$1; text=${text#"${text%%[![:space:]]*}"}; printf '%s' "${text%"${text##*[![:space:]]}"}"; }
