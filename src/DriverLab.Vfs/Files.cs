@@ -63,6 +63,19 @@ public static class Files
         return position < 0 ? Errno.EINVAL : file.Write(caller, data, ref position);
     }
 
+    /// <summary>The largest file size: cuts the data short, or refuses.</summary>
+    /// <returns>EFBIG.</returns>
+    /// <remarks>Linux fs/read_write.c: generic_write_checks_count().</remarks>
+    public static Errno WriteChecks(OpenFile file, long position, ref ReadOnlySpan<byte> data)
+    {
+        long room = file.Inode.Sb.MaxBytes - position;
+        if (room <= 0)
+            return Errno.EFBIG;
+        if (data.Length > room)
+            data = data[..(int)room];
+        return Errno.OK;
+    }
+
     /// <summary>Emits a directory's entries from the file's position on, and stores where it stopped.</summary>
     /// <returns>ENOTDIR, ENOENT (removed directory), then the file.</returns>
     /// <remarks>Linux fs/readdir.c: iterate_dir().</remarks>

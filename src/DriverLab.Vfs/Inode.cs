@@ -17,6 +17,8 @@ public enum InodeFlags : uint
     S_NOCMTIME = 128,
     /// <summary>An O_TMPFILE without O_EXCL: link may give it its first name.</summary>
     I_LINKABLE = 1 << 20,
+    /// <summary>Counted in <see cref="SuperBlock.OrphanCount"/>.</summary>
+    I_ORPHAN = 1 << 22,
     /// <summary>Freed; nothing may touch it any more.</summary>
     I_FREED = 1 << 21,
 }
@@ -98,10 +100,19 @@ public abstract class Inode
         DropIfUnused();
     }
 
-    /// <summary>Frees the inode when it has neither links nor users.</summary>
+    /// <summary>Frees the inode when it has neither links nor users; counts it as an orphan while it has users but no links.</summary>
     public void DropIfUnused()
     {
-        if (Nlink != 0 || _users > 0 || (Flags & InodeFlags.I_FREED) != 0)
+        if ((Flags & InodeFlags.I_FREED) != 0)
+            return;
+        bool wasOrphan = (Flags & InodeFlags.I_ORPHAN) != 0;
+        bool isOrphan = Nlink == 0 && _users > 0;
+        if (isOrphan != wasOrphan)
+        {
+            Flags ^= InodeFlags.I_ORPHAN;
+            Sb.OrphanCount += isOrphan ? 1 : -1;
+        }
+        if (Nlink != 0 || _users > 0)
             return;
         Flags |= InodeFlags.I_FREED;
         Evict();

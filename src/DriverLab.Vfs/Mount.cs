@@ -29,6 +29,9 @@ public sealed class Mount
     /// <summary>The directory (for a bind mount perhaps a file) that shows at the mount point.</summary>
     public Dentry Root { get; }
 
+    /// <summary>The source as given to mount(2), which /proc/mounts shows.</summary>
+    public byte[] Source { get; internal set; } = "none"u8.ToArray();
+
     /// <summary>MS_RDONLY, MS_NOSUID, … of this mount alone.</summary>
     public MountFlags Flags { get; set; }
 

@@ -1,24 +1,47 @@
-using DriverLab.Linux;
-
 namespace DriverLab.Vfs;
 
 /// <summary>The tree of mounts that a task sees.</summary>
-/// <remarks>Linux fs/mount.h: struct mnt_namespace. </remarks>
-public sealed partial class MountNamespace(VfsCore core)
+/// <remarks>Linux fs/mount.h: struct mnt_namespace; fs/namespace.c. mount(2) and umount(2) with their checks are in <see cref="MountCalls"/>.</remarks>
+public sealed class MountNamespace
 {
-    public VfsCore Core { get; } = core;
+    /// <summary>A namespace with one mount, the root.</summary>
+    public MountNamespace(VfsCore core, Mount root)
+    {
+        Core = core;
+        Root = root;
+        Adopt(root);
+    }
+
+    private MountNamespace(VfsCore core, Mount root, IEnumerable<Mount> all)
+    {
+        Core = core;
+        Root = root;
+        foreach (var mount in all)
+            Adopt(mount);
+    }
+
+    public VfsCore Core { get; }
 
     /// <summary>The mount everything hangs from.</summary>
-    public Mount Root { get; internal set; } = null!;
+    public Mount Root { get; }
 
     /// <summary>All mounts, in the order of /proc/self/mountinfo.</summary>
     public List<Mount> All { get; } = [];
 
-    /// <summary>Tasks that use it; the last one gone unmounts everything.</summary>
-    public int Users { get; set; }
-
     /// <summary>Most mounts one namespace may hold (fs.mount-max).</summary>
     public int MaxMounts { get; set; } = 100_000;
+
+    private int _users;
+
+    /// <summary>A task begins to use it.</summary>
+    public void Hold() => _users++;
+
+    /// <summary>A task stops using it; the last one unmounts everything.</summary>
+    public void Release()
+    {
+        if (--_users == 0)
+            MountTree.Umount(Root, propagate: false);
+    }
 
     /// <summary>True when something of this namespace is mounted on the entry, whichever mount it is seen through.</summary>
     /// <remarks>Linux fs/namespace.c: is_local_mountpoint().</remarks>
@@ -34,11 +57,24 @@ public sealed partial class MountNamespace(VfsCore core)
         return false;
     }
 
-    /// <summary>Takes away, lazily and in every namespace, what is mounted on an entry that has just been removed.</summary>
-    /// <remarks>Linux fs/namespace.c: __detach_mounts().</remarks>
-    public static void DetachAt(Dentry dentry)
+    /// <summary>A copy of the whole tree. The peers of shared mounts stay peers.</summary>
+    /// <param name="caller">Whose root and working directory move over to the copies.</param>
+    /// <remarks>Linux fs/namespace.c: copy_mnt_ns().</remarks>
+    public MountNamespace Copy(Caller caller)
     {
-        if (dentry.IsMountpoint)
-            _ = NotModelledException.Throw("removal of a mount point of another namespace");
+        var copies = new Dictionary<Mount, Mount>();
+        var root = MountTree.Copy(Root, Root.Root, recursive: true, keepUnbindable: true, copies);
+        var result = new MountNamespace(Core, root, All.Where(copies.ContainsKey).Select(m => copies[m]));
+        if (copies.TryGetValue(caller.Root.Mount, out var rootCopy))
+            caller.SetRoot(new(rootCopy, caller.Root.Dentry));
+        if (copies.TryGetValue(caller.Cwd.Mount, out var cwdCopy))
+            caller.SetCwd(new(cwdCopy, caller.Cwd.Dentry));
+        return result;
+    }
+
+    internal void Adopt(Mount mount)
+    {
+        mount.Namespace = this;
+        All.Add(mount);
     }
 }

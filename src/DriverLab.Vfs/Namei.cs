@@ -157,9 +157,11 @@ public static partial class Namei
         if (inode.Sb.MaxLinks != 0 && inode.Nlink >= inode.Sb.MaxLinks)
             return Errno.EMLINK;
         error = directory.Link(caller, old, dentry);
-        if (error == Errno.OK)
-            inode.Flags &= ~InodeFlags.I_LINKABLE;
-        return error;
+        if (error != Errno.OK)
+            return error;
+        inode.Flags &= ~InodeFlags.I_LINKABLE;
+        inode.DropIfUnused();
+        return Errno.OK;
     }
 
     /// <summary>Makes a nameless file in the file system of a directory: an unhashed, positive entry below it.</summary>
@@ -195,7 +197,7 @@ public static partial class Namei
         if (error != Errno.OK)
             return error;
         dentry.SetFlag(DentryFlags.CantMount, true);
-        MountNamespace.DetachAt(dentry);
+        MountTree.DetachAt(dentry);
         dentry.Drop();
         dentry.Inode!.DropIfUnused();
         return Errno.OK;
@@ -224,7 +226,7 @@ public static partial class Namei
         directory.DropChildren();
         directory.Inode!.Flags |= InodeFlags.S_DEAD;
         directory.SetFlag(DentryFlags.CantMount, true);
-        MountNamespace.DetachAt(directory);
+        MountTree.DetachAt(directory);
     }
 
     // ---- renaming --------------------------------------------------------------------------------------------------------------------------
@@ -249,7 +251,7 @@ public static partial class Namei
             if (replaced.IsDirectory)
                 Bury(target);
             target.SetFlag(DentryFlags.CantMount, true);
-            MountNamespace.DetachAt(target);
+            MountTree.DetachAt(target);
         }
         if (!old.Sb.Type.RenameDoesMove)
         {

@@ -1,4 +1,5 @@
 using DriverLab.Linux;
+using DriverLab.Linux.Abi;
 
 namespace DriverLab.Vfs;
 
@@ -15,9 +16,20 @@ public enum LookupFlags
     LOOKUP_EMPTY = 0x4000,
 }
 
+/// <summary>What the last component of a path is.</summary>
+public enum LastType : byte
+{
+    /// <summary>A name.</summary>
+    Norm,
+    /// <summary>There is none: the path was slashes only.</summary>
+    Root,
+    Dot,
+    DotDot,
+}
+
 /// <summary>Turns paths into places: components, <c>..</c>, mounts, symbolic links.</summary>
-/// <remarks>Linux fs/namei.c: link_path_walk(), path_lookupat(), path_parentat().</remarks>
-public static partial class PathWalk
+/// <remarks>Linux fs/namei.c: path_lookupat(), path_parentat(), filename_create().</remarks>
+public static class PathWalk
 {
     /// <summary>Walks a path as the caller sees it, from its root or working directory; what kern_path() and filename_lookup() do.</summary>
     /// <returns>The walk's errors, as <see cref="IKernel"/> lists them.</returns>
@@ -27,6 +39,113 @@ public static partial class PathWalk
     public static Errno Lookup(Caller caller, in VfsPath start, ReadOnlySpan<byte> path, LookupFlags flags, out VfsPath result)
     {
         result = default;
-        return NotModelledException.Throw("path walk");
+        var error = CheckName(path, flags);
+        if (error != Errno.OK)
+            return error;
+        var walker = new PathWalker(caller, start);
+        error = walker.Lookup(path, flags);
+        if (error == Errno.OK)
+            result = walker.Current;
+        return error;
+    }
+
+    /// <summary>Walks to the directory of the last component, which is not looked up.</summary>
+    /// <param name="caller">Who asks.</param>
+    /// <param name="start">Where a relative path starts.</param>
+    /// <param name="path">The path.</param>
+    /// <param name="parent">The directory.</param>
+    /// <param name="last">The last component.</param>
+    /// <param name="type">What it is.</param>
+    /// <param name="trailingSlash">True when slashes follow it.</param>
+    public static Errno Parent(Caller caller, in VfsPath start, ReadOnlySpan<byte> path, out VfsPath parent, out ReadOnlySpan<byte> last, out LastType type, out bool trailingSlash)
+    {
+        parent = default;
+        last = default;
+        type = default;
+        trailingSlash = false;
+        var error = CheckName(path, LookupFlags.None);
+        if (error != Errno.OK)
+            return error;
+        var walker = new PathWalker(caller, start);
+        error = walker.LinkPathWalk(path, out last, out type, out trailingSlash);
+        parent = walker.Current;
+        return error;
+    }
+
+    /// <summary>Prepares the creation of a name: walks to its directory and makes a negative entry.</summary>
+    /// <returns>(walk), EEXIST, ENOENT (trailing slash, unless a directory is wanted), EROFS.</returns>
+    public static Errno Create(Caller caller, in VfsPath start, ReadOnlySpan<byte> path, bool wantDirectory, out VfsPath parent, out Dentry dentry)
+    {
+        dentry = null!;
+        var error = Parent(caller, start, path, out parent, out var last, out var type, out bool trailingSlash);
+        if (error != Errno.OK)
+            return error;
+        if (type != LastType.Norm)
+            return Errno.EEXIST;
+        if (trailingSlash && !wantDirectory)
+        {
+            var existing = Namei.LookupPositive(caller, parent.Dentry, last);
+            return existing.IsOk ? Errno.EEXIST : existing.Error;
+        }
+        var found = Namei.LookupHash(caller, parent.Dentry, last);
+        if (!found.IsOk)
+            return found.Error;
+        dentry = found.Value;
+        return dentry.IsPositive ? Errno.EEXIST : parent.Mount.WantWrite();
+    }
+
+    /// <summary>Empty and too long paths, before anything else is looked at.</summary>
+    /// <returns>ENAMETOOLONG, ENOENT.</returns>
+    /// <remarks>Linux fs/namei.c: getname_flags().</remarks>
+    public static Errno CheckName(ReadOnlySpan<byte> path, LookupFlags flags)
+    {
+        if (path.Length >= Limits.PATH_MAX)
+            return Errno.ENAMETOOLONG;
+        return path.IsEmpty && (flags & LookupFlags.LOOKUP_EMPTY) == 0 ? Errno.ENOENT : Errno.OK;
+    }
+
+    /// <summary>The path of a place as seen from a root, appended to a buffer from its end.</summary>
+    /// <param name="path">The place.</param>
+    /// <param name="root">Where the path starts.</param>
+    /// <param name="buffer">Room; the path is put at the end of it.</param>
+    /// <param name="reachable">False when the root was not met on the way up.</param>
+    /// <returns>The number of bytes, or ERANGE.</returns>
+    /// <remarks>Linux fs/d_path.c: prepend_path().</remarks>
+    public static SysResult<int> Print(in VfsPath path, in VfsPath root, Span<byte> buffer, out bool reachable)
+    {
+        var (mount, dentry) = path;
+        int at = buffer.Length;
+        reachable = true;
+        while (!(ReferenceEquals(dentry, root.Dentry) && ReferenceEquals(mount, root.Mount)))
+        {
+            if (ReferenceEquals(dentry, mount.Root))
+            {
+                if (mount.Parent is null)
+                {
+                    reachable = false;
+                    break;
+                }
+                (mount, dentry) = (mount.Parent, mount.Mountpoint!);
+                continue;
+            }
+            if (dentry.IsRoot)
+            {
+                reachable = false;
+                break;
+            }
+            if (dentry.Name.Length + 1 > at)
+                return Errno.ERANGE;
+            at -= dentry.Name.Length;
+            dentry.Name.CopyTo(buffer[at..]);
+            buffer[--at] = (byte)'/';
+            dentry = dentry.Parent;
+        }
+        if (at == buffer.Length)
+        {
+            if (at == 0)
+                return Errno.ERANGE;
+            buffer[--at] = (byte)'/';
+        }
+        return buffer.Length - at;
     }
 }

@@ -34,7 +34,7 @@ public static class Permissions
     {
         if ((mask & AccessMode.W_OK) != 0)
         {
-            if (inode.Sb.IsReadOnly && inode.Type is Mode.S_IFREG or Mode.S_IFDIR or Mode.S_IFLNK && inode.Sb.IsReadOnly)
+            if (inode.Sb.IsReadOnly && inode.Type is Mode.S_IFREG or Mode.S_IFDIR or Mode.S_IFLNK)
                 return Errno.EROFS;
             if (inode.IsImmutable)
                 return Errno.EPERM;

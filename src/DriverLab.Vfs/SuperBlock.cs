@@ -74,8 +74,14 @@ public abstract class SuperBlock
         return Errno.ENOSYS;
     }
 
-    /// <summary>Remount: checks and takes over new options. The flags are those asked for; the VFS stores them after success.</summary>
+    /// <summary>Remount: parses the options, before anything is looked at or changed.</summary>
+    public virtual Errno CheckRemount(MountContext context) => Errno.OK;
+
+    /// <summary>Remount: takes over new options. The flags are those asked for; the VFS stores them after success.</summary>
     public virtual Errno Remount(MountContext context) => Errno.OK;
+
+    /// <summary>Unlinked inodes that are still in use; they keep a file system from becoming read-only.</summary>
+    public int OrphanCount { get; internal set; }
 
     /// <summary>Writes back everything (sync, syncfs, umount, remount read-only).</summary>
     public virtual Errno SyncFs(bool wait) => Errno.OK;
@@ -85,9 +91,6 @@ public abstract class SuperBlock
 
     /// <summary>Appends the file system's own options as /proc/mounts shows them, each as <c>,name=value</c>; escapes as <see cref="MountOptionWriter"/> does.</summary>
     public virtual void ShowOptions(MountOptionWriter writer, Dentry root) { }
-
-    /// <summary>The source as /proc/mounts shows it.</summary>
-    public byte[] Source { get; set; } = "none"u8.ToArray();
 
     // ---- file handles (export) -------------------------------------------------------------------------------------------------------
 

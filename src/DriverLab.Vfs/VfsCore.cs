@@ -12,6 +12,7 @@ public sealed class VfsCore(World world, KernelProfile profile)
     private uint _nextMinor = 1;
     private int _nextMountId = 20;
     private int _nextPeerGroup = 1;
+    private ulong _lastIno;
 
     public World World { get; } = world;
     public KernelProfile Profile { get; } = profile;
@@ -23,11 +24,24 @@ public sealed class VfsCore(World world, KernelProfile profile)
     /// <summary>The kernel log.</summary>
     public KernelLog Log => World.Log;
 
+    /// <summary>Pages of memory of the machine, which file systems in memory take their default size from.</summary>
+    public long TotalRamPages { get; init; } = 131_072;
+
+    /// <summary>Unused pages of file data.</summary>
+    public Helpers.PagePool Pages { get; } = new();
+
+    /// <summary>An inode number for file systems without numbers of their own.</summary>
+    /// <remarks>Linux fs/inode.c: get_next_ino().</remarks>
+    public ulong NextIno() => ++_lastIno;
+
     /// <summary>All live instances, oldest first.</summary>
     public List<SuperBlock> SuperBlocks { get; } = [];
 
     /// <summary>Mount points by (mount, entry).</summary>
     internal Dictionary<(Mount, Dentry), Mount> MountHash { get; } = [];
+
+    /// <summary>Every mount that hangs somewhere, of all namespaces.</summary>
+    internal HashSet<Mount> AttachedMounts { get; } = [];
 
     /// <summary>Opens block device nodes; set by the emulator.</summary>
     public IBlockDeviceOpener? BlockDevices { get; set; }

@@ -22,12 +22,22 @@ public sealed record VfsQuirks
     /// <summary>statx reports STATX_MNT_ID_UNIQUE (6.8).</summary>
     public bool HasUniqueMountId { get; init; }
 
+    /// <summary>Directories with stable offsets list the newest entry first.</summary>
+    /// <remarks>6.14, "libfs: Use d_children list to iterate simple_offset directories" (b9b588f22a0c), in stable 6.12 as well; 6.6 to 6.11 list by offset.</remarks>
+    public bool OffsetsNewestFirst { get; init; }
+
+    /// <summary>Attributes in memory are listed by name; before 6.2 the newest came first.</summary>
+    /// <remarks>6.2, "xattr: use rbtree for simple_xattrs" (3b4c7bc01727).</remarks>
+    public bool SimpleXattrsAreSorted { get; init; }
+
     /// <summary>The quirks of a kernel.</summary>
     public static VfsQuirks Of(KernelProfile profile) => new()
     {
         NoLSeekIsEspipe = profile.AtLeast(6, 0),
         TmpfileTakesFile = profile.AtLeast(6, 1),
         CreatDirectoryIsEinval = profile.AtLeast(6, 4),
+        OffsetsNewestFirst = profile.AtLeast(6, 12),
+        SimpleXattrsAreSorted = profile.AtLeast(6, 2),
         HasUniqueMountId = profile.AtLeast(6, 8),
     };
 }

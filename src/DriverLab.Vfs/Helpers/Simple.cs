@@ -73,4 +73,116 @@ public static class Simple
         file.Position = target;
         return target;
     }
+
+    // ---- names in the dentry cache ----------------------------------------------------------------------------------------------------------
+
+    /// <summary>Whatever is not in the cache does not exist.</summary>
+    /// <returns>ENAMETOOLONG.</returns>
+    /// <remarks>Linux fs/libfs.c: simple_lookup().</remarks>
+    public static Errno Lookup(Dentry dentry)
+    {
+        if (dentry.Name.Length > Limits.NAME_MAX)
+            return Errno.ENAMETOOLONG;
+        dentry.Add(null);
+        return Errno.OK;
+    }
+
+    /// <summary>Puts a new inode at a negative entry; the directory changed now.</summary>
+    public static void Instantiate(Inode directory, Dentry dentry, Inode inode)
+    {
+        Touch(directory);
+        dentry.Instantiate(inode);
+        dentry.Rehash();
+    }
+
+    /// <summary>Adds a name.</summary>
+    /// <remarks>Linux fs/libfs.c: simple_link().</remarks>
+    public static void Link(Inode directory, Dentry old, Dentry dentry)
+    {
+        var inode = old.Inode!;
+        inode.CtimeNs = inode.Sb.Core.NowNs;
+        inode.Nlink++;
+        Instantiate(directory, dentry, inode);
+    }
+
+    /// <summary>Takes a name away.</summary>
+    /// <remarks>Linux fs/libfs.c: simple_unlink().</remarks>
+    public static void Unlink(Inode directory, Dentry dentry)
+    {
+        Touch(directory);
+        dentry.Inode!.CtimeNs = directory.CtimeNs;
+        dentry.Inode.Nlink--;
+    }
+
+    /// <summary>Takes an empty directory away.</summary>
+    /// <returns>ENOTEMPTY.</returns>
+    /// <remarks>Linux fs/libfs.c: simple_rmdir().</remarks>
+    public static Errno Rmdir(Inode directory, Dentry dentry)
+    {
+        if (dentry.HasPositiveChild)
+            return Errno.ENOTEMPTY;
+        dentry.Inode!.Nlink--;
+        Unlink(directory, dentry);
+        directory.Nlink--;
+        return Errno.OK;
+    }
+
+    /// <summary>Moves or exchanges.</summary>
+    /// <returns>EINVAL (flags), ENOTEMPTY.</returns>
+    /// <remarks>Linux fs/libfs.c: simple_rename().</remarks>
+    public static Errno Rename(Inode oldDirectory, Dentry old, Inode newDirectory, Dentry target, RenameFlags flags)
+    {
+        if ((flags & ~(RenameFlags.RENAME_NOREPLACE | RenameFlags.RENAME_EXCHANGE)) != 0)
+            return Errno.EINVAL;
+        if ((flags & RenameFlags.RENAME_EXCHANGE) != 0)
+        {
+            RenameExchange(oldDirectory, old, newDirectory, target);
+            return Errno.OK;
+        }
+        if (target.HasPositiveChild)
+            return Errno.ENOTEMPTY;
+        bool isDirectory = old.IsDirectory;
+        if (target.IsPositive)
+        {
+            Unlink(newDirectory, target);
+            if (isDirectory)
+            {
+                target.Inode!.Nlink--;
+                oldDirectory.Nlink--;
+            }
+        }
+        else if (isDirectory)
+        {
+            oldDirectory.Nlink--;
+            newDirectory.Nlink++;
+        }
+        RenameTimes(oldDirectory, old, newDirectory, target);
+        return Errno.OK;
+    }
+
+    /// <summary>Link counts and times of an exchange.</summary>
+    /// <remarks>Linux fs/libfs.c: simple_rename_exchange().</remarks>
+    public static void RenameExchange(Inode oldDirectory, Dentry old, Inode newDirectory, Dentry target)
+    {
+        if (!ReferenceEquals(oldDirectory, newDirectory) && old.IsDirectory != target.IsDirectory)
+        {
+            oldDirectory.Nlink += old.IsDirectory ? uint.MaxValue : 1;
+            newDirectory.Nlink += old.IsDirectory ? 1 : uint.MaxValue;
+        }
+        RenameTimes(oldDirectory, old, newDirectory, target);
+    }
+
+    /// <summary>Both directories and both files changed now.</summary>
+    /// <remarks>Linux fs/libfs.c: simple_rename_timestamp().</remarks>
+    public static void RenameTimes(Inode oldDirectory, Dentry old, Inode newDirectory, Dentry target)
+    {
+        Touch(oldDirectory);
+        Touch(newDirectory);
+        old.Inode!.CtimeNs = oldDirectory.CtimeNs;
+        if (target.Inode is { } replaced)
+            replaced.CtimeNs = oldDirectory.CtimeNs;
+    }
+
+    /// <summary>Content and attributes of a directory changed now.</summary>
+    public static void Touch(Inode inode) => inode.MtimeNs = inode.CtimeNs = inode.Sb.Core.NowNs;
 }

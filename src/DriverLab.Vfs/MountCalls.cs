@@ -1,0 +1,225 @@
+using System.Text;
+using DriverLab.Linux;
+using DriverLab.Linux.Abi;
+
+namespace DriverLab.Vfs;
+
+/// <summary>mount(2) and umount2(2) with the kernel's order of checks.</summary>
+/// <remarks>Linux fs/namespace.c: path_mount(), do_loopback(), do_remount(), do_move_mount(), do_new_mount(), path_umount().</remarks>
+public static class MountCalls
+{
+    private const MountFlags SuperFlags = MountFlags.MS_RDONLY | MountFlags.MS_SYNCHRONOUS | MountFlags.MS_MANDLOCK | MountFlags.MS_DIRSYNC | MountFlags.MS_SILENT
+        | MountFlags.MS_LAZYTIME | MountFlags.MS_I_VERSION;
+    private const MountFlags PropagationFlags = MountFlags.MS_SHARED | MountFlags.MS_PRIVATE | MountFlags.MS_SLAVE | MountFlags.MS_UNBINDABLE;
+    private const MountFlags MagicMask = (MountFlags)0xffff0000, Magic = (MountFlags)0xC0ED0000, NoUser = (MountFlags)0x80000000;
+    private const MountFlags AtimeFlags = MountFlags.MS_NOATIME | MountFlags.MS_NODIRATIME | MountFlags.MS_RELATIME | MountFlags.MS_STRICTATIME;
+
+    /// <summary>mount(2).</summary>
+    public static Errno Mount(Caller caller, ReadOnlySpan<byte> source, ReadOnlySpan<byte> target, ReadOnlySpan<byte> fileSystem, MountFlags flags, ReadOnlySpan<byte> data)
+    {
+        if (fileSystem.Length >= Limits.PAGE_SIZE || source.Length >= Limits.PATH_MAX)
+            return Errno.EINVAL;
+        var error = PathWalk.Lookup(caller, target, LookupFlags.LOOKUP_FOLLOW, out var path);
+        if (error != Errno.OK)
+            return error;
+        if ((flags & MagicMask) == Magic)
+            flags &= ~MagicMask;
+        if ((flags & NoUser) != 0)
+            return Errno.EINVAL;
+        if (!caller.Credentials.Capable(Capabilities.CAP_SYS_ADMIN))
+            return Errno.EPERM;
+        if (data.Length >= Limits.PAGE_SIZE)
+            data = data[..(Limits.PAGE_SIZE - 1)];
+        var own = OwnFlags(flags, path);
+        if ((flags & MountFlags.MS_REMOUNT) != 0)
+            return (flags & MountFlags.MS_BIND) != 0 ? RemountBind(caller, path, own) : Remount(caller, path, flags, own, data);
+        if ((flags & MountFlags.MS_BIND) != 0)
+            return Bind(caller, source, path, (flags & MountFlags.MS_REC) != 0);
+        if ((flags & PropagationFlags) != 0)
+            return ChangeType(caller, path, flags);
+        if ((flags & MountFlags.MS_MOVE) != 0)
+            return Move(caller, source, path);
+        return NewMount(caller, source, path, fileSystem, flags & SuperFlags, own, data);
+    }
+
+    private static MountFlags OwnFlags(MountFlags flags, in VfsPath path)
+    {
+        var own = flags & Vfs.Mount.OwnFlags & ~MountFlags.MS_RELATIME;
+        if ((flags & MountFlags.MS_NOATIME) == 0)
+            own |= MountFlags.MS_RELATIME;
+        if ((flags & MountFlags.MS_STRICTATIME) != 0)
+            own &= ~(MountFlags.MS_RELATIME | MountFlags.MS_NOATIME);
+        if ((flags & MountFlags.MS_REMOUNT) == 0 || (flags & AtimeFlags) != 0)
+            return own;
+        const MountFlags kept = MountFlags.MS_NOATIME | MountFlags.MS_NODIRATIME | MountFlags.MS_RELATIME;
+        return own & ~kept | path.Mount.Flags & kept;
+    }
+
+    // ---- a new mount -------------------------------------------------------------------------------------------------------------------------
+
+    private static Errno NewMount(Caller caller, ReadOnlySpan<byte> source, in VfsPath path, ReadOnlySpan<byte> name, MountFlags flags, MountFlags own, ReadOnlySpan<byte> data)
+    {
+        if (name.IsEmpty)
+            return Errno.EINVAL;
+        var core = caller.Mounts.Core;
+        var type = core.FindFileSystem(Encoding.UTF8.GetString(name));
+        if (type is null)
+            return Errno.ENODEV;
+        var context = new MountContext(core, caller, source.ToArray(), flags, data.ToArray());
+        var mounted = type.Mount(context);
+        if (!mounted.IsOk)
+            return mounted.Error;
+        var sb = mounted.Value.Sb;
+        var mount = new Mount(sb, mounted.Value, own) { Source = source.IsEmpty ? "none"u8.ToArray() : source.ToArray() };
+        var error = CheckPlace(caller, path);
+        if (error == Errno.OK && ReferenceEquals(path.Mount.Sb, sb) && path.IsMountRoot)
+            error = Errno.EBUSY;
+        if (error == Errno.OK && !path.Dentry.IsDirectory)
+            error = Errno.ENOTDIR;
+        if (error == Errno.OK)
+            error = MountTree.Attach(mount, path.Mount, path.Dentry);
+        if (error != Errno.OK)
+            mount.Kill();
+        return error;
+    }
+
+    /// <summary>A removed directory cannot be mounted on; a place of another namespace neither.</summary>
+    /// <returns>ENOENT, EINVAL.</returns>
+    private static Errno CheckPlace(Caller caller, in VfsPath path)
+    {
+        if (path.Dentry.CantMount || path.Dentry.IsUnlinked)
+            return Errno.ENOENT;
+        return IsHere(caller, path.Mount) ? Errno.OK : Errno.EINVAL;
+    }
+
+    private static bool IsHere(Caller caller, Mount mount) => ReferenceEquals(mount.Namespace, caller.Mounts);
+
+    // ---- bind, move, propagation ---------------------------------------------------------------------------------------------------------------
+
+    private static Errno Bind(Caller caller, ReadOnlySpan<byte> source, in VfsPath path, bool recursive)
+    {
+        if (source.IsEmpty)
+            return Errno.EINVAL;
+        var error = PathWalk.Lookup(caller, source, LookupFlags.LOOKUP_FOLLOW, out var old);
+        if (error == Errno.OK)
+            error = CheckPlace(caller, path);
+        if (error != Errno.OK)
+            return error;
+        if (old.Mount.IsUnbindable || !IsHere(caller, old.Mount))
+            return Errno.EINVAL;
+        if (old.Dentry.IsDirectory != path.Dentry.IsDirectory)
+            return Errno.ENOTDIR;
+        if (old.Dentry.IsUnlinked)
+            return Errno.ENOENT;
+        var copy = MountTree.Copy(old.Mount, old.Dentry, recursive, keepUnbindable: false);
+        return MountTree.Attach(copy, path.Mount, path.Dentry);
+    }
+
+    private static Errno Move(Caller caller, ReadOnlySpan<byte> source, in VfsPath path)
+    {
+        if (source.IsEmpty)
+            return Errno.EINVAL;
+        var error = PathWalk.Lookup(caller, source, LookupFlags.LOOKUP_FOLLOW, out var old);
+        if (error == Errno.OK)
+            error = CheckPlace(caller, path);
+        if (error != Errno.OK)
+            return error;
+        if (!IsHere(caller, old.Mount) || !old.IsMountRoot || old.Mount.Parent is not { } parent)
+            return Errno.EINVAL;
+        if (old.Dentry.IsDirectory != path.Dentry.IsDirectory || parent.PeerGroup != 0)
+            return Errno.EINVAL;
+        if (path.Mount.PeerGroup != 0 && MountTree.Walk(old.Mount).Any(m => m.IsUnbindable))
+            return Errno.EINVAL;
+        for (var at = path.Mount; at is not null; at = at.Parent)
+        {
+            if (ReferenceEquals(at, old.Mount))
+                return Errno.ELOOP;
+        }
+        return MountTree.Move(old.Mount, path.Mount, path.Dentry);
+    }
+
+    private static Errno ChangeType(Caller caller, in VfsPath path, MountFlags flags)
+    {
+        if (!path.IsMountRoot)
+            return Errno.EINVAL;
+        var type = flags & ~(MountFlags.MS_REC | MountFlags.MS_SILENT);
+        if ((type & ~PropagationFlags) != 0 || !uint.IsPow2((uint)type) || !IsHere(caller, path.Mount))
+            return Errno.EINVAL;
+        foreach (var mount in (flags & MountFlags.MS_REC) != 0 ? MountTree.Walk(path.Mount).ToArray() : [path.Mount])
+            MountTree.SetPropagation(mount, type);
+        return Errno.OK;
+    }
+
+    // ---- remount -------------------------------------------------------------------------------------------------------------------------------
+
+    private static Errno RemountBind(Caller caller, in VfsPath path, MountFlags own)
+    {
+        if (!IsHere(caller, path.Mount) || !path.IsMountRoot)
+            return Errno.EINVAL;
+        if ((own & ~path.Mount.Flags & MountFlags.MS_RDONLY) != 0 && path.Mount.Writers > 0)
+            return Errno.EBUSY;
+        path.Mount.Flags = own;
+        return Errno.OK;
+    }
+
+    private static Errno Remount(Caller caller, in VfsPath path, MountFlags flags, MountFlags own, ReadOnlySpan<byte> data)
+    {
+        if (!IsHere(caller, path.Mount) || !path.IsMountRoot)
+            return Errno.EINVAL;
+        var sb = path.Mount.Sb;
+        var context = new MountContext(sb.Core, caller, path.Mount.Source, flags & SuperFlags, data.ToArray()) { IsRemount = true };
+        bool toReadOnly = (flags & MountFlags.MS_RDONLY) != 0 && !sb.IsReadOnly;
+        var error = sb.CheckRemount(context);
+        if (error != Errno.OK)
+            return error;
+        if (toReadOnly && (sb.Core.AttachedMounts.Any(m => ReferenceEquals(m.Sb, sb) && m.Writers > 0) || sb.OrphanCount > 0))
+            return Errno.EBUSY;
+        error = sb.Remount(context);
+        if (error != Errno.OK)
+            return error;
+        const MountFlags changeable = MountFlags.MS_RDONLY | MountFlags.MS_SYNCHRONOUS | MountFlags.MS_MANDLOCK | MountFlags.MS_I_VERSION | MountFlags.MS_LAZYTIME;
+        sb.Flags = sb.Flags & ~changeable | flags & changeable;
+        path.Mount.Flags = own;
+        return Errno.OK;
+    }
+
+    // ---- umount ----------------------------------------------------------------------------------------------------------------------------------
+
+    /// <summary>umount2(2).</summary>
+    public static Errno Umount(Caller caller, ReadOnlySpan<byte> target, UmountFlags flags)
+    {
+        if ((flags & ~(UmountFlags.MNT_FORCE | UmountFlags.MNT_DETACH | UmountFlags.MNT_EXPIRE | UmountFlags.UMOUNT_NOFOLLOW)) != 0)
+            return Errno.EINVAL;
+        var lookup = (flags & UmountFlags.UMOUNT_NOFOLLOW) == 0 ? LookupFlags.LOOKUP_FOLLOW : LookupFlags.None;
+        var error = PathWalk.Lookup(caller, target, lookup, out var path);
+        if (error != Errno.OK)
+            return error;
+        if (!caller.Credentials.Capable(Capabilities.CAP_SYS_ADMIN))
+            return Errno.EPERM;
+        var mount = path.Mount;
+        if (!path.IsMountRoot || !IsHere(caller, mount))
+            return Errno.EINVAL;
+        bool isTaskRoot = ReferenceEquals(mount, caller.Root.Mount);
+        if ((flags & UmountFlags.MNT_EXPIRE) != 0)
+        {
+            if (isTaskRoot || (flags & (UmountFlags.MNT_FORCE | UmountFlags.MNT_DETACH)) != 0)
+                return Errno.EINVAL;
+            if (mount.Users > 0 || mount.Children.Count > 0)
+                return Errno.EBUSY;
+            if (!mount.ExpiryMark)
+            {
+                mount.ExpiryMark = true;
+                return Errno.EAGAIN;
+            }
+        }
+        bool isLazy = (flags & UmountFlags.MNT_DETACH) != 0;
+        if (isTaskRoot && !isLazy)
+            return NotModelledException.Throw("umount of the task's own root");
+        if (mount.Parent is null)
+            return Errno.EINVAL;
+        if (!isLazy && (mount.Users > 0 || mount.Children.Count > 0))
+            return Errno.EBUSY;
+        MountTree.Umount(mount, propagate: true);
+        return Errno.OK;
+    }
+}

@@ -1,0 +1,178 @@
+using DriverLab.Linux;
+using DriverLab.Linux.Abi;
+
+namespace DriverLab.Vfs;
+
+/// <summary>One walk: where it is and how many links it has followed. Allocates nothing for cached names.</summary>
+/// <remarks>Linux fs/namei.c: struct nameidata, link_path_walk(), walk_component(), handle_dots(), pick_link().</remarks>
+internal struct PathWalker(Caller caller, VfsPath start)
+{
+    private readonly Caller _caller = caller;
+    private Mount _mount = start.Mount;
+    private Dentry _dentry = start.Dentry;
+    private int _links;
+
+    public readonly VfsPath Current => new(_mount, _dentry);
+
+    /// <summary>Walks all components.</summary>
+    public Errno Lookup(ReadOnlySpan<byte> path, LookupFlags flags)
+    {
+        while (true)
+        {
+            var error = LinkPathWalk(path, out var last, out var type, out bool trailingSlash);
+            if (error != Errno.OK)
+                return error;
+            if (trailingSlash)
+                flags |= LookupFlags.LOOKUP_FOLLOW | LookupFlags.LOOKUP_DIRECTORY;
+            error = StepLast(last, type);
+            if (error != Errno.OK)
+                return error;
+            if ((flags & LookupFlags.LOOKUP_FOLLOW) == 0 || !_dentry.Inode!.IsSymlink)
+                break;
+            error = PickLink(out var text);
+            if (error != Errno.OK)
+                return error;
+            if (text.IsEmpty)
+                break;
+            path = text.Span;
+        }
+        return (flags & LookupFlags.LOOKUP_DIRECTORY) != 0 && !_dentry.IsDirectory ? Errno.ENOTDIR : Errno.OK;
+    }
+
+    /// <summary>Walks all components but the last.</summary>
+    public Errno LinkPathWalk(ReadOnlySpan<byte> path, out ReadOnlySpan<byte> last, out LastType type, out bool trailingSlash)
+    {
+        last = default;
+        type = LastType.Root;
+        trailingSlash = false;
+        if (path.Length > 0 && path[0] == '/')
+        {
+            (_mount, _dentry) = _caller.Root;
+            path = path.TrimStart((byte)'/');
+        }
+        if (path.IsEmpty)
+            return Errno.OK;
+        while (true)
+        {
+            var error = Permissions.Check(_dentry.Inode!, _caller, AccessMode.X_OK);
+            if (error != Errno.OK)
+                return error;
+            int length = path.IndexOf((byte)'/');
+            var component = length < 0 ? path : path[..length];
+            type = TypeOf(component);
+            int next = length;
+            while ((uint)next < (uint)path.Length && path[next] == '/')
+                next++;
+            if (length < 0 || next == path.Length)
+            {
+                last = component;
+                trailingSlash = length >= 0 && type == LastType.Norm;
+                return Errno.OK;
+            }
+            path = path[next..];
+            error = WalkComponent(component, type);
+            if (error != Errno.OK)
+                return error;
+            if (!_dentry.IsDirectory)
+                return Errno.ENOTDIR;
+        }
+    }
+
+    /// <summary>Takes the last component without following a link there.</summary>
+    public Errno StepLast(ReadOnlySpan<byte> last, LastType type)
+    {
+        switch (type)
+        {
+            case LastType.Norm:
+                var found = Namei.LookupPositive(_caller, _dentry, last);
+                if (found.IsOk)
+                    StepInto(found.Value);
+                return found.Error;
+            case LastType.DotDot:
+                FollowDotDot();
+                return Errno.OK;
+            default:
+                return Errno.OK;
+        }
+    }
+
+    /// <summary>Moves to a child of the current directory, and on to what is mounted there.</summary>
+    public void StepInto(Dentry dentry)
+    {
+        _dentry = dentry;
+        while (_dentry.IsMountpoint && _dentry.Sb.Core.MountHash.TryGetValue((_mount, _dentry), out var child))
+            (_mount, _dentry) = (child, child.Root);
+    }
+
+    /// <summary>Reads the link at the current place and goes back to where its text starts; a magic link jumps and leaves no text.</summary>
+    /// <returns>ELOOP, then the link's own.</returns>
+    public Errno PickLink(out ReadOnlyMemory<byte> text)
+    {
+        text = default;
+        if (_links++ >= Limits.MAXSYMLINKS)
+            return Errno.ELOOP;
+        if ((_mount.Flags & MountFlags.MS_NOSYMFOLLOW) != 0)
+            return Errno.ELOOP;
+        Files.TouchAtime(Current);
+        var target = _dentry.Inode!.GetLink(_caller, _dentry);
+        if (!target.IsOk)
+            return target.Error;
+        if (target.Value.IsJump)
+            (_mount, _dentry) = target.Value.Jump;
+        else
+        {
+            _dentry = _dentry.Parent;
+            text = target.Value.Text;
+        }
+        return Errno.OK;
+    }
+
+    private Errno WalkComponent(ReadOnlySpan<byte> component, LastType type)
+    {
+        var error = StepLast(component, type);
+        return error == Errno.OK && _dentry.Inode!.IsSymlink ? FollowLink() : error;
+    }
+
+    private Errno FollowLink()
+    {
+        while (_dentry.Inode!.IsSymlink)
+        {
+            var error = PickLink(out var text);
+            if (error != Errno.OK || text.IsEmpty)
+                return error;
+            error = LinkPathWalk(text.Span, out var last, out var type, out _);
+            if (error == Errno.OK)
+                error = StepLast(last, type);
+            if (error != Errno.OK)
+                return error;
+        }
+        return Errno.OK;
+    }
+
+    private void FollowDotDot()
+    {
+        var root = _caller.Root;
+        var (mount, dentry) = (_mount, _dentry);
+        while (true)
+        {
+            if (ReferenceEquals(dentry, root.Dentry) && ReferenceEquals(mount, root.Mount))
+                break;
+            if (!ReferenceEquals(dentry, mount.Root))
+            {
+                (_mount, _dentry) = (mount, dentry.Parent);
+                break;
+            }
+            if (mount.Parent is null)
+                break;
+            (mount, dentry) = (mount.Parent, mount.Mountpoint!);
+        }
+        StepInto(_dentry);
+    }
+
+    private static LastType TypeOf(ReadOnlySpan<byte> component) => component.Length switch
+    {
+        1 when component[0] == '.' => LastType.Dot,
+        2 when component[0] == '.' && component[1] == '.' => LastType.DotDot,
+        _ => LastType.Norm,
+    };
+}
