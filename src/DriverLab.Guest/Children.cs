@@ -1,0 +1,143 @@
+using System.Text;
+
+namespace DriverLab.Guest;
+
+/// <summary>Starts commands and collects every child, as process 1 must: orphans too.</summary>
+internal sealed unsafe class Children
+{
+    private readonly object gate = new();
+    private readonly Dictionary<int, TaskCompletionSource<int>> waiting = [];
+    private readonly Dictionary<int, int> early = [];
+    private int started;
+
+    public Children() => new Thread(Reap) { IsBackground = true, Name = "reaper" }.Start();
+
+    /// <summary>Runs a command with standard output and error going to <paramref name="output"/>; returns its exit status, 128 + signal, or -errno when it did not start.</summary>
+    public int Run(string[] arguments, Action<ReadOnlySpan<byte>> output)
+    {
+        int* pipe = stackalloc int[2];
+        if (LibC.Pipe2(pipe, LibC.OCloExec) != 0)
+            return -LibC.LastError;
+        int error = Spawn(arguments, pipe[1], out int pid);
+        _ = LibC.Close(pipe[1]);
+        if (error == 0)
+        {
+            lock (gate)
+            {
+                started++;
+                Monitor.PulseAll(gate);
+            }
+            Pump(pipe[0], output);
+        }
+        _ = LibC.Close(pipe[0]);
+        return error != 0 ? -error : Decode(WaitFor(pid));
+    }
+
+    private static int Spawn(string[] arguments, int output, out int pid)
+    {
+        // posix_spawn_file_actions_t is 80 bytes in glibc; it is initialised by the call.
+        byte* actions = stackalloc byte[256];
+        _ = LibC.SpawnActionsInit(actions);
+        _ = LibC.SpawnActionsOpen(actions, 0, "/dev/null", LibC.ORdOnly, 0);
+        _ = LibC.SpawnActionsDup2(actions, output, 1);
+        _ = LibC.SpawnActionsDup2(actions, output, 2);
+        string[] environment = ["PATH=/sbin:/bin:/usr/sbin:/usr/bin", "HOME=/root", "TERM=dumb", "LC_ALL=C"];
+        int child = 0, error = LibC.Enoent;
+        string program = arguments[0];
+        foreach (string path in program.Contains('/') ? [program] : new[] { "/sbin/" + program, "/bin/" + program, "/usr/sbin/" + program, "/usr/bin/" + program })
+        {
+            if (!File.Exists(path))
+                continue;
+            fixed (byte* file = Encoding.UTF8.GetBytes(path + "\0"))
+            {
+                using var argv = new Words(arguments);
+                using var envp = new Words(environment);
+                error = LibC.Spawn(&child, file, actions, null, argv.Pointer, envp.Pointer);
+            }
+            break;
+        }
+        _ = LibC.SpawnActionsDestroy(actions);
+        pid = child;
+        return error;
+    }
+
+    private static void Pump(int fd, Action<ReadOnlySpan<byte>> output)
+    {
+        var buffer = new byte[64 << 10];
+        fixed (byte* start = buffer)
+        {
+            while (true)
+            {
+                nint n = LibC.Read(fd, start, (nuint)buffer.Length);
+                if (n > 0)
+                    output(buffer.AsSpan(0, (int)n));
+                else if (n == 0 || LibC.LastError != LibC.Eintr)
+                    return;
+            }
+        }
+    }
+
+    private int WaitFor(int pid)
+    {
+        TaskCompletionSource<int> source;
+        lock (gate)
+        {
+            if (early.Remove(pid, out int status))
+                return status;
+            waiting[pid] = source = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        }
+        return source.Task.GetAwaiter().GetResult();
+    }
+
+    private void Reap()
+    {
+        while (true)
+        {
+            int status;
+            int pid = LibC.WaitPid(-1, &status, 0);
+            if (pid < 0)
+            {
+                lock (gate)
+                {
+                    // No child is left: sleep until one is started.
+                    while (started == 0)
+                        _ = Monitor.Wait(gate);
+                    started = 0;
+                }
+                continue;
+            }
+            lock (gate)
+            {
+                if (waiting.Remove(pid, out var source))
+                    source.SetResult(status);
+                else
+                    early[pid] = status;
+            }
+        }
+    }
+
+    private static int Decode(int status) => (status & 0x7F) == 0 ? (status >> 8) & 0xFF : 128 + (status & 0x7F);
+
+    /// <summary>A NULL-terminated array of C strings.</summary>
+    private sealed class Words : IDisposable
+    {
+        private readonly int count;
+
+        public Words(string[] words)
+        {
+            count = words.Length;
+            Pointer = (byte**)System.Runtime.InteropServices.NativeMemory.AllocZeroed((nuint)(count + 1), (nuint)sizeof(byte*));
+            for (int i = 0; i < count; i++)
+                Pointer[i] = (byte*)System.Runtime.InteropServices.Marshal.StringToCoTaskMemUTF8(words[i]);
+        }
+
+        public byte** Pointer { get; }
+
+        public void Dispose()
+        {
+            for (int i = 0; i < count; i++)
+                System.Runtime.InteropServices.Marshal.FreeCoTaskMem((nint)Pointer[i]);
+            System.Runtime.InteropServices.NativeMemory.Free(Pointer);
+        }
+    }
+}

@@ -1,0 +1,149 @@
+using System.Globalization;
+using DriverLab.Rig.Cache;
+using DriverLab.Rig.Processes;
+
+namespace DriverLab.Rig.Kernels;
+
+/// <summary>A private apt: its own sources, lists and package status in a folder of the cache. The host's packages and lists are neither read nor changed; signatures are checked by apt against Debian's keyring.</summary>
+/// <remarks>The host's other apt settings (proxies, retries) stay in force, so that fetching works wherever apt works.</remarks>
+internal sealed class AptState
+{
+    /// <summary>Keys of Debian's archives.</summary>
+    public const string Keyring = "/usr/share/keyrings/debian-archive-keyring.gpg";
+
+    private readonly string folder;
+    private readonly string[] options;
+
+    /// <summary>Prepares the folder for a set of suites.</summary>
+    public AptState(string folder, Mirrors mirrors, IReadOnlyList<string> suites)
+    {
+        _ = Tool.Require("apt-get", "apt", "to fetch kernels with their signatures checked (Debian or a derivative is expected; else use --kernel-image)");
+        _ = Tool.Require("dpkg-deb", "dpkg", "to unpack kernel packages");
+        if (!File.Exists(Keyring))
+            throw new RigException($"{Keyring} is missing, so kernel packages could not be verified; install it with: apt-get install debian-archive-keyring");
+        this.folder = folder;
+        foreach (string part in (string[])["lists/partial", "archives/partial", "preferences"])
+            _ = Directory.CreateDirectory(Path.Combine(folder, part));
+        string sources = Path.Combine(folder, "sources.list");
+        File.WriteAllLines(sources, suites.Select(suite => $"deb [arch=amd64 signed-by={Keyring}] {mirrors.Of(suite)} {suite} main"));
+        string status = Path.Combine(folder, "status");
+        if (!File.Exists(status))
+            File.WriteAllText(status, "");
+        string[] pairs =
+        [
+            $"Dir::State={folder}", $"Dir::State::lists={folder}/lists", $"Dir::State::status={status}", $"Dir::State::extended_states={folder}/extended_states",
+            $"Dir::Cache={folder}", $"Dir::Cache::archives={folder}/archives", $"Dir::Log={folder}",
+            $"Dir::Etc::sourcelist={sources}", "Dir::Etc::sourceparts=/dev/null", "Dir::Etc::preferences=/dev/null", $"Dir::Etc::preferencesparts={folder}/preferences",
+            "APT::Architecture=amd64", "APT::Architectures=amd64", "Acquire::Languages=none", "Acquire::Retries=3",
+            "Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false", "Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled=false",
+            // Only root may change users, and the cache of root is not readable to _apt.
+            $"APT::Sandbox::User={Environment.UserName}",
+        ];
+        options = [.. pairs.SelectMany(pair => (string[])["-o", pair])];
+    }
+
+    /// <summary>Fetches the lists.</summary>
+    public async Task UpdateAsync(IProgress<string>? progress, CancellationToken cancellation)
+    {
+        progress?.Report("reading Debian's package lists");
+        string[] arguments = [.. options, "-q", "update"];
+        var result = await Tool.RunAsync("apt-get", arguments, folder, cancellation, line => Tell(line, progress)).ConfigureAwait(false);
+        // apt-get update ends with 0 although a suite could not be fetched: the lines that begin with E: or W: Failed say so.
+        string? failure = (result.Error + result.Output).Split('\n').FirstOrDefault(line => line.StartsWith("E:", StringComparison.Ordinal) || line.StartsWith("W: Failed", StringComparison.Ordinal));
+        if (result.ExitCode != 0)
+            throw Tool.Failed("apt-get", ["update"], result);
+        if (failure is not null)
+            throw new RigException($"Debian's package lists could not be read: {failure[2..].Trim()}; check the network, or name a mirror with DRIVERLAB_MIRROR=URL");
+    }
+
+    /// <summary>Every name in the lists that begins so.</summary>
+    public async Task<IReadOnlyList<string>> NamesAsync(string prefix, CancellationToken cancellation)
+    {
+        string text = await Tool.OutputAsync("apt-cache", [.. options, "pkgnames", prefix], folder, cancellation).ConfigureAwait(false);
+        return text.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+    }
+
+    /// <summary>All versions of some packages.</summary>
+    public async Task<IReadOnlyList<AptPackage>> ShowAsync(IReadOnlyList<string> names, CancellationToken cancellation)
+    {
+        if (names.Count == 0)
+            return [];
+        string text = await Tool.OutputAsync("apt-cache", [.. options, "show", .. names], folder, cancellation).ConfigureAwait(false);
+        return [.. text.Split("\n\n", StringSplitOptions.RemoveEmptyEntries).Select(AptPackage.Parse).OfType<AptPackage>()];
+    }
+
+    /// <summary>Downloads one package into a folder; apt goes on where an earlier download stopped when the server allows it.</summary>
+    /// <returns>The file.</returns>
+    public async Task<string> DownloadAsync(AptPackage package, string into, IProgress<string>? progress, CancellationToken cancellation)
+    {
+        string file = Path.Combine(into, package.FileName);
+        if (File.Exists(file) && await FileHash.OfAsync(file, cancellation).ConfigureAwait(false) == package.Sha256)
+            return file;
+        using var watching = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        var watcher = WatchAsync(file, package, progress, watching.Token);
+        try
+        {
+            string[] arguments = [.. options, "-q", "download", $"{package.Name}={package.Version}"];
+            var result = await Tool.RunAsync("apt-get", arguments, into, cancellation).ConfigureAwait(false);
+            if (result.ExitCode != 0)
+                throw Tool.Failed("apt-get", ["download", package.Name], result);
+        }
+        finally
+        {
+            await watching.CancelAsync().ConfigureAwait(false);
+            await watcher.ConfigureAwait(false);
+        }
+        string found = await FileHash.OfAsync(file, cancellation).ConfigureAwait(false);
+        if (found != package.Sha256)
+        {
+            File.Delete(file);
+            throw new RigException($"{package.FileName} has SHA-256 {found}, but Debian's signed list says {package.Sha256}; it was deleted, try again");
+        }
+        return file;
+    }
+
+    private static async Task WatchAsync(string file, AptPackage package, IProgress<string>? progress, CancellationToken cancellation)
+    {
+        progress?.Report(string.Create(CultureInfo.InvariantCulture, $"fetching {package.Name} {package.Version} ({package.Size / 1e6:0.0} MB)"));
+        try
+        {
+            while (true)
+            {
+                await Task.Delay(1000, cancellation).ConfigureAwait(false);
+                long have = new FileInfo(file) is { Exists: true } info ? info.Length : 0;
+                progress?.Report(string.Create(CultureInfo.InvariantCulture, $"fetching {package.Name}: {have / 1e6:0.0} of {package.Size / 1e6:0.0} MB"));
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // The download has ended.
+        }
+    }
+
+    private static void Tell(string line, IProgress<string>? progress)
+    {
+        if (line.StartsWith("Get:", StringComparison.Ordinal))
+            progress?.Report("apt: " + string.Join(' ', line.Split(' ').Skip(2)));
+    }
+}
+
+/// <summary>One package in one version, as apt's lists describe it.</summary>
+/// <param name="Name">Package name.</param>
+/// <param name="Version">Debian version.</param>
+/// <param name="Depends">The Depends field, unparsed.</param>
+/// <param name="Sha256">Hash of the package file, lower-case hexadecimal.</param>
+/// <param name="Size">Size of the package file in bytes.</param>
+internal sealed record AptPackage(string Name, string Version, string Depends, string Sha256, long Size)
+{
+    /// <summary>What <c>apt-get download</c> calls the file: a colon in the version is written <c>%3a</c>.</summary>
+    public string FileName => $"{Name}_{Version.Replace(":", "%3a", StringComparison.Ordinal)}_amd64.deb";
+
+    /// <summary>Reads one stanza; null when it is none.</summary>
+    public static AptPackage? Parse(string stanza)
+    {
+        string? Field(string name) => stanza.Split('\n').Select(line => line.TrimEnd()).FirstOrDefault(line => line.StartsWith(name + ": ", StringComparison.Ordinal))?[(name.Length + 2)..];
+        return Field("Package") is { } package && Field("Version") is { } version && Field("SHA256") is { } hash && long.TryParse(Field("Size"), CultureInfo.InvariantCulture, out long size)
+            ? new(package, version, Field("Depends") ?? "", hash, size)
+            : null;
+    }
+}

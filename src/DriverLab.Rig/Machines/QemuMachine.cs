@@ -1,0 +1,216 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+using DriverLab.Guest.Wire;
+using DriverLab.Rig.Processes;
+
+namespace DriverLab.Rig.Machines;
+
+/// <summary>A machine in a QEMU process of its own, which dies with this process.</summary>
+public sealed class QemuMachine : Machine
+{
+    private readonly MachineOptions options;
+    private readonly TetheredProcess process;
+    private readonly PortLink link;
+    private readonly ConsoleTail console = new();
+    private readonly Requests requests = new();
+    private readonly Watchdog watchdog;
+    private readonly Task consoleDrained;
+    private readonly TaskCompletionSource ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private volatile string? lastTraceLine;
+    private volatile bool poweringOff;
+
+    private QemuMachine(MachineOptions options, Accelerator accelerator, TetheredProcess process)
+    {
+        this.options = options;
+        Accelerator = accelerator;
+        this.process = process;
+        consoleDrained = Drain(process.Error, console);
+        link = new PortLink(process.Input, process.Output, OnFrame, broken => _ = EndAsync(broken));
+        watchdog = new Watchdog(options, requests, console, link, what => _ = HangAsync(what));
+    }
+
+    /// <inheritdoc/>
+    public override GuestHello Hello => hello ?? throw new InvalidOperationException("the machine is not ready yet");
+
+    private GuestHello? hello;
+
+    /// <inheritdoc/>
+    public override Accelerator Accelerator { get; }
+
+    /// <inheritdoc/>
+    public override TimeSpan BootTime => bootTime;
+
+    private TimeSpan bootTime;
+
+    /// <inheritdoc/>
+    public override string Console => console.All();
+
+    /// <summary>Id of the QEMU process.</summary>
+    public int ProcessId => process.Id;
+
+    /// <summary>Boots a machine and waits for the guest's hello.</summary>
+    /// <exception cref="RigException">QEMU is missing.</exception>
+    /// <exception cref="MachineException">The guest did not get ready; which one says why.</exception>
+    public static async Task<QemuMachine> StartAsync(MachineOptions options, Accelerator accelerator, CancellationToken cancellation)
+    {
+        string qemu = Tool.Require(QemuCommand.Program, QemuCommand.Package, "to run guests");
+        long start = Stopwatch.GetTimestamp();
+        var process = await TetheredProcess.StartAsync(qemu, QemuCommand.Arguments(options, accelerator)).ConfigureAwait(false);
+        var machine = new QemuMachine(options, accelerator, process);
+        try
+        {
+            await machine.GreetAsync(cancellation).ConfigureAwait(false);
+            machine.bootTime = Stopwatch.GetElapsedTime(start);
+            await machine.SetClockAsync(DateTimeOffset.UtcNow, cancellation).ConfigureAwait(false);
+            return machine;
+        }
+        catch
+        {
+            await machine.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    public override Task RunProgramAsync(ReadOnlyMemory<byte> program, BytesSink onTraceLine, CancellationToken cancellation)
+    {
+        lastTraceLine = null;
+        return AskAsync(FrameKind.RunProgram, program, line =>
+        {
+            lastTraceLine = Encoding.UTF8.GetString(line);
+            onTraceLine(line);
+        }, cancellation);
+    }
+
+    /// <inheritdoc/>
+    public override Task<byte[]> KernelCallAsync(ReadOnlyMemory<byte> call, CancellationToken cancellation) => AskAsync(FrameKind.KernelCall, call, null, cancellation);
+
+    /// <inheritdoc/>
+    public override async Task<int> ExecAsync(IReadOnlyList<string> arguments, BytesSink onOutput, CancellationToken cancellation)
+    {
+        byte[] status = await AskAsync(FrameKind.Exec, Payload.Words(arguments), onOutput, cancellation).ConfigureAwait(false);
+        return BitConverter.ToInt32(status);
+    }
+
+    /// <inheritdoc/>
+    public override async Task PutFileAsync(string path, ReadOnlyMemory<byte> content, uint mode, CancellationToken cancellation)
+    {
+        const int piece = 1 << 20;
+        for (int at = 0; at == 0 || at < content.Length; at += piece)
+        {
+            var part = content.Slice(at, Math.Min(piece, content.Length - at));
+            _ = await AskAsync(FrameKind.PutFile, Payload.File(path, mode, at > 0, part.Span), null, cancellation).ConfigureAwait(false);
+        }
+    }
+
+    /// <inheritdoc/>
+    public override Task LoadModulesAsync(IReadOnlyList<string> names, CancellationToken cancellation) => AskAsync(FrameKind.LoadModules, Payload.Words(names), null, cancellation);
+
+    /// <inheritdoc/>
+    public override Task SetClockAsync(DateTimeOffset time, CancellationToken cancellation) =>
+        AskAsync(FrameKind.SetClock, Payload.Number((time - DateTimeOffset.UnixEpoch).Ticks * 100), null, cancellation);
+
+    /// <inheritdoc/>
+    public override async Task PowerOffAsync(CancellationToken cancellation)
+    {
+        poweringOff = true;
+        link.Send(FrameKind.PowerOff, 0, default);
+        _ = await process.Exited.WaitAsync(cancellation).ConfigureAwait(false);
+    }
+
+    /// <inheritdoc/>
+    public override async ValueTask DisposeAsync()
+    {
+        poweringOff = true;
+        watchdog.Dispose();
+        await process.DisposeAsync().ConfigureAwait(false);
+        requests.EndAll(new ObjectDisposedException(nameof(QemuMachine)));
+        link.Dispose();
+    }
+
+    private async Task GreetAsync(CancellationToken cancellation)
+    {
+        string nonce = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(16));
+        byte[] answer = await AskAsync(FrameKind.Hello, Encoding.ASCII.GetBytes(nonce), null, cancellation).ConfigureAwait(false);
+        var fields = Encoding.UTF8.GetString(answer).Split('\n').Select(line => line.Split('=', 2)).Where(pair => pair.Length == 2).ToLookup(pair => pair[0], pair => pair[1]);
+        string Field(string name) => fields[name].FirstOrDefault() ?? "";
+        if (Field("nonce") != nonce || Field("protocol") != FrameHeader.Version.ToString(CultureInfo.InvariantCulture))
+            throw new MachineLostException($"the guest answered with nonce '{Field("nonce")}' and protocol '{Field("protocol")}', expected '{nonce}' and '{FrameHeader.Version}'", 0, console.Tail(), null);
+        _ = double.TryParse(Field("uptime"), CultureInfo.InvariantCulture, out double uptime);
+        hello = new(Field("release"), Field("version"), uptime, Field("modules").Split(',', StringSplitOptions.RemoveEmptyEntries), [.. fields["complaint"]]);
+        watchdog.Ready();
+    }
+
+    private async Task<byte[]> AskAsync(FrameKind kind, ReadOnlyMemory<byte> payload, BytesSink? onBytes, CancellationToken cancellation)
+    {
+        var request = requests.Add(kind, onBytes);
+        link.Send(kind, request.Id, payload);
+        try
+        {
+            return await request.Answer.WaitAsync(cancellation).ConfigureAwait(false);
+        }
+        finally
+        {
+            requests.Remove(request);
+        }
+    }
+
+    private void OnFrame(FrameHeader header, byte[] payload)
+    {
+        watchdog.SignOfLife();
+        requests.Take(header, payload);
+    }
+
+    /// <summary>The port's stream ended: says why, once the process's last words are read.</summary>
+    private async Task EndAsync(string broken)
+    {
+        bool gone = await Task.WhenAny(process.Exited, Task.Delay(3000)).ConfigureAwait(false) == process.Exited;
+        _ = await Task.WhenAny(consoleDrained, Task.Delay(1000)).ConfigureAwait(false);
+        int status = gone ? await process.Exited.ConfigureAwait(false) : 0;
+        if (console.Panic() is { } reason)
+            requests.EndAll(new MachinePanicException(reason, console.Tail(), lastTraceLine));
+        else if (poweringOff)
+            requests.EndAll(new MachineLostException("the machine was stopped", status, "", lastTraceLine));
+        else
+            requests.EndAll(new MachineLostException(Lost(gone, status, broken), status, console.Tail(), lastTraceLine));
+        process.Kill();
+        _ = ended.TrySetResult();
+    }
+
+    private static string Lost(bool gone, int status, string broken) =>
+        !gone ? $"the connection to the guest broke ({broken}) while QEMU still runs"
+        : status > 128 ? $"QEMU was ended by signal {status - 128} from outside"
+        : $"QEMU ended with status {status} although the guest was not told to stop";
+
+    private async Task HangAsync(string what)
+    {
+        // The guest's own account of what is blocked, when it can still give one.
+        link.Send(FrameKind.DumpBlocked, 0, default);
+        await Task.Delay(1000).ConfigureAwait(false);
+        requests.EndAll(new MachineHangException($"{what} (kernel {options.Kernel.Release}, {Accelerator.Name})", console.Tail(40), lastTraceLine));
+        process.Kill();
+    }
+
+    private static Task Drain(Stream stream, ConsoleTail into)
+    {
+        var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        new Thread(() =>
+        {
+            var buffer = new byte[16 << 10];
+            try
+            {
+                while (stream.Read(buffer) is > 0 and var n)
+                    into.Add(buffer.AsSpan(0, n));
+            }
+            catch (Exception e) when (e is IOException or ObjectDisposedException)
+            {
+                // The process has gone; what it said is kept.
+            }
+            done.SetResult();
+        })
+        { IsBackground = true, Name = "console" }.Start();
+        return done.Task;
+    }
+}
