@@ -181,7 +181,8 @@ public sealed class QemuMachine : Machine
 
     private static string Lost(bool gone, int status, string broken) =>
         !gone ? $"the connection to the guest broke ({broken}) while QEMU still runs"
-        : status > 128 ? $"QEMU was ended by signal {status - 128} from outside"
+        : status is 128 + 6 or 128 + 11 ? $"QEMU crashed (signal {status - 128})"
+        : status > 128 ? $"QEMU was ended from outside (signal {status - 128})"
         : $"QEMU ended with status {status} although the guest was not told to stop";
 
     private async Task HangAsync(string what)
