@@ -45,8 +45,7 @@ internal sealed class DeviceKeeper(IKernel keeper)
     {
         if (_maps.Count > 0)
             RemoveMaps(problems);
-        foreach (int number in _loops.Order())
-            Detach(number, problems);
+        DetachLoops(problems);
     }
 
     private void RemoveMaps(List<string> problems)
@@ -79,24 +78,32 @@ internal sealed class DeviceKeeper(IKernel keeper)
         _ = keeper.Close(control.Value); // holds no data
     }
 
-    private void Detach(int number, List<string> problems)
+    /// <summary>A loop device below another one goes only after that has gone, so all are asked again until none is bound.</summary>
+    private void DetachLoops(List<string> problems)
+    {
+        for (int i = 0; i < Tries && _loops.Count > 0; i++)
+        {
+            if (i > 0)
+                keeper.Sleep(PauseNs);
+            foreach (int number in _loops.OrderDescending().ToArray())
+            {
+                if (Detach(number))
+                    _ = _loops.Remove(number);
+            }
+        }
+        foreach (int number in _loops.Order())
+            problems.Add($"loop device {number} stays bound");
+    }
+
+    private bool Detach(int number)
     {
         byte[] path = Encoding.UTF8.GetBytes($"/dev/loop{number}");
-        for (int i = 0; i < Tries; i++)
-        {
-            var opened = keeper.OpenAt(Fd.Cwd, path, OpenFlags.O_RDONLY, Mode.None);
-            if (opened.Error is Errno.ENOENT or Errno.ENXIO)
-                return;
-            if (opened.IsOk)
-            {
-                _ = keeper.LoopClrFd(opened.Value); // ENXIO when it is unbound already
-                _ = keeper.Close(opened.Value);     // the last close detaches
-                if (!IsBound(path))
-                    return;
-            }
-            keeper.Sleep(PauseNs);
-        }
-        problems.Add($"loop device {number} stays bound");
+        var opened = keeper.OpenAt(Fd.Cwd, path, OpenFlags.O_RDONLY, Mode.None);
+        if (!opened.IsOk)
+            return opened.Error is Errno.ENOENT or Errno.ENXIO;
+        _ = keeper.LoopClrFd(opened.Value); // ENXIO when it is unbound already
+        _ = keeper.Close(opened.Value);     // the last close detaches
+        return !IsBound(path);
     }
 
     private bool IsBound(byte[] path)
