@@ -7,7 +7,7 @@ public partial class ProcessTests
 {
     private static readonly string[] MayStart = ["src/DriverLab.Rig/", "src/DriverLab.Cli/", "src/DriverLab.NUnit/", "src/DriverLab.Guest/"];
 
-    [GeneratedRegex(@"\bProcess\.Start\b|\bnew (System\.Diagnostics\.)?Process(StartInfo)?\b|""(execve|execv|fork|vfork|posix_spawn|system|popen)""")]
+    [GeneratedRegex(@"\bProcess\.Start\b|\bnew (System\.Diagnostics\.)?Process(StartInfo)?\b|\bpartial \w+ (execve?|execvp|v?fork|posix_spawnp?|system|popen)\(")]
     private static partial Regex Start();
 
     [Test]

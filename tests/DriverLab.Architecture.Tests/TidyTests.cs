@@ -12,7 +12,7 @@ public partial class TidyTests
     /// <summary>Files allowed to be longer than <see cref="TooLongFile"/> lines, each with its reason.</summary>
     private static readonly Dictionary<string, string> MayBeLong = [];
 
-    [GeneratedRegex(@"\b(FIXME|TODO|XXX|HACK)\b|NotImplementedException|throw new NotSupportedException\(\)")]
+    [GeneratedRegex(@"\b(FIXME|TODO|XXX|HACK)\b|NotImplementedException")]
     private static partial Regex Leftover();
 
     [Test]
