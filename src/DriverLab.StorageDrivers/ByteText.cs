@@ -19,10 +19,10 @@ public static class ByteText
         {
             var status = Rune.DecodeFromUtf8(path, out var rune, out int used);
             if (status == System.Buffers.OperationStatus.Done && !Rune.IsControl(rune) && rune.Value != '\\')
-                text.Append(rune.ToString());
+                _ = text.Append(rune.ToString());
             else
                 foreach (byte b in path[..used])
-                    text.Append("\\x").Append(b.ToString("x2"));
+                    _ = text.Append("\\x").Append(b.ToString("x2"));
             path = path[used..];
         }
         return text.ToString();

@@ -21,7 +21,7 @@ public sealed record DriverError(string Call, string Subject, Errno Errno, strin
 /// <typeparam name="T">The type of the value.</typeparam>
 public readonly record struct DriverResult<T>
 {
-    private DriverResult(T value, DriverError? error) => (Value, Error) = (value, error);
+    internal DriverResult(T value, DriverError? error) => (Value, Error) = (value, error);
 
     /// <summary>The value; meaningful only when <see cref="Error"/> is null.</summary>
     public T Value { get; }
@@ -40,4 +40,11 @@ public readonly record struct DriverResult<T>
 
     /// <inheritdoc/>
     public override string ToString() => Error?.ToString() ?? $"{Value}";
+}
+
+/// <summary>Makes results of interface types, which have no conversions.</summary>
+public static class DriverResult
+{
+    /// <summary>A success.</summary>
+    public static DriverResult<T> Of<T>(T value) => new(value, null);
 }
