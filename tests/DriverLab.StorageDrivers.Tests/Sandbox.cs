@@ -1,0 +1,126 @@
+using System.Text;
+using DriverLab.Linux;
+using DriverLab.Linux.Abi;
+using DriverLab.Native;
+using DriverLab.StorageDrivers.Files;
+using DriverLab.StorageDrivers.Overlay2;
+using DriverLab.StorageDrivers.Vfs;
+
+namespace DriverLab.StorageDrivers.Tests;
+
+/// <summary>Kernels that driver tests run on.</summary>
+public enum KernelKind
+{
+    /// <summary>The machine's own, in a private mount name space, on a tmpfs.</summary>
+    Host,
+}
+
+/// <summary>An empty tmpfs on a kernel, private to one test; gone with it.</summary>
+public sealed class Sandbox : IDisposable
+{
+    private Sandbox(IKernel kernel, string root) => (Kernel, Root) = (kernel, root);
+
+    public IKernel Kernel { get; }
+
+    /// <summary>The sandbox's directory; the driver's home is below it.</summary>
+    public string Root { get; }
+
+    public static Sandbox Make(KernelKind kind)
+    {
+        IKernel kernel = kind switch
+        {
+            KernelKind.Host => Host(),
+        };
+        string root = $"/tmp/driverlab-{Environment.ProcessId}";
+        Check(kernel.Unshare(CloneFlags.CLONE_NEWNS));
+        Check(kernel.Mount("none"u8, "/"u8, ""u8, MountFlags.MS_REC | MountFlags.MS_PRIVATE, ""u8));
+        Check(kernel.MakeDirectories(ByteText.Bytes(root), Mode.S_IRWXU));
+        Check(kernel.Mount("sandbox"u8, ByteText.Bytes(root), "tmpfs"u8, MountFlags.None, "mode=0755,size=256m"u8));
+        _ = kernel.Umask(Mode.None);
+        return new Sandbox(kernel, root);
+    }
+
+    private static NativeKernel Host()
+    {
+        var kernel = NativeKernel.NewTask();
+        if (kernel.Unshare(CloneFlags.CLONE_NEWNS) == Errno.OK)
+            return kernel;
+        kernel.Dispose();
+        throw new IgnoreException("host kernel: mounts need root");
+    }
+
+    public IStorageDriver Driver(string name, params string[] options)
+    {
+        string home = Root + "/home";
+        var driver = name switch
+        {
+            "vfs" => VfsDriver.Open(Kernel, VfsOptions.Parse(home, options).Value),
+            _ => Overlay2Driver.Open(Kernel, OverlayOptions.Parse(home, new IdSource(1), options).Value),
+        };
+        Assert.That(driver.Error, Is.Null);
+        return driver.Value;
+    }
+
+    /// <summary>An empty directory below the sandbox's root.</summary>
+    public string Directory(string name)
+    {
+        string path = $"{Root}/{name}";
+        Check(Kernel.MkdirAt(Fd.Cwd, ByteText.Bytes(path), (Mode)0x1ED), path);
+        return path;
+    }
+
+    public static void Check(Errno error, string what = "") => Assert.That(error, Is.EqualTo(Errno.OK), what);
+
+    public void Write(string path, string content, int mode = 0x1A4)
+    {
+        Check(Kernel.WriteWhole(ByteText.Bytes(path), Encoding.UTF8.GetBytes(content), (Mode)mode), path);
+        Check(Kernel.FchmodAt(Fd.Cwd, ByteText.Bytes(path), (Mode)mode), path);
+    }
+
+    public string Read(string path)
+    {
+        var content = Kernel.ReadWhole(ByteText.Bytes(path), 1 << 24);
+        Assert.That(content.Error, Is.EqualTo(Errno.OK), path);
+        return Encoding.UTF8.GetString(content.Value);
+    }
+
+    public Errno Stat(string path, out Statx stat) => Kernel.LStatAt(Fd.Cwd, ByteText.Bytes(path), out stat);
+
+    public bool Exists(string path) => Stat(path, out _) == Errno.OK;
+
+    public void Mkdir(string path, int mode = 0x1ED)
+    {
+        Check(Kernel.MkdirAt(Fd.Cwd, ByteText.Bytes(path), (Mode)mode), path);
+        Check(Kernel.FchmodAt(Fd.Cwd, ByteText.Bytes(path), (Mode)mode), path);
+    }
+
+    public void Symlink(string target, string path) => Check(Kernel.SymlinkAt(ByteText.Bytes(target), Fd.Cwd, ByteText.Bytes(path)), path);
+
+    public void Link(string old, string path) => Check(Kernel.LinkAt(Fd.Cwd, ByteText.Bytes(old), Fd.Cwd, ByteText.Bytes(path), AtFlags.None), path);
+
+    public void Unlink(string path) => Check(Kernel.UnlinkAt(Fd.Cwd, ByteText.Bytes(path), AtFlags.None), path);
+
+    public void RemoveAll(string path) => Check(TreeRemoval.Remove(Kernel, Fd.Cwd, ByteText.Bytes(path)), path);
+
+    public void Chmod(string path, int mode) => Check(Kernel.FchmodAt(Fd.Cwd, ByteText.Bytes(path), (Mode)mode), path);
+
+    public void SetTimes(string path, long seconds, long ns = 0) =>
+        Check(Kernel.UtimensAt(Fd.Cwd, ByteText.Bytes(path), new(seconds, ns), new(seconds, ns), AtFlags.AT_SYMLINK_NOFOLLOW), path);
+
+    public void SetXattr(string path, string name, string value) =>
+        Check(Kernel.SetXattr(ByteText.Bytes(path), ByteText.Bytes(name), ByteText.Bytes(value), XattrFlags.None, AtFlags.AT_SYMLINK_NOFOLLOW), path);
+
+    public string? Xattr(string path, string name)
+    {
+        var value = Kernel.XattrValue(ByteText.Bytes(path), ByteText.Bytes(name));
+        return value.IsOk ? Encoding.UTF8.GetString(value.Value) : null;
+    }
+
+    public void Dispose()
+    {
+        byte[] root = ByteText.Bytes(Root);
+        _ = Kernel.Umount(root, UmountFlags.MNT_DETACH);
+        _ = Kernel.UnlinkAt(Fd.Cwd, root, AtFlags.AT_REMOVEDIR);
+        Kernel.Dispose();
+    }
+}
