@@ -6,8 +6,21 @@ namespace DriverLab.Rig.Kernels;
 
 /// <summary>Gives kernels by line: from the cache when a whole entry is there, else from Debian.</summary>
 /// <remarks>Cache layout: <c>kernels/LINE/VERSION/{vmlinuz,config,modules/,manifest}</c> and <c>kernels/LINE/current</c>, which names the version in use.</remarks>
-public sealed class KernelStore(RigCache cache, KernelCatalogue catalogue)
+public sealed class KernelStore
 {
+    /// <summary>Fetches a line (or one version of it) into the cache; returns the version.</summary>
+    internal delegate Task<string> Fetch(KernelLine line, string? pin, IProgress<string>? progress, CancellationToken cancellation);
+
+    private readonly RigCache cache;
+    private readonly KernelCatalogue catalogue;
+    private readonly Fetch fetch;
+
+    /// <summary>A store that fetches from Debian.</summary>
+    public KernelStore(RigCache cache, KernelCatalogue catalogue)
+        : this(cache, catalogue, (line, pin, progress, cancellation) => new KernelFetch(cache, line, pin).RunAsync(progress, cancellation)) { }
+
+    internal KernelStore(RigCache cache, KernelCatalogue catalogue, Fetch fetch) => (this.cache, this.catalogue, this.fetch) = (cache, catalogue, fetch);
+
     /// <summary>A kernel of a line (<c>6.12</c>), or of one packaged version (<c>6.12=6.12.117-1</c>). The network is used only when the cache has no whole entry, or when <paramref name="update"/> asks for the newest.</summary>
     /// <exception cref="RigUsageException">The line is not in the catalogue.</exception>
     /// <exception cref="RigException">It cannot be fetched.</exception>
@@ -25,7 +38,7 @@ public sealed class KernelStore(RigCache cache, KernelCatalogue catalogue)
             // Another run may have fetched it while this one waited.
             if (!update && await OpenAsync(line, pin, progress, cancellation).ConfigureAwait(false) is { } fetched)
                 return fetched;
-            string version = await new KernelFetch(cache, line, pin).RunAsync(progress, cancellation).ConfigureAwait(false);
+            string version = await fetch(line, pin, progress, cancellation).ConfigureAwait(false);
             if (pin is null)
                 RigCache.Commit(CurrentFile(line), stream => stream.Write(Encoding.UTF8.GetBytes(version)));
             return await OpenAsync(line, version, progress, cancellation).ConfigureAwait(false) ??
