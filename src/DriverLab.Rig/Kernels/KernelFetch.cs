@@ -106,6 +106,6 @@ internal sealed partial class KernelFetch(RigCache cache, KernelLine line, strin
     private RigException Missing(string what, string tree) =>
         new($"the packages of kernel {line.Line} hold no {what} (unpacked in {tree}); Debian may have split them anew: name the files with --kernel-image, --modules and --config");
 
-    [GeneratedRegex(@"linux-[a-z0-9.+~-]+")]
+    [GeneratedRegex(@"linux-[a-z0-9.+~-]+", RegexOptions.None, matchTimeoutMilliseconds: 1000)]
     private static partial Regex DependencyNames();
 }

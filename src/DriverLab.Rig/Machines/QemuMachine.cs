@@ -57,8 +57,8 @@ public sealed class QemuMachine : Machine
     {
         string qemu = Tool.Require(QemuCommand.Program, QemuCommand.Package, "to run guests");
         long start = Stopwatch.GetTimestamp();
-        var process = await TetheredProcess.StartAsync(qemu, QemuCommand.Arguments(options, accelerator)).ConfigureAwait(false);
-        var machine = new QemuMachine(options, accelerator, process);
+        var started = await TetheredProcess.StartAsync(qemu, QemuCommand.Arguments(options, accelerator)).ConfigureAwait(false);
+        var machine = new QemuMachine(options, accelerator, started);
         try
         {
             await machine.GreetAsync(cancellation).ConfigureAwait(false);
