@@ -1,0 +1,90 @@
+using DriverLab.Linux;
+
+namespace DriverLab.FileSystems.Overlay;
+
+/// <summary>How an own xattr name (<c>trusted.overlay.x</c>) of the caller is treated when it goes through the mount.</summary>
+public enum PrivateXattrs
+{
+    /// <summary>EOPNOTSUPP for get, set and remove.</summary>
+    Refused,
+    /// <summary>Stored one level deeper: <c>trusted.overlay.overlay.x</c>.</summary>
+    Escaped,
+}
+
+/// <summary>What overlayfs does differently from one kernel line to the next, and what the kernel was configured with. Bodies never test versions.</summary>
+/// <remarks>Each member names the change. Where a change reached stable lines too, the member says from which patch level.</remarks>
+public sealed record OverlayQuirks
+{
+    // ---- configuration (CONFIG_OVERLAY_FS_*, also module parameters) ----------------------------------------------------------
+
+    /// <summary>CONFIG_OVERLAY_FS_REDIRECT_DIR: <c>redirect_dir=on</c> without being asked.</summary>
+    public required bool RedirectDirDefault { get; init; }
+    /// <summary>CONFIG_OVERLAY_FS_REDIRECT_ALWAYS_FOLLOW: <c>redirect_dir=off</c> still follows.</summary>
+    public required bool RedirectAlwaysFollow { get; init; }
+    /// <summary>CONFIG_OVERLAY_FS_INDEX.</summary>
+    public required bool IndexDefault { get; init; }
+    /// <summary>CONFIG_OVERLAY_FS_NFS_EXPORT.</summary>
+    public required bool NfsExportDefault { get; init; }
+    /// <summary>CONFIG_OVERLAY_FS_XINO_AUTO.</summary>
+    public required bool XinoAutoDefault { get; init; }
+    /// <summary>CONFIG_OVERLAY_FS_METACOPY.</summary>
+    public required bool MetacopyDefault { get; init; }
+    /// <summary>Module parameter redirect_max: longest absolute redirect, in bytes.</summary>
+    public int RedirectMax { get; init; } = 256;
+
+    // ---- versions -------------------------------------------------------------------------------------------------------------
+
+    /// <summary>5.11: <c>userxattr</c>, <c>uuid=off|on</c> (6.18 knows them; 5.10 answers EINVAL).</summary>
+    public required bool UserXattr { get; init; }
+    /// <summary>5.10: <c>volatile</c>.</summary>
+    public required bool Volatile { get; init; }
+    /// <summary>6.1: O_TMPFILE through the mount.</summary>
+    public required bool TmpFile { get; init; }
+    /// <summary>6.5: options through fs_context: layers are resolved while the string is parsed, generic words (<c>ro</c>) are accepted, <c>::</c> starts data-only layers,
+    /// the redirect mode is normalised before it is shown.</summary>
+    public required bool FsContext { get; init; }
+    /// <summary>6.6: <c>uuid=null|auto|on</c>, the uuid xattr on the upper root, an own f_fsid; <c>verity</c>.</summary>
+    public required bool PersistentUuid { get; init; }
+    /// <summary>6.7: own xattrs of nested overlays are escaped; regular-file whiteouts marked by xattr.</summary>
+    public required PrivateXattrs PrivateXattrs { get; init; }
+    /// <summary>6.8: a directory must say <c>opaque=x</c> for its xattr whiteouts to count; <c>lowerdir+</c> and <c>datadir+</c>.</summary>
+    public required bool AppendLayers { get; init; }
+    /// <summary>6.12 up to the change of 7.0: copying up metadata only also waits for the disk.</summary>
+    public required bool MetadataFsync { get; init; }
+    /// <summary>6.15: <c>override_creds</c>.</summary>
+    public required bool OverrideCreds { get; init; }
+    /// <summary>Before 6.16: data-only layers need metacopy=on, verity implies it.</summary>
+    public required bool DataLayersNeedMetacopy { get; init; }
+    /// <summary>7.0, sent to 6.18.44 and other stable lines: <c>fsync=auto|strict|volatile</c>; <c>volatile</c> is shown as <c>fsync=volatile</c>.</summary>
+    public required bool FsyncOption { get; init; }
+
+    /// <summary>The record for a kernel. With an empty configuration the upstream defaults hold (follow always, everything else off).</summary>
+    public static OverlayQuirks For(KernelProfile profile)
+    {
+        bool upstream = !profile.Config.ContainsKey("CONFIG_OVERLAY_FS");
+        return new()
+        {
+            RedirectDirDefault = profile.Has("CONFIG_OVERLAY_FS_REDIRECT_DIR"),
+            RedirectAlwaysFollow = upstream || profile.Has("CONFIG_OVERLAY_FS_REDIRECT_ALWAYS_FOLLOW"),
+            IndexDefault = profile.Has("CONFIG_OVERLAY_FS_INDEX"),
+            NfsExportDefault = profile.Has("CONFIG_OVERLAY_FS_NFS_EXPORT"),
+            XinoAutoDefault = profile.Has("CONFIG_OVERLAY_FS_XINO_AUTO"),
+            MetacopyDefault = profile.Has("CONFIG_OVERLAY_FS_METACOPY"),
+            UserXattr = profile.AtLeast(5, 11),
+            Volatile = profile.AtLeast(5, 10),
+            TmpFile = profile.AtLeast(6, 1),
+            FsContext = profile.AtLeast(6, 5),
+            PersistentUuid = profile.AtLeast(6, 6),
+            PrivateXattrs = profile.AtLeast(6, 7) ? PrivateXattrs.Escaped : PrivateXattrs.Refused,
+            AppendLayers = profile.AtLeast(6, 8),
+            MetadataFsync = profile.AtLeast(6, 12) && !HasFsyncOption(profile),
+            OverrideCreds = profile.AtLeast(6, 15),
+            DataLayersNeedMetacopy = !profile.AtLeast(6, 16),
+            FsyncOption = HasFsyncOption(profile),
+        };
+    }
+
+    private static bool HasFsyncOption(KernelProfile profile) =>
+        profile.AtLeast(7, 0)
+        || (profile.Version is { Major: 6, Minor: 18 } && profile.AtLeast(6, 18, 44));
+}
