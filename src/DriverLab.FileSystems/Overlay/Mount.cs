@@ -1,339 +1,459 @@
-using System.Text;
+using DriverLab.FileSystems.Layers;
 using DriverLab.Linux;
 using DriverLab.Linux.Abi;
+using DriverLab.Vfs;
 
 namespace DriverLab.FileSystems.Overlay;
 
-/// <summary>Looks at a layer while the option string is being parsed (since 6.5); before that, layers are looked at afterwards.</summary>
-internal interface ILayerSink
+/// <summary>One mount(2) of an overlay, step by step; the order of the steps decides which error wins.</summary>
+/// <remarks>Linux 6.12 fs/overlayfs/params.c: ovl_parse_layer(), ovl_mount_dir_check(); fs/overlayfs/super.c: ovl_fill_super(), ovl_get_upper(), ovl_get_workdir(), ovl_get_layers().</remarks>
+internal sealed class MountProcedure : ILayerSink
 {
-    /// <summary>Resolves the path and checks what can be checked of it alone; logs its own errors.</summary>
-    /// <param name="path">The path after unescaping.</param>
-    /// <param name="typed">The path as typed, for messages.</param>
-    Errno Add(LayerRole role, byte[] path, ReadOnlySpan<byte> typed);
+    private const int MaxStackDepth = 2;
 
-    /// <summary>A new <c>lowerdir=</c> replaces what was there.</summary>
-    void ResetLowers();
-}
+    private readonly OverlayFileSystem _type;
+    private readonly MountContext _context;
+    private readonly OverlayQuirks _quirks;
+    private readonly OverlayOptions _options;
+    private readonly List<VfsPath> _lowerPaths = [];
+    private VfsPath _upperPath;
+    private VfsPath _workPath;
+    private OverlaySuperBlock _sb = null!;
 
-/// <summary>Reads overlayfs's option string the way each kernel line does.</summary>
-/// <remarks>Linux 6.1 fs/overlayfs/super.c: ovl_parse_opt(); Linux 6.12 fs/overlayfs/params.c: ovl_parse_param() with fs/fs_parser.c: fs_parse().</remarks>
-internal sealed class OptionParser(OverlayQuirks quirks, OverlayOptions options, ILayerSink layers, Action<string> log)
-{
-    private const int MaxLayers = 500;
-
-    /// <summary>Parses the whole string.</summary>
-    /// <returns>EINVAL, or what resolving a layer says.</returns>
-    public Errno Parse(ReadOnlySpan<byte> data)
+    public MountProcedure(OverlayFileSystem type, MountContext context)
     {
-        int end = data.IndexOf((byte)0);
-        if (end >= 0)
-            data = data[..end];
-        foreach (var piece in OptionText.Split(data, (byte)','))
+        _type = type;
+        _context = context;
+        _quirks = OverlayQuirks.For(context.Core.Profile);
+        _options = new OverlayOptions(_quirks);
+    }
+
+    public SysResult<Dentry> Run()
+    {
+        var error = new OptionParser(_quirks, _options, this, _context.Core.Log.Add).Parse(_context.Data);
+        if (error == Errno.OK)
+            error = OptionRules.Verify(_options, _quirks, _context.Core.Log.Add);
+        if (error != Errno.OK)
+            return error;
+        var mounter = _context.Caller.With(_context.Caller.Credentials.Without(Capabilities.CAP_SYS_RESOURCE));
+        var flags = (_context.Flags | _options.GenericSet) & ~_options.GenericCleared;
+        _sb = new OverlaySuperBlock(_context.Core, _type, flags, _options, mounter);
+        error = Build();
+        if (error == Errno.OK)
+            return _sb.Root;
+        _sb.Put();
+        _sb.Abandon();
+        return error;
+    }
+
+    private void Log(string message) => _context.Core.Log.Add("overlayfs: " + message);
+
+    private Errno Fail(string message, Errno error = Errno.EINVAL)
+    {
+        Log(message);
+        return error;
+    }
+
+    // ---- paths ---------------------------------------------------------------------------------------------------------------------------
+
+    /// <remarks>Since 6.5 this runs while the string is parsed; the messages of these checks carry the file system's name.</remarks>
+    Errno ILayerSink.Add(LayerRole role, byte[] path, ReadOnlySpan<byte> typed)
+    {
+        var error = Resolve(path, out var found);
+        if (error != Errno.OK)
+            return error;
+        string name = Text(typed);
+        if (!found.Inode.IsDirectory)
+            return FailParameter($"{name} is not a directory");
+        switch (role)
         {
-            if (piece.Length == 0)
+            case LayerRole.Upper or LayerRole.Work:
+                if (IsStacked(found))
+                    return FailParameter($"filesystem on {name} not supported as upperdir");
+                if (found.Mount.IsReadOnly)
+                    return FailParameter($"filesystem on {name} is read-only");
+                if (role == LayerRole.Upper)
+                    _upperPath = found;
+                else
+                    _workPath = found;
+                break;
+            default:
+                _lowerPaths.Add(found);
+                break;
+        }
+        return Errno.OK;
+    }
+
+    void ILayerSink.ResetLowers() => _lowerPaths.Clear();
+
+    private Errno FailParameter(string message)
+    {
+        _context.Core.Log.Add("overlay: " + message);
+        return Errno.EINVAL;
+    }
+
+    private static bool IsStacked(in VfsPath path) => path.Dentry.Sb is OverlaySuperBlock;
+
+    private Errno Resolve(ReadOnlySpan<byte> path, out VfsPath found)
+    {
+        found = default;
+        if (path.IsEmpty)
+            return Fail("empty lowerdir");
+        var error = PathWalk.Lookup(_context.Caller, path, LookupFlags.LOOKUP_FOLLOW, out found);
+        return error == Errno.OK ? Errno.OK : Fail($"failed to resolve '{Text(path)}': -{(int)error}", error);
+    }
+
+    /// <summary>Before 6.5 paths are resolved here, when their turn comes.</summary>
+    private Errno ResolveLate(byte[] typed, bool isUpper, out VfsPath found)
+    {
+        var path = OptionText.Unescape(typed);
+        var error = Resolve(path, out found);
+        if (error != Errno.OK)
+            return error;
+        if (!found.Inode.IsDirectory)
+            return Fail($"'{Text(path)}' not a directory");
+        return isUpper && IsStacked(found) ? Fail($"filesystem on '{Text(path)}' not supported as upperdir") : Errno.OK;
+    }
+
+    private static string Text(ReadOnlySpan<byte> bytes) => System.Text.Encoding.Latin1.GetString(bytes);
+
+    // ---- the steps -----------------------------------------------------------------------------------------------------------------------
+
+    private Errno Build()
+    {
+        bool hasLower = _quirks.FsContext ? _lowerPaths.Count > 0 : _options.LowerText is not null;
+        if (!hasLower)
+            return Fail("missing 'lowerdir'");
+        var error = _quirks.FsContext ? Errno.OK : SplitLowers();
+        int depth = 0;
+        if (error == Errno.OK && _options.UpperText is not null)
+            error = TakeUpperAndWork(out depth);
+        if (error == Errno.OK)
+            error = TakeLowers(ref depth);
+        if (error != Errno.OK)
+            return error;
+        bool readOnly = _sb.Work.Directory is null;
+        var uuid = SettleUuid();
+        if (!readOnly && _options.Index)
+        {
+            error = UpperPreparation.TakeIndex(_sb, Log);
+            if (error != Errno.OK)
+                return error;
+        }
+        error = CheckOverlaps();
+        if (error != Errno.OK)
+            return error;
+        readOnly = _sb.Work.Directory is null;
+        if (_sb.Work.Index is null && _sb.Upper is not null)
+            _options.Index = false;
+        if (_options.NfsExport)
+            return NotModelledException.Throw("overlay nfs_export=on");
+        _sb.Finish(MakeRoot(), depth, readOnly, uuid);
+        return Errno.OK;
+    }
+
+    /// <summary>Before 6.5: every unescaped colon separates, and no name may be empty.</summary>
+    private Errno SplitLowers()
+    {
+        var pieces = OptionText.Split(_options.LowerText, (byte)':');
+        if (pieces.Count > 500)
+            return Fail("too many lower directories, limit is 500");
+        foreach (var piece in pieces)
+            _options.Lowers.Add(new(piece, LayerRole.Lower));
+        return Errno.OK;
+    }
+
+    private Errno TakeUpperAndWork(out int depth)
+    {
+        depth = 0;
+        if (_options.WorkText is null)
+            return Fail("missing 'workdir'");
+        var error = _quirks.FsContext ? Errno.OK : ResolveLate(_options.UpperText!, isUpper: true, out _upperPath);
+        if (error == Errno.OK)
+            error = TakeUpper();
+        if (error == Errno.OK && !_quirks.FsContext)
+            error = ResolveLate(_options.WorkText, isUpper: true, out _workPath);
+        if (error == Errno.OK)
+            error = TakeWork();
+        depth = _upperPath.Dentry.Sb.StackDepth;
+        return error;
+    }
+
+    private Errno TakeUpper()
+    {
+        if (!_quirks.FsContext && _upperPath.Mount.IsReadOnly)
+            return Fail("upper fs is r/o, try multi-lower layers mount");
+        NoteNameLength(_upperPath);
+        if (!_sb.Work.TryAddTrap(_upperPath.Dentry))
+            return Fail("conflicting upperdir path", Errno.ELOOP);
+        var mount = Mount.ClonePrivate(_upperPath);
+        if (!mount.IsOk)
+            return Fail("failed to clone upperpath", mount.Error);
+        mount.Value.Flags &= ~(MountFlags.MS_NOATIME | MountFlags.MS_NODIRATIME | MountFlags.MS_RELATIME);
+        var fileSystem = new LayerFileSystem(_upperPath.Dentry.Sb, _context.Core.NewAnonymousDev());
+        _sb.FileSystems.Add(fileSystem);
+        _sb.Upper = new Layer(0, 0, fileSystem, mount.Value);
+        return Claim(_upperPath.Dentry, "upperdir");
+    }
+
+    private Errno TakeWork()
+    {
+        if (!ReferenceEquals(_upperPath.Mount, _workPath.Mount))
+            return Fail("workdir and upperdir must reside under the same mount");
+        if (_workPath.Dentry.IsAncestorOf(_upperPath.Dentry) || _upperPath.Dentry.IsAncestorOf(_workPath.Dentry))
+            return Fail("workdir and upperdir must be separate subtrees");
+        _sb.Work.Base = _workPath.Dentry;
+        var error = Claim(_workPath.Dentry, "workdir");
+        if (error != Errno.OK)
+            return error;
+        if (!_sb.Work.TryAddTrap(_workPath.Dentry))
+            return Fail("conflicting workdir path", Errno.ELOOP);
+        return UpperPreparation.MakeWork(_sb, Log);
+    }
+
+    /// <summary>Marks a directory as in use; with index=on a second use is refused, else only complained about.</summary>
+    private Errno Claim(Dentry directory, string what)
+    {
+        if (_type.InUse.Add(directory.Inode!))
+        {
+            _sb.Claimed.Add(directory.Inode!);
+            return Errno.OK;
+        }
+        return ReportInUse(what);
+    }
+
+    private Errno ReportInUse(string what)
+    {
+        if (_options.Index)
+            return Fail($"{what} is in-use as upperdir/workdir of another mount, mount with '-o index=off' to override exclusive upperdir protection.", Errno.EBUSY);
+        Log($"{what} is in-use as upperdir/workdir of another mount, accessing files from both mounts will result in undefined behavior.");
+        return Errno.OK;
+    }
+
+    private void NoteNameLength(in VfsPath path) => _sb.NameLimit = Math.Max(_sb.NameLimit, path.Dentry.Sb.NameMax);
+
+    // ---- lower layers --------------------------------------------------------------------------------------------------------------------
+
+    private Errno TakeLowers(ref int depth)
+    {
+        int dataLayers = _options.Lowers.Count(l => l.IsData);
+        if (_sb.Upper is null && _options.Lowers.Count == 1)
+            return Fail("at least 2 lowerdir are needed while upperdir nonexistent");
+        if (dataLayers > 0 && dataLayers == _options.Lowers.Count)
+            return Fail("at least one non-data lowerdir is required");
+        if (dataLayers > 0 && _quirks.DataLayersNeedMetacopy && !_options.Metacopy)
+            return Fail("lower data-only dirs require metacopy support.");
+        if (!_quirks.FsContext)
+        {
+            foreach (var lower in _options.Lowers)
+            {
+                var error = ResolveLate(lower.Path, isUpper: false, out var found);
+                if (error != Errno.OK)
+                    return error;
+                _lowerPaths.Add(found);
+            }
+        }
+        for (int i = 0; i < _lowerPaths.Count; i++)
+        {
+            NoteNameLength(_lowerPaths[i]);
+            depth = Math.Max(depth, _lowerPaths[i].Dentry.Sb.StackDepth);
+            CheckHandles(_lowerPaths[i], _options.Lowers[i].Path);
+        }
+        depth++;
+        if (depth > MaxStackDepth)
+            return Fail("maximum fs stacking depth exceeded");
+        return MakeLayers();
+    }
+
+    /// <summary>index and nfs_export need file handles on every layer; numbers that outlive the mount need them too.</summary>
+    private void CheckHandles(in VfsPath path, byte[] name)
+    {
+        if (path.Dentry.Sb.HasFileHandles)
+            return;
+        if (_options.NfsExport || (_options.Index && _sb.Upper is not null))
+        {
+            _options.Index = false;
+            _options.NfsExport = false;
+            Log($"fs on '{Text(name)}' does not support file handles, falling back to index=off,nfs_export=off.");
+        }
+        if (_options.Xino == XinoMode.Auto && _sb.Upper is not null)
+        {
+            _options.Xino = XinoMode.Off;
+            Log($"fs on '{Text(name)}' does not support file handles, falling back to xino=off.");
+        }
+    }
+
+    private Errno MakeLayers()
+    {
+        var layers = new List<Layer>();
+        for (int i = 0; i < _lowerPaths.Count; i++)
+        {
+            var path = _lowerPaths[i];
+            int fsId = FileSystemOf(path);
+            if (!_sb.Work.TryAddTrap(path.Dentry))
+                return Keep(layers, Fail("conflicting lowerdir path", Errno.ELOOP));
+            if (_type.InUse.Contains(path.Inode) && !_sb.Claimed.Contains(path.Inode))
+            {
+                var busy = ReportInUse("lowerdir");
+                if (busy != Errno.OK)
+                    return Keep(layers, busy);
+            }
+            var mount = Mount.ClonePrivate(path);
+            if (!mount.IsOk)
+                return Keep(layers, Fail("failed to clone lowerpath", mount.Error));
+            mount.Value.Flags |= MountFlags.MS_RDONLY | MountFlags.MS_NOATIME;
+            layers.Add(new Layer(i + 1, fsId, _sb.FileSystems[fsId], mount.Value) { IsDataOnly = _options.Lowers[i].IsData });
+        }
+        _ = Keep(layers, Errno.OK);
+        SettleXino();
+        return Errno.OK;
+    }
+
+    private Errno Keep(List<Layer> layers, Errno error)
+    {
+        _sb.Lowers = [.. layers];
+        return error;
+    }
+
+    /// <summary>The number of the layer's file system; without an upper layer number 0 stays free.</summary>
+    /// <remarks>Linux fs/overlayfs/super.c: ovl_get_fsid(), ovl_lower_uuid_ok().</remarks>
+    private int FileSystemOf(in VfsPath path)
+    {
+        var sb = path.Dentry.Sb;
+        if (_sb.FileSystems.Count == 0)
+            _sb.FileSystems.Add(new LayerFileSystem(_sb, _context.Core.NewAnonymousDev()));
+        for (int i = 0; i < _sb.FileSystems.Count; i++)
+        {
+            if (!ReferenceEquals(_sb.FileSystems[i].Sb, sb))
                 continue;
-            var error = quirks.FsContext ? ParseParameter(piece) : ParseToken(piece);
-            if (error != Errno.OK)
-                return error;
+            _sb.FileSystems[i].IsLower = true;
+            return i;
+        }
+        bool badUuid = !UuidIsUsable(sb);
+        if (badUuid)
+            DropWhatNeedsUuids(path);
+        _sb.FileSystems.Add(new LayerFileSystem(sb, _context.Core.NewAnonymousDev()) { HasBadUuid = badUuid, IsLower = true });
+        return _sb.FileSystems.Count - 1;
+    }
+
+    /// <summary>Handles name their file system by UUID: it must be there and be the only one of its kind among the lower ones.</summary>
+    private bool UuidIsUsable(SuperBlock sb)
+    {
+        if (!_options.NfsExport && _sb.Upper is null)
+            return true;
+        if (_sb.AllowsOfflineChanges && sb.Uuid == UInt128.Zero)
+            return false;
+        if (_sb.FileSystems.Find(f => f.IsLower && f.Sb.Uuid == sb.Uuid) is not { } twin)
+            return true;
+        twin.HasBadUuid = true;
+        return false;
+    }
+
+    private void DropWhatNeedsUuids(in VfsPath path)
+    {
+        bool warns = _options.Xino == XinoMode.Auto || _options.Index || _options.NfsExport;
+        if (!warns)
+            return;
+        if (_options.Xino == XinoMode.Auto)
+            _options.Xino = XinoMode.Off;
+        _options.Index = _options.NfsExport = false;
+        string which = path.Dentry.Sb.Uuid == UInt128.Zero ? "null" : "conflicting";
+        string xino = _options.Xino == XinoMode.On ? "on" : "off";
+        Log($"{which} uuid detected in lower fs '{PathText.Of(path.Dentry)}', falling back to xino={xino},index=off,nfs_export=off.");
+    }
+
+    /// <summary>All layers on one file system: numbers are unique as they are. Else high bits tell the file systems apart, if asked for.</summary>
+    private void SettleXino()
+    {
+        int count = _sb.FileSystems.Count;
+        bool hasUpper = _sb.Upper is not null;
+        if (count == 1 || (!hasUpper && count == 2))
+        {
+            if (_options.Xino == XinoMode.On)
+                Log("\"xino=on\" is useless with all layers on same fs, ignore.");
+            _sb.XinoBits = 0;
+            return;
+        }
+        if (_options.Xino == XinoMode.Off)
+            return;
+        _sb.XinoBits = System.Numerics.BitOperations.Log2((uint)(count - 1)) + 2;
+        Log($"\"xino\" feature enabled using {_sb.XinoBits} upper inode bits.");
+    }
+
+    // ---- the end -------------------------------------------------------------------------------------------------------------------------
+
+    /// <summary>Finds or makes the UUID of the overlay.</summary>
+    /// <remarks>Linux fs/overlayfs/util.c: ovl_init_uuid_xattr(), since 6.6.</remarks>
+    private UInt128 SettleUuid()
+    {
+        if (_options.Uuid == UuidMode.Off && _sb.FileSystems.Count > 1)
+        {
+            _options.Uuid = _quirks.PersistentUuid ? UuidMode.Null : UuidMode.On;
+            Log($"The uuid=off requires a single fs for lower and upper, falling back to uuid={(_quirks.PersistentUuid ? "null" : "on")}.");
+            return default;
+        }
+        bool wanted = _quirks.PersistentUuid && _sb.Upper is not null && (_options.Uuid is UuidMode.On or UuidMode.Auto);
+        return wanted ? UpperPreparation.TakeUuid(_sb, Log) : default;
+    }
+
+    /// <summary>A layer below another layer or below the work directory would show files twice.</summary>
+    /// <remarks>Linux fs/overlayfs/super.c: ovl_check_overlapping_layers(), ovl_check_layer().</remarks>
+    private Errno CheckOverlaps()
+    {
+        var error = Errno.OK;
+        if (_sb.Upper is not null)
+        {
+            error = CheckAbove(_upperPath.Dentry, "upperdir", isLower: false);
+            if (error == Errno.OK)
+                error = CheckAbove(_workPath.Dentry, "workdir", isLower: false);
+        }
+        foreach (var path in _lowerPaths)
+        {
+            if (error == Errno.OK)
+                error = CheckAbove(path.Dentry, "lowerdir", isLower: true);
+        }
+        return error;
+    }
+
+    private Errno CheckAbove(Dentry layer, string what, bool isLower)
+    {
+        for (var at = layer; !at.IsRoot;)
+        {
+            at = at.Parent;
+            // The upper layer may lie within a lower one: what it would show twice is refused at lookup.
+            if (isLower && _sb.Work.IsTrap(at))
+                return Fail($"overlapping {what} path", Errno.ELOOP);
+            if (_type.InUse.Contains(at.Inode!) && !_sb.Claimed.Contains(at.Inode!))
+            {
+                var busy = ReportInUse(what);
+                if (busy != Errno.OK)
+                    return busy;
+            }
         }
         return Errno.OK;
     }
 
-    // ---- before 6.5: match tokens ------------------------------------------------------------------------------------------------
-
-    private Errno ParseToken(byte[] piece)
+    /// <remarks>Linux fs/overlayfs/super.c: ovl_get_root().</remarks>
+    private OverlayDentry MakeRoot()
     {
-        int equals = Array.IndexOf(piece, (byte)'=');
-        string name = Text(equals < 0 ? piece : piece.AsSpan(0, equals));
-        var value = equals < 0 ? null : piece[(equals + 1)..];
-        if (SetToken(name, value))
-            return Errno.OK;
-        log($"overlayfs: unrecognized mount option \"{Text(piece)}\" or missing value");
-        return Errno.EINVAL;
-    }
-
-    private bool SetToken(string name, byte[]? value)
-    {
-        // A match_token pattern ending in %s does not match an empty value.
-        if (value is { Length: 0 })
-            return false;
-        switch (name, value is null ? null : Text(value))
+        var root = new OverlayDentry(_sb, null, "/"u8.ToArray()) { HasUpperAlias = _sb.Upper is not null };
+        var lowers = _sb.Lowers.Where(l => !l.IsDataOnly).Select(l => new LayerPath(l, l.Mount.Root)).ToArray();
+        var upper = _sb.Upper?.Mount.Root;
+        var inode = (OverlayDirectory)OverlayInode.OfMode(_sb, Mode.S_IFDIR);
+        var real = upper ?? lowers[0].Dentry;
+        inode.Init(upper, lowers, real.Inode!.Ino, upper is null ? lowers[0].Layer.FsId : 0);
+        inode.Nlink = 1;
+        inode.MayHoldWhiteouts = true;
+        inode.IsImpure = upper is not null && _sb.GetOwnXattr(upper, _sb.Names.Impure, default) >= 0;
+        foreach (var lower in lowers.AsSpan(0, lowers.Length - 1))
         {
-            case ("lowerdir", not null):
-                options.LowerText = value;
-                return true;
-            case ("upperdir", not null):
-                options.UpperText = value;
-                return true;
-            case ("workdir", not null):
-                options.WorkText = value;
-                return true;
-            case ("redirect_dir", { } mode):
-                // The word itself is judged after all options have been read.
-                options.RedirectText = mode;
-                options.RedirectGiven = true;
-                return true;
-            case ("uuid", "on" or "off") when !quirks.UserXattr:
-                return false;
-            default:
-                return SetWord(name, value is null ? null : Text(value));
+            if (!_sb.Escapes || _sb.OpaqueValue(lower.Dentry) != 'x')
+                continue;
+            lower.Layer.HasXattrWhiteouts = true;
+            inode.HoldsMarkedWhiteouts = true;
         }
+        _sb.AddInode(null, inode);
+        root.Instantiate(inode);
+        return root;
     }
-
-    /// <summary>Options with a fixed set of words, the same on every line where they exist.</summary>
-    private bool SetWord(string name, string? value)
-    {
-        switch (name, value)
-        {
-            case ("default_permissions", null):
-                options.DefaultPermissions = true;
-                return true;
-            case ("index", "on" or "off"):
-                options.Index = value == "on";
-                options.IndexGiven = true;
-                return true;
-            case ("nfs_export", "on" or "off"):
-                options.NfsExport = value == "on";
-                options.NfsExportGiven = true;
-                return true;
-            case ("metacopy", "on" or "off"):
-                options.Metacopy = value == "on";
-                options.MetacopyGiven = true;
-                return true;
-            case ("uuid", "on" or "off"):
-                options.Uuid = value == "on" ? UuidMode.On : UuidMode.Off;
-                return true;
-            case ("uuid", "null" or "auto") when quirks.PersistentUuid:
-                options.Uuid = value == "null" ? UuidMode.Null : UuidMode.Auto;
-                return true;
-            case ("xino", "off" or "auto" or "on"):
-                options.Xino = value == "off" ? XinoMode.Off : value == "on" ? XinoMode.On : XinoMode.Auto;
-                return true;
-            case ("volatile", null) when quirks.Volatile:
-                options.Sync = SyncMode.Volatile;
-                return true;
-            case ("fsync", "auto" or "strict" or "volatile") when quirks.FsyncOption:
-                options.Sync = value == "auto" ? SyncMode.Auto : value == "strict" ? SyncMode.Strict : SyncMode.Volatile;
-                return true;
-            case ("userxattr", null) when quirks.UserXattr:
-                options.UserXattr = true;
-                return true;
-            case ("verity", "off" or "on" or "require") when quirks.PersistentUuid:
-                options.Verity = value == "off" ? VerityMode.Off : value == "on" ? VerityMode.On : VerityMode.Require;
-                return true;
-            case ("override_creds" or "nooverride_creds", null) when quirks.OverrideCreds:
-                return true;
-            default:
-                return false;
-        }
-    }
-
-    // ---- since 6.5: fs_context parameters ----------------------------------------------------------------------------------------
-
-    private Errno ParseParameter(byte[] piece)
-    {
-        int equals = Array.IndexOf(piece, (byte)'=');
-        if (equals == 0)
-            return Errno.OK;
-        string name = Text(equals < 0 ? piece : piece.AsSpan(0, equals));
-        var value = equals < 0 ? null : piece[(equals + 1)..];
-        if (value is null && SetGeneric(name))
-            return Errno.OK;
-        switch (KindOf(name))
-        {
-            case ParameterKind.Unknown:
-                log(name == "source" ? "Multiple sources" : $"overlay: Unknown parameter '{name}'");
-                return Errno.EINVAL;
-            case ParameterKind.Flag when value is not null:
-                log($"overlay: Unexpected value for '{name}'");
-                return Errno.EINVAL;
-            case ParameterKind.Path when value is not { Length: > 0 }:
-            case ParameterKind.PathOrEmpty when value is null:
-                return BadValue(name);
-            case ParameterKind.Path or ParameterKind.PathOrEmpty:
-                return SetPath(name, value!);
-            default:
-                return SetEnum(name, value);
-        }
-    }
-
-    private enum ParameterKind
-    {
-        Unknown,
-        Flag,
-        Word,
-        Path,
-        PathOrEmpty,
-    }
-
-    private ParameterKind KindOf(string name) => name switch
-    {
-        "lowerdir" => ParameterKind.PathOrEmpty,
-        "upperdir" or "workdir" => ParameterKind.Path,
-        "lowerdir+" or "datadir+" when quirks.AppendLayers => ParameterKind.Path,
-        "redirect_dir" or "index" or "uuid" or "nfs_export" or "xino" or "metacopy" => ParameterKind.Word,
-        "verity" when quirks.PersistentUuid => ParameterKind.Word,
-        "fsync" when quirks.FsyncOption => ParameterKind.Word,
-        "default_permissions" or "userxattr" or "volatile" => ParameterKind.Flag,
-        "override_creds" or "nooverride_creds" when quirks.OverrideCreds => ParameterKind.Flag,
-        _ => ParameterKind.Unknown,
-    };
-
-    private Errno BadValue(string name)
-    {
-        log($"overlay: Bad value for '{name}'");
-        return Errno.EINVAL;
-    }
-
-    private Errno SetEnum(string name, byte[]? value)
-    {
-        string? word = value is null ? null : Text(value);
-        if (name != "redirect_dir")
-            return SetWord(name, word) ? Errno.OK : BadValue(name);
-        options.RedirectGiven = true;
-        switch (word)
-        {
-            case "off":
-                options.Redirect = OverlayOptions.OffMode(quirks);
-                return Errno.OK;
-            case "follow":
-                options.Redirect = RedirectMode.Follow;
-                return Errno.OK;
-            case "nofollow":
-                options.Redirect = RedirectMode.NoFollow;
-                return Errno.OK;
-            case "on":
-                options.Redirect = RedirectMode.On;
-                return Errno.OK;
-            default:
-                return BadValue(name);
-        }
-    }
-
-    /// <summary>Words that the VFS takes out before the file system sees them.</summary>
-    /// <remarks>Linux fs/fs_context.c: vfs_parse_sb_flag().</remarks>
-    private bool SetGeneric(string name)
-    {
-        var (set, flag) = name switch
-        {
-            "ro" => (true, MountFlags.MS_RDONLY),
-            "sync" => (true, MountFlags.MS_SYNCHRONOUS),
-            "dirsync" => (true, MountFlags.MS_DIRSYNC),
-            "mand" => (true, MountFlags.MS_MANDLOCK),
-            "lazytime" => (true, MountFlags.MS_LAZYTIME),
-            "rw" => (false, MountFlags.MS_RDONLY),
-            "async" => (false, MountFlags.MS_SYNCHRONOUS),
-            "nomand" => (false, MountFlags.MS_MANDLOCK),
-            "nolazytime" => (false, MountFlags.MS_LAZYTIME),
-            _ => (false, MountFlags.None),
-        };
-        if (flag == MountFlags.None)
-            return false;
-        options.GenericSet = set ? options.GenericSet | flag : options.GenericSet & ~flag;
-        options.GenericCleared = set ? options.GenericCleared & ~flag : options.GenericCleared | flag;
-        return true;
-    }
-
-    private Errno SetPath(string name, byte[] value)
-    {
-        switch (name)
-        {
-            case "lowerdir":
-                return SetLowers(value);
-            case "upperdir":
-                return AddLayer(LayerRole.Upper, value, ref options.UpperText);
-            case "workdir":
-                return AddLayer(LayerRole.Work, value, ref options.WorkText);
-            default:
-                return AppendLower(name == "datadir+" ? LayerRole.AppendedData : LayerRole.AppendedLower, value);
-        }
-    }
-
-    private Errno AddLayer(LayerRole role, byte[] value, ref byte[]? text)
-    {
-        var error = layers.Add(role, OptionText.Unescape(value), value);
-        if (error == Errno.OK)
-            text = value;
-        return error;
-    }
-
-    private Errno AppendLower(LayerRole role, byte[] value)
-    {
-        if (options.LowerText is not null)
-        {
-            log("overlay: lowerdir+ and datadir+ cannot follow lowerdir");
-            return Errno.EINVAL;
-        }
-        if (role == LayerRole.AppendedLower && options.Lowers.Exists(l => l.IsData))
-        {
-            log("overlay: regular lower layers cannot follow data layers");
-            return Errno.EINVAL;
-        }
-        return AddLower(role, value, value);
-    }
-
-    private Errno AddLower(LayerRole role, byte[] path, ReadOnlySpan<byte> typed)
-    {
-        if (options.Lowers.Count == MaxLayers)
-        {
-            log($"overlay: too many lower directories, limit is {MaxLayers}");
-            return Errno.EINVAL;
-        }
-        var error = layers.Add(role, path, typed);
-        if (error == Errno.OK)
-            options.Lowers.Add(new(path, role));
-        return error;
-    }
-
-    /// <summary><c>lowerdir=</c>: <c>:</c> between layers, <c>::</c> before each data-only layer.</summary>
-    /// <remarks>Linux 6.12 fs/overlayfs/params.c: ovl_parse_param_lowerdir().</remarks>
-    private Errno SetLowers(byte[] value)
-    {
-        layers.ResetLowers();
-        options.Lowers.Clear();
-        options.LowerText = null;
-        if (value.Length == 0)
-            return Errno.OK;
-        if (value[0] == ':')
-            return Fail("overlayfs: cannot append lower layer");
-        var pieces = OptionText.Split(value, (byte)':');
-        if (pieces[^1].Length == 0)
-            return Fail("overlayfs: unescaped trailing colons in lowerdir mount option.");
-        bool data = false;
-        var wanted = new List<(byte[] Typed, LayerRole Role)>();
-        for (int i = 0; i < pieces.Count; i++)
-        {
-            if (pieces[i].Length > 0)
-            {
-                bool afterDouble = i > 0 && pieces[i - 1].Length == 0;
-                if (data && !afterDouble)
-                    return Fail("overlayfs: regular lower layers cannot follow data lower layers");
-                data |= afterDouble;
-                wanted.Add((pieces[i], data ? LayerRole.LowerData : LayerRole.Lower));
-            }
-            else if (pieces[i - 1].Length == 0)
-            {
-                return Fail("overlayfs: only single ':' or double '::' sequences of unescaped colons in lowerdir mount option allowed.");
-            }
-        }
-        if (wanted.Count > MaxLayers)
-            return Fail($"overlayfs: too many lower directories, limit is {MaxLayers}");
-        foreach (var (typed, role) in wanted)
-        {
-            var error = AddLower(role, OptionText.Unescape(typed), typed);
-            if (error != Errno.OK)
-                return error;
-        }
-        options.LowerText = value;
-        return Errno.OK;
-    }
-
-    private Errno Fail(string message)
-    {
-        log(message);
-        return Errno.EINVAL;
-    }
-
-    private static string Text(ReadOnlySpan<byte> bytes) => Encoding.Latin1.GetString(bytes);
 }

@@ -1,24 +1,24 @@
+using DriverLab.Vfs;
+
 namespace DriverLab.FileSystems.Overlay;
 
 /// <summary>The options as /proc/self/mountinfo shows them: those that differ from the kernel's defaults.</summary>
 /// <remarks>Linux fs/overlayfs/params.c: ovl_show_options(); 6.1: fs/overlayfs/super.c.</remarks>
 internal static class ShowOptions
 {
-    /// <summary>Appends <c>,option=value</c> for each option shown.</summary>
-    /// <param name="sameFs">All layers on one file system: xino is not shown.</param>
-    /// <param name="text">Receives bytes, escaped as mountinfo does.</param>
-    public static void Append(OverlayOptions options, OverlayQuirks quirks, bool sameFs, List<byte> text)
+    /// <summary>Appends <c>,option=value</c> for each option shown; xino is not shown with all layers on one file system (<paramref name="sameFs"/>).</summary>
+    public static void Append(OverlayOptions options, OverlayQuirks quirks, bool sameFs, MountOptionWriter text)
     {
         var show = new Writer(text);
         if (options.LowerText is { } lowers)
-            show.Path("lowerdir"u8, lowers);
+            show.Path("lowerdir", lowers);
         else
             foreach (var lower in options.Lowers)
-                show.Path(lower.IsData ? "datadir+"u8 : "lowerdir+"u8, lower.Path);
+                show.Path(lower.IsData ? "datadir+" : "lowerdir+", lower.Path);
         if (options.UpperText is { } upper)
         {
-            show.Path("upperdir"u8, upper);
-            show.Path("workdir"u8, options.WorkText);
+            show.Path("upperdir", upper);
+            show.Path("workdir", options.WorkText);
         }
         if (options.DefaultPermissions)
             show.Word("default_permissions");
@@ -80,37 +80,22 @@ internal static class ShowOptions
         }
     }
 
-    private readonly struct Writer(List<byte> text)
+    private readonly struct Writer(MountOptionWriter text)
     {
         public void Word(string word)
         {
-            text.Add((byte)',');
-            foreach (char c in word)
-                text.Add((byte)c);
+            text.Text(",");
+            text.Text(word);
         }
 
-        /// <summary>A path: comma, space, tab, newline, backslash and equals sign as three octal digits.</summary>
+        /// <summary>A path: comma, blank, tab, newline and backslash as three octal digits.</summary>
         /// <remarks>Linux include/linux/seq_file.h: seq_show_option().</remarks>
-        public void Path(ReadOnlySpan<byte> name, ReadOnlySpan<byte> value)
+        public void Path(string name, ReadOnlySpan<byte> value)
         {
-            text.Add((byte)',');
-            foreach (byte b in name)
-                text.Add(b);
-            text.Add((byte)'=');
-            foreach (byte b in value)
-            {
-                if (b is (byte)',' or (byte)' ' or (byte)'\t' or (byte)'\n' or (byte)'\\')
-                {
-                    text.Add((byte)'\\');
-                    text.Add((byte)('0' + (b >> 6)));
-                    text.Add((byte)('0' + ((b >> 3) & 7)));
-                    text.Add((byte)('0' + (b & 7)));
-                }
-                else
-                {
-                    text.Add(b);
-                }
-            }
+            text.Text(",");
+            text.Text(name);
+            text.Text("=");
+            text.Escaped(value, ", \t\n\\"u8);
         }
     }
 }

@@ -1,3 +1,7 @@
+using DriverLab.Linux;
+using DriverLab.Linux.Abi;
+using DriverLab.Vfs;
+
 namespace DriverLab.FileSystems.Overlay;
 
 /// <summary>The names of overlayfs's own xattrs, in one of the two namespaces.</summary>
@@ -53,8 +57,7 @@ internal sealed class OverlayXattrNames
     /// <summary>The prefix under which a nested overlay's own xattrs are stored.</summary>
     public byte[] EscapePrefix { get; }
 
-    /// <summary>True for a name that belongs to this mount, not to its users. An escaped name is the user's.</summary>
-    /// <param name="escaping">Whether this kernel line escapes.</param>
+    /// <summary>True for a name that belongs to this mount, not to its users. On a line that escapes, an escaped name is the user's.</summary>
     public bool IsOwn(ReadOnlySpan<byte> name, bool escaping) =>
         name.StartsWith(Prefix) && !(escaping && name.StartsWith(EscapePrefix));
 
@@ -161,5 +164,67 @@ internal static class NlinkText
             return false;
         nlink = (text[0] == 'U' ? upperNlink : lowerNlink) + (text[1] == '-' ? -difference : difference);
         return nlink > 0;
+    }
+}
+
+/// <summary>Translates the names that users of the mount see into those on the layers, and back.</summary>
+/// <remarks>Linux fs/overlayfs/xattrs.c: ovl_own_xattr_get(), ovl_other_xattr_get(), ovl_listxattr(); 6.1: fs/overlayfs/super.c, inode.c.</remarks>
+internal static class XattrName
+{
+    /// <summary>Room for the longest name after escaping.</summary>
+    public const int BufferSize = Limits.XATTR_NAME_MAX + 1 + 8;
+
+    /// <summary>The name on the layers.</summary>
+    /// <returns>EOPNOTSUPP: an own name, and this line does not escape, or it gets too long.</returns>
+    public static Errno ToReal(OverlaySuperBlock sb, ReadOnlySpan<byte> name, Span<byte> buffer, out ReadOnlySpan<byte> real)
+    {
+        real = name;
+        if (!name.StartsWith(sb.Names.Prefix))
+            return Errno.OK;
+        if (!sb.Escapes)
+            return Errno.EOPNOTSUPP;
+        int length = name.Length + sb.Names.EscapePrefix.Length - sb.Names.Prefix.Length;
+        if (length > Limits.XATTR_NAME_MAX)
+            return Errno.EOPNOTSUPP;
+        sb.Names.EscapePrefix.CopyTo(buffer);
+        name[sb.Names.Prefix.Length..].CopyTo(buffer[sb.Names.EscapePrefix.Length..]);
+        real = CopyOf(buffer[..length]);
+        return Errno.OK;
+    }
+
+    // The caller's buffer outlives the call; the compiler cannot know it.
+    private static ReadOnlySpan<byte> CopyOf(ReadOnlySpan<byte> name) => name.ToArray();
+
+    /// <summary>Names on the real object without the mount's own, unescaped; trusted ones only for CAP_SYS_ADMIN.</summary>
+    /// <returns>ERANGE when the buffer does not hold the names before they are filtered; an empty buffer is told the size before filtering too.</returns>
+    public static SysResult<int> List(OverlaySuperBlock sb, Caller caller, Dentry real, Span<byte> names)
+    {
+        var size = Xattrs.VfsListXattr(sb.Mounter, real, names);
+        if (!size.IsOk || size.Value == 0 || names.IsEmpty)
+            return size;
+        bool seesTrusted = caller.Credentials.Capable(Capabilities.CAP_SYS_ADMIN);
+        int end = size.Value, kept = 0;
+        for (int at = 0; at < end;)
+        {
+            var name = names[at..end];
+            name = name[..(name.IndexOf((byte)0) + 1)];
+            at += name.Length;
+            if (sb.Names.IsOwn(name, sb.Escapes) || (!seesTrusted && name.StartsWith("trusted."u8)))
+                continue;
+            if (sb.Escapes && name.StartsWith(sb.Names.EscapePrefix))
+            {
+                // What follows the prefix moves left over the escape; the prefix itself may move left too.
+                var rest = name[sb.Names.EscapePrefix.Length..];
+                name[..sb.Names.Prefix.Length].CopyTo(names[kept..]);
+                rest.CopyTo(names[(kept + sb.Names.Prefix.Length)..]);
+                kept += sb.Names.Prefix.Length + rest.Length;
+            }
+            else
+            {
+                name.CopyTo(names[kept..]);
+                kept += name.Length;
+            }
+        }
+        return kept;
     }
 }

@@ -1,0 +1,76 @@
+using DriverLab.Linux;
+using DriverLab.Linux.Abi;
+using DriverLab.Vfs;
+
+namespace DriverLab.FileSystems.Layers;
+
+/// <summary>Copies the content of a file from one layer to another: in pieces, leaving holes where the source has them.</summary>
+/// <remarks>Linux fs/overlayfs/copy_up.c: ovl_copy_up_file(). A hole shorter than a piece is copied as zeros.</remarks>
+public static class CopyContent
+{
+    /// <summary>Bytes copied at a time.</summary>
+    public const int PieceBytes = 1 << 20;
+
+    /// <summary>Copies the first <paramref name="length"/> bytes.</summary>
+    /// <returns>What reading or writing says.</returns>
+    public static Errno Copy(Caller caller, OpenFile source, OpenFile target, long length)
+    {
+        bool seeksData = true;
+        long position = 0;
+        var buffer = System.Buffers.ArrayPool<byte>.Shared.Rent(65536);
+        try
+        {
+            while (position < length)
+            {
+                if (seeksData && !SkipHole(caller, source, ref position, ref seeksData, length))
+                    break;
+                if (position >= length)
+                    break;
+                long piece = Math.Min(PieceBytes, length - position);
+                var error = CopyPiece(caller, source, target, buffer, position, piece);
+                if (error != Errno.OK)
+                    return error;
+                position += piece;
+            }
+        }
+        finally
+        {
+            System.Buffers.ArrayPool<byte>.Shared.Return(buffer);
+        }
+        return Errno.OK;
+    }
+
+    /// <summary>Moves over a hole; false when nothing but a hole is left.</summary>
+    private static bool SkipHole(Caller caller, OpenFile source, ref long position, ref bool seeksData, long length)
+    {
+        var data = source.LSeek(caller, position, SeekWhence.SEEK_DATA);
+        if (data.IsOk)
+            position = data.Value;
+        else if (data.Error == Errno.ENXIO)
+            position = length;
+        else
+            seeksData = false;
+        return position < length;
+    }
+
+    private static Errno CopyPiece(Caller caller, OpenFile source, OpenFile target, byte[] buffer, long position, long count)
+    {
+        long from = position, to = position, end = position + count;
+        while (from < end)
+        {
+            var read = Files.VfsRead(caller, source, buffer.AsSpan(0, (int)Math.Min(buffer.Length, end - from)), ref from);
+            if (!read.IsOk)
+                return read.Error;
+            if (read.Value == 0)
+                return Errno.OK;
+            for (int done = 0; done < read.Value;)
+            {
+                var written = Files.VfsWrite(caller, target, buffer.AsSpan(done, read.Value - done), ref to);
+                if (!written.IsOk)
+                    return written.Error;
+                done += written.Value;
+            }
+        }
+        return Errno.OK;
+    }
+}

@@ -1,0 +1,238 @@
+using DriverLab.FileSystems.Layers;
+using DriverLab.Linux;
+using DriverLab.Linux.Abi;
+using DriverLab.Vfs;
+
+namespace DriverLab.FileSystems.Overlay;
+
+/// <summary>How much of a file's content is copied.</summary>
+internal enum CopyUpKind
+{
+    /// <summary>All of it.</summary>
+    Complete,
+    /// <summary>None: the file is about to be truncated to nothing.</summary>
+    WithoutContent,
+}
+
+/// <summary>Makes the upper object of something that is only in lower layers: the directories above it first, then itself.</summary>
+/// <remarks>
+/// Linux fs/overlayfs/copy_up.c: ovl_copy_up_flags(), ovl_copy_up_one(), ovl_do_copy_up(). The order of the steps is visible: content, xattrs, origin, size, mode, owner, times,
+/// then the name appears, then the parent gets its old times back.
+/// </remarks>
+internal ref struct CopyUp
+{
+    private readonly OverlaySuperBlock _sb;
+    private readonly OverlayDentry _dentry;
+    private readonly OverlayInode _inode;
+    private readonly OverlayInode _parent;
+    private readonly CopyUpKind _kind;
+    private Statx _stat;
+    private Statx _parentStat;
+    private byte[]? _target;
+    private bool _isIndexed;
+
+    private CopyUp(OverlayDentry dentry, CopyUpKind kind)
+    {
+        _dentry = dentry;
+        _sb = dentry.Sb;
+        _inode = dentry.Inode!;
+        _parent = dentry.Parent.Inode!;
+        _kind = kind;
+    }
+
+    private readonly Caller Mounter => _sb.Mounter;
+
+    /// <summary>True when nothing is left to do.</summary>
+    public static bool IsDone(OverlayDentry dentry) => dentry.Inode!.Upper is not null && dentry.HasUpperAlias;
+
+    /// <summary>Copies up an object and all directories above it.</summary>
+    /// <returns>EROFS (no work directory), then what the upper layer says; EEXIST when the name of an unlinked file is taken.</returns>
+    public static Errno Whole(OverlayDentry dentry, CopyUpKind kind)
+    {
+        while (!IsDone(dentry))
+        {
+            var next = dentry;
+            while (!next.IsRoot && next.Parent.Upper is null)
+                next = next.Parent;
+            var error = new CopyUp(next, kind).One();
+            if (error != Errno.OK)
+                return error;
+        }
+        return Errno.OK;
+    }
+
+    private Errno One()
+    {
+        if (_sb.Upper is not { } upper || _sb.Work.Directory is null)
+            return Errno.EROFS;
+        var error = upper.Mount.WantWrite();
+        if (error != Errno.OK)
+            return error;
+        if (_inode.Upper is null)
+        {
+            error = ReadSource();
+            if (error == Errno.OK)
+                error = Copy();
+            if (error != Errno.OK)
+                return error;
+        }
+        else
+        {
+            error = ReadParent();
+        }
+        return error == Errno.OK && !_dentry.HasUpperAlias ? LinkUp() : error;
+    }
+
+    private Errno ReadSource()
+    {
+        var lower = _inode.Lowers[0];
+        var error = Attributes.VfsGetAttr(Mounter, lower.Path, StatxMask.STATX_BASIC_STATS, AtFlags.None, out _stat);
+        if (error != Errno.OK)
+            return error;
+        if (_kind == CopyUpKind.WithoutContent)
+            _stat.Size = 0;
+        if (lower.Inode.IsSymlink)
+        {
+            var link = lower.Inode.GetLink(Mounter, lower.Dentry);
+            if (!link.IsOk)
+                return link.Error;
+            _target = link.Value.Text.ToArray();
+        }
+        return ReadParent();
+    }
+
+    private Errno ReadParent() =>
+        Attributes.VfsGetAttr(Mounter, _parent.RealPath, StatxMask.STATX_ATIME | StatxMask.STATX_MTIME, AtFlags.None, out _parentStat);
+
+    // ---- the copy --------------------------------------------------------------------------------------------------------------------------
+
+    private Errno Copy()
+    {
+        _isIndexed = IndexDirectory.Needs(_sb, _inode);
+        if (_isIndexed && _inode.IsDirectory)
+            return NotModelledException.Throw("overlay copy-up of a directory with nfs_export=on");
+        var destination = _isIndexed ? _sb.Work.Index! : _parent.Upper!;
+        if (!_isIndexed)
+        {
+            var impure = _parent.MakeImpure();
+            if (impure != Errno.OK)
+                return impure;
+        }
+        var name = _isIndexed ? IndexDirectory.NameOf(_sb, _inode.Lowers[0].Dentry) : _dentry.Name.ToArray();
+        var error = _inode.IsRegular && _sb.Work.HasTmpFile ? CopyThroughTmpFile(destination, name) : CopyThroughWork(destination, name);
+        if (error != Errno.OK)
+            return error;
+        if (_isIndexed)
+        {
+            _inode.IsIndexed = true;
+            return IndexDirectory.StoreNlink(_sb, _inode, fromUpper: true);
+        }
+        CopyAttributes.Times(Mounter, _parent.Upper!, _parentStat);
+        _dentry.HasUpperAlias = true;
+        return Errno.OK;
+    }
+
+    private readonly Errno CopyThroughTmpFile(Dentry destination, byte[] name)
+    {
+        var temp = Namei.VfsTmpfile(Mounter, _sb.Work.Directory!, _stat.Mode);
+        if (!temp.IsOk)
+            return temp.Error;
+        var error = FillIn(temp.Value);
+        if (error == Errno.OK)
+        {
+            var entry = Namei.LookupOne(Mounter, destination, name);
+            error = entry.Error;
+            if (entry.IsOk)
+                error = entry.Value.IsPositive ? Errno.EEXIST : Namei.VfsLink(Mounter, temp.Value, destination.Inode!, entry.Value);
+            if (error == Errno.OK)
+                Appear(entry.Value);
+        }
+        if (error != Errno.OK)
+            temp.Value.Inode!.DropIfUnused();
+        return error;
+    }
+
+    private readonly Errno CopyThroughWork(Dentry destination, byte[] name)
+    {
+        var wanted = new NewObject(_stat.Mode & Mode.S_IFMT, new DevT(_stat.RdevMajor, _stat.RdevMinor), _target);
+        var temp = _sb.Work.CreateTemp(Mounter, wanted);
+        if (!temp.IsOk)
+            return temp.Error;
+        var error = FillIn(temp.Value);
+        if (error == Errno.OK)
+        {
+            var entry = Namei.LookupOne(Mounter, destination, name);
+            error = entry.IsOk ? _sb.Work.Rename(_sb.Work.Directory!, temp.Value, destination, entry.Value, RenameFlags.None) : entry.Error;
+        }
+        if (error == Errno.OK)
+            Appear(temp.Value);
+        else
+            _sb.Work.Cleanup(_sb.Work.Directory!, temp.Value);
+        return error;
+    }
+
+    private readonly void Appear(Dentry upper)
+    {
+        _inode.SetUpper(upper);
+        _inode.CopyAttributes();
+        if (_inode.IsDirectory)
+            _inode.MayHoldWhiteouts = true;
+    }
+
+    /// <summary>Gives the new object everything that the lower one has.</summary>
+    /// <remarks>Linux fs/overlayfs/copy_up.c: ovl_copy_up_data(), ovl_copy_up_metadata().</remarks>
+    private readonly Errno FillIn(Dentry temp)
+    {
+        var lower = _inode.Lowers[0];
+        var error = _inode.IsRegular && _stat.Size > 0 ? CopyData(lower, temp) : Errno.OK;
+        if (error == Errno.OK)
+        {
+            var sb = _sb;
+            error = CopyAttributes.Xattrs(Mounter, lower.Dentry, temp, name => !sb.Names.IsOwn(name, sb.Escapes));
+        }
+        bool hasOrigin = _inode.IsDirectory || _isIndexed || _stat.Nlink == 1;
+        if (error == Errno.OK && hasOrigin)
+            error = FileHandles.StoreOrigin(_sb, lower.Dentry, temp);
+        if (error == Errno.OK && _inode.IsRegular)
+            error = CopyAttributes.Size(Mounter, temp, (long)_stat.Size);
+        return error == Errno.OK ? CopyAttributes.OwnerModeTimes(Mounter, temp, _stat) : error;
+    }
+
+    private readonly Errno CopyData(in LayerPath lower, Dentry temp)
+    {
+        var source = Files.DentryOpen(Mounter, lower.Path, OpenFlags.O_LARGEFILE | OpenFlags.O_RDONLY | OpenFlags.O_NOATIME);
+        if (!source.IsOk)
+            return source.Error;
+        var target = Files.DentryOpen(Mounter, _sb.Upper!.At(temp), OpenFlags.O_LARGEFILE | OpenFlags.O_WRONLY);
+        var error = target.Error;
+        if (target.IsOk)
+        {
+            error = CopyContent.Copy(Mounter, source.Value, target.Value, (long)_stat.Size);
+            if (error == Errno.OK && _sb.Options.ShouldSync)
+                error = target.Value.Fsync(Mounter, dataOnly: false);
+            target.Value.Put();
+        }
+        source.Value.Put();
+        return error;
+    }
+
+    // ---- another name of a copied-up inode -------------------------------------------------------------------------------------------------
+
+    /// <summary>Links the upper inode to this name too.</summary>
+    /// <remarks>Linux fs/overlayfs/copy_up.c: ovl_link_up().</remarks>
+    private readonly Errno LinkUp()
+    {
+        var error = _parent.MakeImpure();
+        if (error == Errno.OK)
+            error = IndexDirectory.StoreNlink(_sb, _inode, fromUpper: false);
+        if (error != Errno.OK)
+            return error;
+        var entry = Namei.LookupOne(Mounter, _parent.Upper!, _dentry.Name);
+        error = entry.IsOk ? Namei.VfsLink(Mounter, _inode.Upper!, _parent.Upper!.Inode!, entry.Value) : entry.Error;
+        if (error != Errno.OK)
+            return error;
+        CopyAttributes.Times(Mounter, _parent.Upper!, _parentStat);
+        _dentry.HasUpperAlias = true;
+        return IndexDirectory.StoreNlink(_sb, _inode, fromUpper: true);
+    }
+}

@@ -1,0 +1,166 @@
+using DriverLab.FileSystems.Layers;
+using DriverLab.Linux;
+using DriverLab.Linux.Abi;
+using DriverLab.Vfs;
+
+namespace DriverLab.FileSystems.Overlay;
+
+/// <summary>Makes new names: directly in the upper directory, or prepared in the work directory and swapped with the whiteout that stands there.</summary>
+/// <remarks>Linux fs/overlayfs/dir.c: ovl_create_object(), ovl_create_or_link(), ovl_create_upper(), ovl_create_over_whiteout().</remarks>
+internal static class Creation
+{
+    /// <summary>Makes a file, directory, node or link owned by the caller.</summary>
+    public static Errno NewObject(Caller caller, OverlayDentry dentry, NewObject wanted)
+    {
+        var sb = dentry.Sb;
+        var error = PrepareParent(dentry);
+        if (error != Errno.OK)
+            return error;
+        var inode = OverlayInode.OfMode(sb, wanted.Mode);
+        Vfs.Helpers.Simple.InitOwner(inode, caller, dentry.Parent.Inode!);
+        wanted = wanted with { Mode = inode.Mode };
+        var creator = sb.CreatorFor(inode.Uid, inode.Gid);
+        var upper = dentry.IsWhiteout ? OverWhiteout(creator, dentry, wanted) : InUpper(creator, dentry, wanted);
+        if (!upper.IsOk)
+            return upper.Error;
+        dentry.HasUpperAlias = true;
+        var made = InodeMaking.Get(sb, upper.Value, [], null, inode);
+        if (!made.IsOk)
+            return made.Error;
+        Attach(dentry, made.Value);
+        return Errno.OK;
+    }
+
+    /// <summary>Gives an inode another name; the source is copied up first.</summary>
+    /// <remarks>Linux fs/overlayfs/dir.c: ovl_link().</remarks>
+    public static Errno Link(OverlayDentry old, OverlayDentry dentry)
+    {
+        var sb = dentry.Sb;
+        var error = CopyUp.Whole(old, CopyUpKind.Complete);
+        if (error == Errno.OK)
+            error = PrepareParent(dentry);
+        if (error == Errno.OK)
+            error = IndexDirectory.NlinkStart(old);
+        if (error == Errno.OK && old.HasOrigin)
+            error = dentry.Parent.Inode!.MakeImpure();
+        if (error != Errno.OK)
+            return error;
+        var inode = old.Inode!;
+        var wanted = new NewObject(inode.Mode, Link: inode.Upper);
+        var upper = dentry.IsWhiteout ? OverWhiteout(sb.Mounter, dentry, wanted) : InUpper(sb.Mounter, dentry, wanted);
+        if (!upper.IsOk)
+            return upper.Error;
+        dentry.HasUpperAlias = true;
+        inode.Nlink++;
+        inode.CopyAttributes();
+        Attach(dentry, inode);
+        IndexDirectory.NlinkEnd(inode);
+        return Errno.OK;
+    }
+
+    /// <summary>Makes a nameless file in the upper layer.</summary>
+    /// <remarks>Linux fs/overlayfs/dir.c: ovl_tmpfile(), since 6.1.</remarks>
+    public static Errno TmpFile(Caller caller, OverlayDentry dentry, Mode mode)
+    {
+        var sb = dentry.Sb;
+        if (!sb.Work.HasTmpFile)
+            return Errno.EOPNOTSUPP;
+        var error = PrepareParent(dentry);
+        if (error != Errno.OK)
+            return error;
+        var inode = OverlayInode.OfMode(sb, (mode & Mode.S_IALLUGO) | Mode.S_IFREG);
+        Vfs.Helpers.Simple.InitOwner(inode, caller, dentry.Parent.Inode!);
+        var upper = Namei.VfsTmpfile(sb.CreatorFor(inode.Uid, inode.Gid), dentry.Parent.Upper!, inode.Mode);
+        if (!upper.IsOk)
+            return upper.Error;
+        dentry.HasUpperAlias = true;
+        var made = InodeMaking.Get(sb, upper.Value, [], null, inode);
+        if (!made.IsOk)
+            return made.Error;
+        made.Value.Nlink = 0;
+        dentry.Instantiate(made.Value);
+        return Errno.OK;
+    }
+
+    private static Errno PrepareParent(OverlayDentry dentry)
+    {
+        var error = dentry.Parent.Upper is null ? CopyUp.Whole(dentry.Parent, CopyUpKind.Complete) : Errno.OK;
+        return error == Errno.OK ? dentry.Sb.Upper!.Mount.WantWrite() : error;
+    }
+
+    private static void Attach(OverlayDentry dentry, OverlayInode inode)
+    {
+        dentry.Instantiate(inode);
+        dentry.Rehash();
+    }
+
+    /// <summary>The name is free in the upper directory.</summary>
+    private static SysResult<Dentry> InUpper(Caller creator, OverlayDentry dentry, in NewObject wanted)
+    {
+        var sb = dentry.Sb;
+        var parent = dentry.Parent.Inode!;
+        var entry = Namei.LookupOne(sb.Mounter, parent.Upper!, dentry.Name);
+        if (!entry.IsOk)
+            return entry;
+        var error = WorkDirectory.Create(creator, parent.Upper!, entry.Value, wanted);
+        if (error != Errno.OK)
+            return error;
+        if (entry.Value.IsDirectory && parent.IsMerged && !sb.AllowsOfflineChanges)
+            _ = SetOpaque(dentry, entry.Value, Errno.OK); // an optimisation that may fail
+        parent.NoteChange(concernsNumbers: false);
+        return entry;
+    }
+
+    /// <summary>A whiteout stands at the name: the new object takes its place in one step, a directory as an opaque one.</summary>
+    private static SysResult<Dentry> OverWhiteout(Caller creator, OverlayDentry dentry, in NewObject wanted)
+    {
+        var sb = dentry.Sb;
+        var work = sb.Work;
+        if (work.Directory is null)
+            return Errno.EROFS;
+        var parent = dentry.Parent.Inode!;
+        var whiteout = Namei.LookupOne(sb.Mounter, parent.Upper!, dentry.Name);
+        if (!whiteout.IsOk)
+            return whiteout;
+        if (whiteout.Value.IsNegative || !sb.IsWhiteout(whiteout.Value))
+            return Errno.ESTALE;
+        var made = work.CreateTemp(creator, wanted);
+        if (!made.IsOk)
+            return made;
+        var fresh = made.Value;
+        var error = RestoreMode(sb, fresh, wanted);
+        bool isDirectory = fresh.IsDirectory && wanted.Link is null;
+        if (error == Errno.OK && isDirectory)
+            error = SetOpaque(dentry, fresh, Errno.EIO);
+        if (error == Errno.OK)
+            error = work.Rename(work.Directory, fresh, parent.Upper!, whiteout.Value, isDirectory ? RenameFlags.RENAME_EXCHANGE : RenameFlags.None);
+        if (error != Errno.OK)
+        {
+            work.Cleanup(work.Directory, fresh);
+            return error;
+        }
+        if (isDirectory)
+            work.Cleanup(work.Directory, whiteout.Value);
+        parent.NoteChange(concernsNumbers: false);
+        return fresh;
+    }
+
+    /// <summary>The work directory may have changed the mode (set-group-ID).</summary>
+    private static Errno RestoreMode(OverlaySuperBlock sb, Dentry fresh, in NewObject wanted)
+    {
+        if (wanted.Link is not null || fresh.Inode!.IsSymlink || fresh.Inode.Mode == wanted.Mode)
+            return Errno.OK;
+        var attr = new Iattr { Valid = AttrValid.ATTR_MODE, Mode = wanted.Mode };
+        return Attributes.NotifyChange(sb.Mounter, fresh, ref attr);
+    }
+
+    /// <summary>Marks an upper directory as hiding what is below.</summary>
+    /// <remarks>Linux fs/overlayfs/dir.c: ovl_set_opaque_xerr().</remarks>
+    public static Errno SetOpaque(OverlayDentry dentry, Dentry upper, Errno withoutXattrs)
+    {
+        var error = dentry.Sb.CheckSetXattr(upper, dentry.Sb.Names.Opaque, "y"u8, withoutXattrs);
+        if (error == Errno.OK)
+            dentry.IsOpaque = true;
+        return error;
+    }
+}

@@ -1,0 +1,141 @@
+using DriverLab.FileSystems.Layers;
+using DriverLab.Linux;
+using DriverLab.Linux.Abi;
+using DriverLab.Vfs;
+
+namespace DriverLab.FileSystems.Overlay;
+
+/// <summary>Makes the inode numbers of directory entries agree with what stat shows.</summary>
+/// <remarks>Linux fs/overlayfs/readdir.c: ovl_cache_update_ino().</remarks>
+internal static class EntryNumbers
+{
+    /// <summary>Looks an entry of a listing up in the union. One that has gone meanwhile becomes hidden.</summary>
+    public static Errno Find(OverlayDentry directory, MergeList entries, ref MergeEntry entry)
+    {
+        var sb = directory.Sb;
+        if (!sb.IsSameDev && !entry.IsDoubtful)
+        {
+            entry.Ino = entry.RealIno;
+            return Errno.OK;
+        }
+        var name = entries.NameOf(entry);
+        OverlayDentry? found;
+        if (name.SequenceEqual("."u8))
+        {
+            found = directory;
+        }
+        else if (name.SequenceEqual(".."u8))
+        {
+            found = directory.Parent;
+        }
+        else
+        {
+            var looked = Namei.LookupOnePositive(sb.Mounter, directory, name);
+            if (!looked.IsOk)
+            {
+                entry.IsHidden = true;
+                if (looked.Error != Errno.ENOENT)
+                    sb.Log($"failed to look up ({System.Text.Encoding.Latin1.GetString(name)}) for ino (-{(int)looked.Error})");
+                return Errno.OK;
+            }
+            found = (OverlayDentry)looked.Value;
+        }
+        entry.IsDoubtful = false;
+        entry.Ino = NumberOf(sb, found, entry.RealIno);
+        return Errno.OK;
+    }
+
+    /// <summary>The number that stat shows, given the one that the layer reported.</summary>
+    public static ulong NumberOf(OverlaySuperBlock sb, OverlayDentry dentry, ulong realIno)
+    {
+        var inode = dentry.Inode!;
+        if (inode.HasOrigin)
+            return StatIno(sb, dentry, realIno);
+        if (sb.XinoBits > 0 && inode.Upper is null && sb.TryMapIno(realIno, inode.Lowers[0].Layer.FsId, out ulong mapped))
+            return mapped;
+        return realIno;
+    }
+
+    /// <summary>st_ino.</summary>
+    public static ulong StatIno(OverlaySuperBlock sb, OverlayDentry dentry, ulong otherwise)
+    {
+        // The number needs no mount of the overlay.
+        var error = dentry.Inode!.GetAttr(sb.Mounter, default, StatxMask.STATX_INO, AtFlags.None, out var stat);
+        return error == Errno.OK ? stat.Ino : otherwise;
+    }
+}
+
+/// <summary>Passes the entries of a real directory on, with the numbers of copied-up objects and of the parent put right.</summary>
+/// <remarks>Linux fs/overlayfs/readdir.c: ovl_iterate_real(), ovl_fill_real(), ovl_cache_get_impure().</remarks>
+internal sealed class RealDirectoryFilter(OverlayDirectoryFile file) : DirContext
+{
+    private readonly OverlayDentry _directory = file.Entry;
+    private DirContext _target = null!;
+    private Dictionary<string, ulong>? _numbers;
+    private long _numbersVersion;
+    private ulong _parentIno;
+
+    public Errno Run(OpenFile real, DirContext target)
+    {
+        var sb = _directory.Sb;
+        _target = target;
+        _parentIno = _directory.Parent.IsMerged ? EntryNumbers.StatIno(sb, _directory.Parent, 0) : 0;
+        if (file.IsImpureUpper)
+        {
+            var error = ReadNumbers(sb);
+            if (error != Errno.OK)
+                return error;
+        }
+        var result = Files.IterateDir(sb.Mounter, real, this);
+        target.Position = Position;
+        return result;
+    }
+
+    public override bool Emit(ReadOnlySpan<byte> name, ulong ino, DirentType type)
+    {
+        if (_parentIno != 0 && name.SequenceEqual(".."u8))
+            ino = _parentIno;
+        else if (_numbers is not null && _numbers.TryGetValue(Key(name), out ulong changed))
+            ino = changed;
+        else if (_directory.Sb.XinoBits > 0 && _directory.Inode!.Upper is null
+            && _directory.Sb.TryMapIno(ino, _directory.Inode.Lowers[0].Layer.FsId, out ulong mapped))
+            ino = mapped;
+        _target.Position = Position;
+        return _target.Emit(name, ino, type);
+    }
+
+    /// <summary>Finds the entries whose number is not their own; when there are none left the directory is impure no more.</summary>
+    private Errno ReadNumbers(OverlaySuperBlock sb)
+    {
+        var inode = _directory.Inode!;
+        if (_numbers is not null && _numbersVersion == inode.Version)
+            return Errno.OK;
+        var entries = new MergeList();
+        var receiver = new MergeReceiver(_directory, entries, forEmptiness: true);
+        var error = receiver.ReadLayer(sb.Upper!, inode.Upper!, isLowest: true);
+        if (error != Errno.OK)
+            return error;
+        entries.Seal();
+        _numbers = [];
+        _numbersVersion = inode.Version;
+        for (int i = 0; i < entries.Count; i++)
+        {
+            ref var entry = ref entries[i];
+            var name = entries.NameOf(entry);
+            if (name.SequenceEqual("."u8) || name.SequenceEqual(".."u8))
+                continue;
+            error = EntryNumbers.Find(_directory, entries, ref entry);
+            if (error != Errno.OK)
+                return error;
+            if (entry.Ino != entry.RealIno)
+                _numbers.Add(Key(name), entry.Ino);
+        }
+        if (_numbers.Count > 0 || sb.Upper!.Mount.WantWrite() != Errno.OK)
+            return Errno.OK;
+        _ = Xattrs.VfsRemoveXattr(sb.Mounter, inode.Upper!, sb.Names.Impure); // best effort, as in the kernel
+        inode.IsImpure = false;
+        return Errno.OK;
+    }
+
+    private static string Key(ReadOnlySpan<byte> name) => System.Text.Encoding.Latin1.GetString(name);
+}

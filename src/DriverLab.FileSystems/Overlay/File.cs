@@ -1,0 +1,176 @@
+using DriverLab.Linux;
+using DriverLab.Linux.Abi;
+using DriverLab.Vfs;
+
+namespace DriverLab.FileSystems.Overlay;
+
+/// <summary>A regular file of the union.</summary>
+/// <remarks>Linux fs/overlayfs/file.c: ovl_open(), ovl_file_operations.</remarks>
+internal sealed class OverlayFile(OverlaySuperBlock sb, Mode mode) : OverlayInode(sb, mode)
+{
+    /// <summary>Copies up at once when opened for writing or to be truncated, whether or not anything is written.</summary>
+    public override SysResult<OpenFile> Open(Caller caller, in VfsPath path, OpenFlags flags)
+    {
+        var dentry = (OverlayDentry)path.Dentry;
+        bool truncates = (flags & OpenFlags.O_TRUNC) != 0;
+        bool writes = (flags & OpenFlags.O_ACCMODE) is OpenFlags.O_WRONLY or OpenFlags.O_RDWR || truncates;
+        if (writes && !CopyUp.IsDone(dentry))
+        {
+            var error = CopyUp.Whole(dentry, truncates ? CopyUpKind.WithoutContent : CopyUpKind.Complete);
+            if (error != Errno.OK)
+                return error;
+        }
+        flags &= ~(OpenFlags.O_CREAT | OpenFlags.O_EXCL | OpenFlags.O_NOCTTY | OpenFlags.O_TRUNC);
+        var real = OpenReal(flags);
+        return real.IsOk ? new OverlayOpenFile(path, flags, real.Value) : real.Error;
+    }
+
+    /// <summary>Opens the real file with the mounter's rights.</summary>
+    /// <remarks>Linux fs/overlayfs/file.c: ovl_open_realfile().</remarks>
+    public SysResult<OpenFile> OpenReal(OpenFlags flags)
+    {
+        var mounter = Overlay.Mounter;
+        var mask = (flags & OpenFlags.O_ACCMODE) switch
+        {
+            OpenFlags.O_RDONLY => AccessMode.R_OK,
+            OpenFlags.O_WRONLY => AccessMode.W_OK,
+            _ => AccessMode.R_OK | AccessMode.W_OK,
+        };
+        var error = Permissions.Check(RealInode, mounter, mask);
+        if (error != Errno.OK)
+            return error;
+        if (Permissions.OwnerOrCapable(RealInode, mounter.Credentials))
+            flags |= OpenFlags.O_NOATIME;
+        return Files.DentryOpen(mounter, RealPath, flags);
+    }
+}
+
+/// <summary>An open regular file: hands everything to the real file, and changes over when the file has been copied up since.</summary>
+/// <remarks>Linux fs/overlayfs/file.c: ovl_real_fdget(), ovl_read_iter(), ovl_write_iter().</remarks>
+internal sealed class OverlayOpenFile(VfsPath path, OpenFlags flags, OpenFile real) : OpenFile(path, flags)
+{
+    private OpenFile _real = real;
+
+    private OverlayFile File => (OverlayFile)Inode;
+    private Caller Mounter => File.Overlay.Mounter;
+
+    public override bool SupportsDirect => _real.SupportsDirect;
+
+    /// <summary>The open file of what is the real inode now.</summary>
+    private Errno GetReal(out OpenFile real)
+    {
+        real = _real;
+        if (ReferenceEquals(real.Inode, File.RealInode))
+        {
+            const OpenFlags changeable = OpenFlags.O_APPEND | OpenFlags.O_NONBLOCK | OpenFlags.O_DIRECT;
+            real.Flags = (real.Flags & ~changeable) | (Flags & changeable);
+            return Errno.OK;
+        }
+        var opened = File.OpenReal(Flags);
+        if (!opened.IsOk)
+            return opened.Error;
+        _real.Put();
+        _real = real = opened.Value;
+        return Errno.OK;
+    }
+
+    public override SysResult<int> Read(Caller caller, Span<byte> buffer, ref long position)
+    {
+        if (buffer.IsEmpty)
+            return 0;
+        var error = GetReal(out var real);
+        if (error != Errno.OK)
+            return error;
+        var read = real.Read(Mounter, buffer, ref position);
+        if (File.Upper is not null && (Flags & OpenFlags.O_NOATIME) == 0)
+        {
+            File.MtimeNs = File.RealInode.MtimeNs;
+            File.CtimeNs = File.RealInode.CtimeNs;
+            Files.TouchAtime(Path);
+        }
+        return read;
+    }
+
+    public override SysResult<int> Write(Caller caller, ReadOnlySpan<byte> data, ref long position)
+    {
+        if (data.IsEmpty)
+            return 0;
+        File.CopyAttributes();
+        var error = Attributes.FileRemovePrivs(caller, this);
+        OpenFile? real = null;
+        if (error == Errno.OK)
+            error = GetReal(out real);
+        if (error != Errno.OK)
+            return error;
+        var written = real!.Write(Mounter, data, ref position);
+        File.CopyAttributes();
+        return written;
+    }
+
+    public override SysResult<long> LSeek(Caller caller, long offset, SeekWhence whence)
+    {
+        if (offset == 0 && whence == SeekWhence.SEEK_CUR)
+            return Position;
+        if (offset == 0 && whence == SeekWhence.SEEK_SET)
+            return Position = 0;
+        var error = GetReal(out var real);
+        if (error != Errno.OK)
+            return error;
+        real.Position = Position;
+        var moved = real.LSeek(Mounter, offset, whence);
+        Position = real.Position;
+        return moved;
+    }
+
+    /// <summary>Lower files are never synced.</summary>
+    public override Errno Fsync(Caller caller, bool dataOnly)
+    {
+        if (!File.Overlay.Options.ShouldSync || File.Upper is null)
+            return Errno.OK;
+        var error = GetReal(out var real);
+        return error == Errno.OK ? real.Fsync(Mounter, dataOnly) : error;
+    }
+
+    public override Errno Fallocate(Caller caller, FallocFlags mode, long offset, long length)
+    {
+        File.CopyAttributes();
+        var error = Attributes.FileRemovePrivs(caller, this);
+        OpenFile? real = null;
+        if (error == Errno.OK)
+            error = GetReal(out real);
+        if (error != Errno.OK)
+            return error;
+        error = real!.Fallocate(Mounter, mode, offset, length);
+        File.CopyAttributes();
+        return error;
+    }
+
+    public override SysResult<long> CopyFileRange(Caller caller, long offset, OpenFile target, long targetOffset, long length) =>
+        Between(target, (source, real) => source.CopyFileRange(Mounter, offset, real, targetOffset, length));
+
+    public override SysResult<long> RemapFileRange(Caller caller, long offset, OpenFile target, long targetOffset, long length) =>
+        Between(target, (source, real) => source.RemapFileRange(Mounter, offset, real, targetOffset, length));
+
+    private SysResult<long> Between(OpenFile target, Func<OpenFile, OpenFile, SysResult<long>> operation)
+    {
+        if (target is not OverlayOpenFile overlayTarget)
+            return Errno.EXDEV;
+        var error = GetReal(out var source);
+        OpenFile? real = null;
+        if (error == Errno.OK)
+            error = overlayTarget.GetReal(out real);
+        if (error != Errno.OK)
+            return error;
+        var done = operation(source, real!);
+        overlayTarget.File.CopyAttributes();
+        return done;
+    }
+
+    public override Errno Flush(Caller caller)
+    {
+        var error = GetReal(out var real);
+        return error == Errno.OK ? real.Flush(Mounter) : error;
+    }
+
+    protected override void Release() => _real.Put();
+}

@@ -1,0 +1,91 @@
+using System.Buffers.Binary;
+using DriverLab.FileSystems.Layers;
+using DriverLab.Linux;
+using DriverLab.Linux.Abi;
+using DriverLab.Vfs;
+
+namespace DriverLab.FileSystems.Overlay;
+
+/// <summary>Names lower inodes in xattrs of upper ones, and finds them again.</summary>
+/// <remarks>Linux fs/overlayfs/copy_up.c: ovl_encode_real_fh(); fs/overlayfs/namei.c: ovl_decode_real_fh(), ovl_check_origin_fh().</remarks>
+internal static class FileHandles
+{
+    /// <summary>The handle of a real inode; nothing when its file system has none.</summary>
+    public static byte[] Encode(OverlaySuperBlock sb, Dentry real, bool isUpper)
+    {
+        var realSb = real.Sb;
+        if (!realSb.HasFileHandles)
+            return [];
+        Span<byte> fid = stackalloc byte[128];
+        var length = realSb.EncodeHandle(real.Inode!, fid, out byte type);
+        if (!length.IsOk)
+            return [];
+        Span<byte> uuid = stackalloc byte[16];
+        uuid.Clear();
+        if (sb.Options.Uuid != UuidMode.Off)
+            BinaryPrimitives.WriteUInt128BigEndian(uuid, realSb.Uuid);
+        var handle = new byte[OriginHandle.HeaderSize + length.Value];
+        _ = OriginHandle.Write(handle, type, uuid, fid[..length.Value], isUpper);
+        return handle;
+    }
+
+    /// <summary>Notes on an upper object which lower one it comes from.</summary>
+    public static Errno StoreOrigin(OverlaySuperBlock sb, Dentry lower, Dentry upper) =>
+        sb.CheckSetXattr(upper, sb.Names.Origin, Encode(sb, lower, isUpper: false), Errno.OK);
+
+    /// <summary>Finds the lower object of a stored handle; none when the handle says nothing that this mount can use.</summary>
+    /// <returns>EIO: the object found has another type than the upper one.</returns>
+    public static Errno DecodeLower(OverlaySuperBlock sb, ReadOnlySpan<byte> handle, Dentry upper, out LayerPath? origin)
+    {
+        origin = null;
+        switch (OriginHandle.Check(handle))
+        {
+            case OriginHandle.Fault.Invalid:
+                sb.Log($"invalid origin ({Convert.ToHexStringLower(handle)})");
+                return Errno.OK;
+            case OriginHandle.Fault.Unknown or OriginHandle.Fault.Empty:
+                return Errno.OK;
+            case OriginHandle.Fault.None:
+                break;
+        }
+        foreach (var layer in sb.Lowers)
+        {
+            if (layer.FsId != 0 && layer.FileSystem.HasBadUuid)
+                continue;
+            if (Decode(sb, handle, layer.FileSystem.Sb) is not { } found)
+                continue;
+            if (!upper.Inode!.IsWhiteout && upper.Inode.Type != found.Inode!.Type)
+            {
+                sb.Log($"invalid origin ({PathText.Of(upper)}, ftype={(int)upper.Inode.Type:x}, origin ftype={(int)found.Inode.Type:x}).");
+                return Errno.EIO;
+            }
+            origin = new LayerPath(layer, found);
+            return Errno.OK;
+        }
+        return Errno.OK;
+    }
+
+    /// <summary>Finds the entry of a handle on a file system, or null.</summary>
+    public static Dentry? Decode(OverlaySuperBlock sb, ReadOnlySpan<byte> handle, SuperBlock realSb)
+    {
+        if (!sb.Mounter.Credentials.Capable(Capabilities.CAP_DAC_READ_SEARCH) || !realSb.HasFileHandles)
+            return null;
+        var stored = BinaryPrimitives.ReadUInt128BigEndian(OriginHandle.Uuid(handle));
+        var expected = sb.Options.Uuid == UuidMode.Off ? UInt128.Zero : realSb.Uuid;
+        if (stored != expected)
+            return null;
+        var found = realSb.DecodeHandle(OriginHandle.Fid(handle), handle[4]);
+        return found.IsOk && found.Value.IsPositive ? found.Value : null;
+    }
+}
+
+/// <summary>Entries in kernel messages: the last two names.</summary>
+/// <remarks>printk's %pd2.</remarks>
+internal static class PathText
+{
+    public static string Of(Dentry dentry) =>
+        dentry.IsRoot ? "/" : (dentry.Parent.IsRoot ? "" : Name(dentry.Parent)) + "/" + Name(dentry);
+
+    /// <summary>The last name alone: printk's %pd.</summary>
+    public static string Name(Dentry dentry) => dentry.IsRoot ? "/" : System.Text.Encoding.Latin1.GetString(dentry.Name);
+}

@@ -1,0 +1,319 @@
+using System.Runtime.CompilerServices;
+using DriverLab.FileSystems.Layers;
+using DriverLab.Linux;
+using DriverLab.Linux.Abi;
+using DriverLab.Vfs;
+
+namespace DriverLab.FileSystems.Overlay;
+
+/// <summary>An object of the union: where it is in the layers, and a copy of the attributes of the one that counts (the real inode).</summary>
+/// <remarks>Linux fs/overlayfs/ovl_entry.h: struct ovl_inode; fs/overlayfs/inode.c.</remarks>
+internal abstract class OverlayInode : Inode
+{
+    private protected OverlayInode(OverlaySuperBlock sb, Mode mode) : base(sb, mode) => Overlay = sb;
+
+    public readonly OverlaySuperBlock Overlay;
+
+    /// <summary>The object in the upper layer; null before copy-up.</summary>
+    public Dentry? Upper { get; private set; }
+
+    /// <summary>The objects in lower layers, top first. A file copied up keeps its origin here.</summary>
+    public LayerPath[] Lowers { get; private set; } = [];
+
+    /// <summary>The redirect xattr of the upper object.</summary>
+    public byte[]? Redirect { get; set; }
+
+    /// <summary>The upper directory holds objects whose numbers are not their own.</summary>
+    public bool IsImpure { get; set; }
+
+    /// <summary>Copied up through the index directory: its links are counted over all layers.</summary>
+    public bool IsIndexed { get; set; }
+
+    /// <summary>The number stays the lower one after copy-up.</summary>
+    public bool KeepsIno { get; set; }
+
+    /// <summary>Merged, or was pure lower with whiteouts: listing needs a merge.</summary>
+    public bool MayHoldWhiteouts { get; set; }
+
+    /// <summary>A lower layer of this directory says <c>opaque=x</c>.</summary>
+    public bool HoldsMarkedWhiteouts { get; set; }
+
+    /// <summary>Counts changes that a cached listing must notice.</summary>
+    public long Version { get; set; }
+
+    /// <summary>The real inode under which the super block finds this one; null when it cannot be found again.</summary>
+    public Inode? Key { get; set; }
+
+    /// <summary>The entry that counts: upper, or the topmost lower one.</summary>
+    public Dentry Real
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => Upper ?? Lowers[0].Dentry;
+    }
+
+    public Inode RealInode => Real.Inode!;
+
+    public VfsPath RealPath => Upper is { } upper ? Overlay.Upper!.At(upper) : Lowers[0].Path;
+
+    public bool IsMerged => Upper is not null ? Lowers.Length > 0 && IsDirectory : Lowers.Length > 1;
+
+    public bool HasOrigin => Upper is not null && Lowers.Length > 0 && KeepsIno;
+
+    // ---- making -------------------------------------------------------------------------------------------------------------------------
+
+    /// <summary>Makes an inode object of the right kind, without a place in the layers.</summary>
+    /// <remarks>Linux fs/overlayfs/inode.c: ovl_fill_inode().</remarks>
+    public static OverlayInode OfMode(OverlaySuperBlock sb, Mode mode) => (mode & Mode.S_IFMT) switch
+    {
+        Mode.S_IFDIR => new OverlayDirectory(sb, mode),
+        Mode.S_IFREG => new OverlayFile(sb, mode),
+        Mode.S_IFLNK => new OverlaySymlink(sb, mode),
+        _ => new OverlaySpecial(sb, mode),
+    };
+
+    /// <summary>Gives the inode its place in the layers, its number and its attributes.</summary>
+    /// <remarks>Linux fs/overlayfs/util.c: ovl_inode_init().</remarks>
+    public void Init(Dentry? upper, LayerPath[] lowers, ulong realIno, int fsId)
+    {
+        Upper = upper;
+        Lowers = lowers;
+        upper?.Inode!.Hold();
+        foreach (var lower in lowers)
+            lower.Inode.Hold();
+        CopyAttributes();
+        Rdev = RealInode.Rdev;
+        Ino = realIno;
+        if (Overlay.TryMapIno(realIno, fsId, out ulong mapped))
+            Ino = mapped;
+        else if (IsDirectory)
+            Ino = Overlay.NextIno() | (Overlay.XinoBits > 0 ? 1UL << (64 - Overlay.XinoBits) : 0);
+    }
+
+    /// <summary>Copy-up has made an upper object.</summary>
+    /// <remarks>Linux fs/overlayfs/util.c: ovl_inode_update().</remarks>
+    public void SetUpper(Dentry upper)
+    {
+        Upper = upper;
+        upper.Inode!.Hold();
+        if (Key is null)
+        {
+            // A broken hard link was not findable; its new upper inode is.
+            Overlay.RemoveInode(this);
+            Overlay.AddInode(upper.Inode, this);
+        }
+    }
+
+    /// <summary>Gives the real inodes back when the overlay goes.</summary>
+    public void LetGo()
+    {
+        Upper?.Inode!.Release();
+        foreach (var lower in Lowers)
+            lower.Inode.Release();
+        Upper = null;
+        Lowers = [];
+    }
+
+    protected override void Evict()
+    {
+        Overlay.RemoveInode(this);
+        LetGo();
+    }
+
+    /// <summary>Takes owner, mode, times and size over from the real inode.</summary>
+    /// <remarks>Linux fs/overlayfs/util.c: ovl_copyattr().</remarks>
+    public void CopyAttributes()
+    {
+        const InodeFlags copied = InodeFlags.S_SYNC | InodeFlags.S_NOATIME | InodeFlags.S_APPEND | InodeFlags.S_IMMUTABLE;
+        var real = RealInode;
+        Uid = real.Uid;
+        Gid = real.Gid;
+        Mode = real.Mode;
+        AtimeNs = real.AtimeNs;
+        MtimeNs = real.MtimeNs;
+        CtimeNs = real.CtimeNs;
+        Size = real.Size;
+        Flags = (Flags & ~copied) | (real.Flags & copied);
+    }
+
+    /// <summary>Marks the upper directory as holding objects whose numbers are not their own.</summary>
+    /// <remarks>Linux fs/overlayfs/util.c: ovl_set_impure(). Lack of xattr support is no error: then no numbers are kept either.</remarks>
+    public Errno MakeImpure()
+    {
+        if (IsImpure)
+            return Errno.OK;
+        var error = Overlay.CheckSetXattr(Upper!, Overlay.Names.Impure, "y"u8, Errno.OK);
+        IsImpure = error == Errno.OK;
+        return error;
+    }
+
+    /// <summary>Something changed in this directory.</summary>
+    /// <remarks>Linux fs/overlayfs/util.c: ovl_dir_modified().</remarks>
+    public void NoteChange(bool concernsNumbers)
+    {
+        CopyAttributes();
+        if (MayHoldWhiteouts || concernsNumbers)
+            Version++;
+    }
+
+    // ---- attributes ---------------------------------------------------------------------------------------------------------------------
+
+    /// <summary>What the real object reports, with device and inode number as the union shows them.</summary>
+    /// <remarks>Linux fs/overlayfs/inode.c: ovl_getattr(), ovl_map_dev_ino().</remarks>
+    public override Errno GetAttr(Caller caller, in VfsPath path, StatxMask mask, AtFlags flags, out Statx stat)
+    {
+        var real = RealPath;
+        var error = real.Inode.GetAttr(Overlay.Mounter, real, mask, flags, out stat);
+        if (error != Errno.OK)
+            return error;
+        int fsId = 0;
+        bool isDirectory = IsDirectory;
+        if (!isDirectory || Overlay.IsSameDev)
+        {
+            if (Upper is null)
+                fsId = Lowers[0].Layer.FsId;
+            else if (HasOrigin)
+                fsId = TakeOriginIno(ref stat, isDirectory);
+        }
+        MapDevAndIno(ref stat, fsId, isDirectory);
+        if (isDirectory && IsMerged)
+            stat.Nlink = 1;
+        else if (!isDirectory && IsIndexed)
+            stat.Nlink = Nlink;
+        return Errno.OK;
+    }
+
+    /// <summary>The number of the object that this one was copied from, unless several copies share it.</summary>
+    private int TakeOriginIno(ref Statx stat, bool isDirectory)
+    {
+        var origin = Lowers[0];
+        bool mayShare = !IsIndexed && (Overlay.Options.NfsExport || (!isDirectory && origin.Inode.Nlink != 1));
+        if (mayShare)
+            return 0;
+        stat.Ino = NumberOf(origin);
+        return origin.Layer.FsId;
+    }
+
+    private ulong NumberOf(in LayerPath origin)
+    {
+        // A layer that is an overlay itself reports another number than its inode has.
+        if (origin.Dentry.Sb.StackDepth == 0)
+            return origin.Inode.Ino;
+        return origin.Inode.GetAttr(Overlay.Mounter, origin.Path, StatxMask.STATX_INO, AtFlags.None, out var lower) == Errno.OK ? lower.Ino : origin.Inode.Ino;
+    }
+
+    private void MapDevAndIno(ref Statx stat, int fsId, bool isDirectory)
+    {
+        var dev = Overlay.Dev;
+        if (Overlay.TryMapIno(stat.Ino, fsId, out ulong mapped))
+            stat.Ino = mapped;
+        else if (isDirectory)
+            stat.Ino = Ino;
+        else
+            dev = Overlay.FileSystems[fsId].PseudoDev;
+        stat.DevMajor = dev.Major;
+        stat.DevMinor = dev.Minor;
+    }
+
+    /// <summary>Checks against the union's inode, copies up, and changes the upper object as the mounter.</summary>
+    /// <remarks>Linux fs/overlayfs/inode.c: ovl_setattr().</remarks>
+    public override Errno SetAttr(Caller caller, Dentry dentry, ref Iattr attr)
+    {
+        var error = Attributes.SetAttrPrepare(caller, dentry, ref attr);
+        if (error == Errno.OK)
+            error = CopyUp.Whole((OverlayDentry)dentry, CopyUpKind.Complete);
+        if (error != Errno.OK)
+            return error;
+        error = Overlay.Upper!.Mount.WantWrite();
+        if (error != Errno.OK)
+            return error;
+        if (attr.Has(AttrValid.ATTR_KILL_SUID | AttrValid.ATTR_KILL_SGID))
+            attr.Valid &= ~AttrValid.ATTR_MODE;
+        attr.Valid &= ~(AttrValid.ATTR_FILE | AttrValid.ATTR_OPEN);
+        attr.File = null;
+        error = Attributes.NotifyChange(Overlay.Mounter, Upper!, ref attr);
+        if (error == Errno.OK)
+            CopyAttributes();
+        return error;
+    }
+
+    /// <summary>The caller must be allowed by the union's inode, the mounter by the real one. A lower file that would be written will be read.</summary>
+    /// <remarks>Linux fs/overlayfs/inode.c: ovl_permission().</remarks>
+    public override Errno Permission(Caller caller, AccessMode mask)
+    {
+        var error = Permissions.Generic(this, caller.Credentials, mask);
+        if (error != Errno.OK)
+            return error;
+        var real = RealInode;
+        if (Upper is null && (mask & AccessMode.W_OK) != 0 && (Type is Mode.S_IFREG or Mode.S_IFDIR or Mode.S_IFLNK))
+            mask = (mask & ~AccessMode.W_OK) | AccessMode.R_OK;
+        return Permissions.Check(real, Overlay.Mounter, mask);
+    }
+
+    /// <summary>Only the upper layer's access times move.</summary>
+    /// <remarks>Linux fs/overlayfs/inode.c: ovl_update_time().</remarks>
+    public override void UpdateAtime(long nowNs)
+    {
+        if (Upper is not { } upper)
+            return;
+        Files.TouchAtime(Overlay.Upper!.At(upper));
+        AtimeNs = upper.Inode!.AtimeNs;
+    }
+
+    // ---- extended attributes --------------------------------------------------------------------------------------------------------------
+
+    public override SysResult<int> GetXattr(Caller caller, Dentry dentry, ReadOnlySpan<byte> name, Span<byte> value)
+    {
+        Span<byte> buffer = stackalloc byte[XattrName.BufferSize];
+        var error = XattrName.ToReal(Overlay, name, buffer, out var realName);
+        return error != Errno.OK ? error : Xattrs.VfsGetXattr(Overlay.Mounter, Real, realName, value);
+    }
+
+    public override Errno SetXattr(Caller caller, Dentry dentry, ReadOnlySpan<byte> name, ReadOnlySpan<byte> value, XattrFlags flags)
+    {
+        Span<byte> buffer = stackalloc byte[XattrName.BufferSize];
+        var error = XattrName.ToReal(Overlay, name, buffer, out var realName);
+        if (error == Errno.OK)
+            error = PrepareXattrChange((OverlayDentry)dentry);
+        if (error != Errno.OK)
+            return error;
+        error = Xattrs.VfsSetXattr(Overlay.Mounter, Upper!, realName, value, flags);
+        CopyAttributes();
+        return error;
+    }
+
+    /// <summary>Removing what is not there copies nothing up.</summary>
+    /// <remarks>Linux fs/overlayfs/xattrs.c: ovl_xattr_set().</remarks>
+    public override Errno RemoveXattr(Caller caller, Dentry dentry, ReadOnlySpan<byte> name)
+    {
+        Span<byte> buffer = stackalloc byte[XattrName.BufferSize];
+        var error = XattrName.ToReal(Overlay, name, buffer, out var realName);
+        if (error == Errno.OK && Upper is null)
+            error = Xattrs.VfsGetXattr(Overlay.Mounter, Real, realName, default).Error;
+        if (error == Errno.OK)
+            error = PrepareXattrChange((OverlayDentry)dentry);
+        if (error != Errno.OK)
+            return error;
+        error = Xattrs.VfsRemoveXattr(Overlay.Mounter, Upper!, realName);
+        CopyAttributes();
+        return error;
+    }
+
+    private Errno PrepareXattrChange(OverlayDentry dentry)
+    {
+        var error = Upper is null ? CopyUp.Whole(dentry, CopyUpKind.Complete) : Errno.OK;
+        return error == Errno.OK ? Overlay.Upper!.Mount.WantWrite() : error;
+    }
+
+    public override SysResult<int> ListXattr(Caller caller, Dentry dentry, Span<byte> names) =>
+        XattrName.List(Overlay, caller, Real, names);
+}
+
+/// <summary>A symbolic link of the union.</summary>
+internal sealed class OverlaySymlink(OverlaySuperBlock sb, Mode mode) : OverlayInode(sb, mode)
+{
+    /// <remarks>Linux fs/overlayfs/inode.c: ovl_get_link().</remarks>
+    public override SysResult<LinkTarget> GetLink(Caller caller, Dentry dentry) => RealInode.GetLink(Overlay.Mounter, Real);
+}
+
+/// <summary>A FIFO, socket or device node: opening it does not copy it up.</summary>
+internal sealed class OverlaySpecial(OverlaySuperBlock sb, Mode mode) : OverlayInode(sb, mode);

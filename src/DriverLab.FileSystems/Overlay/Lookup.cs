@@ -1,0 +1,394 @@
+using DriverLab.FileSystems.Layers;
+using DriverLab.Linux;
+using DriverLab.Vfs;
+
+namespace DriverLab.FileSystems.Overlay;
+
+/// <summary>
+/// Finds what a name of the union is made of: the upper object, then the lower ones from the top down, until something hides the rest.
+/// One object serves one lookup; the super block keeps it for the next.
+/// </summary>
+/// <remarks>Linux fs/overlayfs/namei.c: ovl_lookup(), ovl_lookup_layer(), ovl_lookup_single().</remarks>
+internal sealed class LayerLookup(OverlaySuperBlock sb)
+{
+    private LayerPath[] _stack = new LayerPath[4];
+    private int _count;
+
+    // State that one layer hands to the next below.
+    private byte[] _name = [];
+    private byte[]? _redirect;
+    private Layer _layer = null!;
+    private bool _isDirectory;
+    private bool _stop;
+    private bool _isOpaque;
+    private bool _isLast;
+    private bool _isMetacopy;
+    private bool _holdsMarked;
+    private bool _parentHoldsMarked;
+
+    private Caller Mounter => sb.Mounter;
+
+    /// <summary>Looks a name up in all layers and ends with <see cref="Dentry.Add"/>.</summary>
+    /// <returns>ENAMETOOLONG, EPERM (redirect that must not be followed), EINVAL (bad redirect), ELOOP (layers overlap), EREMOTE, EIO, ESTALE.</returns>
+    public Errno Run(OverlayDentry dentry)
+    {
+        if (dentry.Name.Length > sb.NameLimit)
+            return Errno.ENAMETOOLONG;
+        Reset(dentry);
+        var parent = dentry.Parent.Inode!;
+        var lowers = parent.Lowers;
+        var result = Found.Empty;
+        var error = Errno.OK;
+        if (parent.Upper is { } upperDirectory)
+        {
+            error = FindUpper(upperDirectory, ref result);
+            if (error == Errno.OK && _redirect is ['/', ..])
+                lowers = RootLowers;
+        }
+        if (error == Errno.OK && !_stop)
+            error = FindLowers(dentry, lowers, ref result);
+        if (error == Errno.OK && _count > 0 && sb.Work.Index is not null && !_isDirectory)
+            error = FindIndex(ref result);
+        return error == Errno.OK ? Attach(dentry, result) : error;
+    }
+
+    private LayerPath[] RootLowers => ((OverlayInode)sb.Root.Inode!).Lowers;
+
+    /// <summary>What the upper layer contributed.</summary>
+    private struct Found
+    {
+        public static Found Empty => default;
+        public Dentry? Upper;
+        public Dentry? Index;
+        public byte[]? Redirect;
+        public bool IsOpaque;
+        public bool IsMetacopy;
+    }
+
+    private void Reset(OverlayDentry dentry)
+    {
+        _count = 0;
+        _name = dentry.Name.ToArray();
+        _redirect = null;
+        _isDirectory = _stop = _isOpaque = _isLast = _isMetacopy = _holdsMarked = false;
+        _parentHoldsMarked = dentry.Parent.Inode!.HoldsMarkedWhiteouts;
+    }
+
+    // ---- the upper layer ----------------------------------------------------------------------------------------------------------------
+
+    private Errno FindUpper(Dentry upperDirectory, ref Found found)
+    {
+        _layer = sb.Upper!;
+        var error = FindInLayer(upperDirectory, out found.Upper);
+        if (error != Errno.OK)
+            return error;
+        if (found.Upper is { } upper && !_isDirectory)
+        {
+            found.IsMetacopy = _isMetacopy;
+            error = OriginOf(upper, out var origin);
+            if (origin is { } lower)
+                Push(lower);
+        }
+        found.Redirect = _redirect;
+        found.IsOpaque = _isOpaque;
+        return error;
+    }
+
+    /// <summary>The lower object that an upper one was copied from, if its handle can be decoded.</summary>
+    /// <remarks>Linux fs/overlayfs/namei.c: ovl_check_origin(), ovl_check_origin_fh().</remarks>
+    private Errno OriginOf(Dentry upper, out LayerPath? origin)
+    {
+        origin = null;
+        Span<byte> handle = stackalloc byte[OriginHandle.MaxSize];
+        int length = sb.GetOwnXattr(upper, sb.Names.Origin, handle);
+        return length <= 0 ? Errno.OK : FileHandles.DecodeLower(sb, handle[..length], upper, out origin);
+    }
+
+    // ---- the lower layers ---------------------------------------------------------------------------------------------------------------
+
+    private Errno FindLowers(OverlayDentry dentry, LayerPath[] lowers, ref Found found)
+    {
+        bool follows = sb.Options.FollowsRedirects;
+        for (int i = 0; i < lowers.Length && !_stop; i++)
+        {
+            var lower = lowers[i];
+            _layer = lower.Layer;
+            _isLast = follows ? lower.Layer.Index == RootLowers.Length : i == lowers.Length - 1;
+            var error = FindInLayer(lower.Dentry, out var at);
+            if (error != Errno.OK)
+                return error;
+            if (at is null)
+                continue;
+            if (found.IsMetacopy || _isMetacopy)
+            {
+                if (sb.Options.Metacopy)
+                    return NotModelledException.Throw("overlay files without data (metacopy)");
+                sb.Log($"refusing to follow metacopy origin for ({PathText.Of(dentry)})");
+                return Errno.EPERM;
+            }
+            if (found.Upper is { } upper && _count == 0 && _isDirectory && !sb.HasNoXattrs)
+            {
+                error = FixOrigin(dentry, upper, at);
+                if (error != Errno.OK)
+                    return error;
+            }
+            Push(new(lower.Layer, at));
+            if (_redirect is not null && !follows)
+            {
+                sb.Log($"refusing to follow redirect for ({PathText.Of(dentry)})");
+                return Errno.EPERM;
+            }
+            if (!_stop && _redirect is ['/', ..] && !ReferenceEquals(lowers, RootLowers))
+            {
+                // From an absolute redirect on, the names are those of the root; go on below the layer just seen.
+                lowers = RootLowers;
+                i = lower.Layer.Index - 1;
+            }
+        }
+        if (!found.IsMetacopy)
+            return Errno.OK;
+        sb.Log($"metacopy with no lower data found - abort lookup ({PathText.Of(dentry)})");
+        return Errno.EIO;
+    }
+
+    /// <summary>Merged directories from before origins were stored get theirs now, and their parent becomes impure.</summary>
+    /// <remarks>Linux fs/overlayfs/namei.c: ovl_fix_origin().</remarks>
+    private Errno FixOrigin(OverlayDentry dentry, Dentry upper, Dentry lower)
+    {
+        if (sb.GetOwnXattr(upper, sb.Names.Origin, default) >= 0)
+            return Errno.OK;
+        if (sb.Upper!.Mount.WantWrite() != Errno.OK)
+            return Errno.EROFS;
+        var error = FileHandles.StoreOrigin(sb, lower, upper);
+        return error == Errno.OK ? dentry.Parent.Inode!.MakeImpure() : error;
+    }
+
+    private void Push(LayerPath path)
+    {
+        if (_count == _stack.Length)
+            Array.Resize(ref _stack, _count * 2);
+        _stack[_count++] = path;
+    }
+
+    // ---- one layer ------------------------------------------------------------------------------------------------------------------------
+
+    /// <summary>Looks the current name up below a directory of the current layer; an absolute name component by component.</summary>
+    private Errno FindInLayer(Dentry directory, out Dentry? found)
+    {
+        if (_name is not ['/', ..])
+            return FindOne(directory, _name, 0, _name.Length, out found);
+        found = null;
+        var at = directory;
+        // The name may be replaced by a redirect on the way: positions count from its end.
+        for (int rest = _name.Length - 1; rest > 0;)
+        {
+            int start = _name.Length - rest;
+            int length = _name.AsSpan(start).IndexOf((byte)'/');
+            if (length < 0)
+                length = rest;
+            var error = FindOne(at, _name.AsSpan(start, length), start, start + length, out var next);
+            if (error != Errno.OK || next is null)
+                return error;
+            rest -= length + 1;
+            if (rest <= 0)
+                found = next;
+            else if (!next.IsDirectory)
+                return Errno.OK;
+            at = next;
+        }
+        return Errno.OK;
+    }
+
+    /// <summary>Looks one component up and decides what it means for the layers below.</summary>
+    private Errno FindOne(Dentry directory, ReadOnlySpan<byte> component, int start, int end, out Dentry? found)
+    {
+        found = null;
+        bool isLastElement = end == _name.Length;
+        var looked = Namei.LookupOnePositive(Mounter, directory, component);
+        if (!looked.IsOk)
+            return looked.Error is Errno.ENOENT or Errno.ENAMETOOLONG ? Errno.OK : looked.Error;
+        var dentry = looked.Value;
+        if (dentry.Inode!.IsWhiteout || (_parentHoldsMarked && sb.IsMarkedWhiteout(dentry)))
+        {
+            _stop = _isOpaque = true;
+            return Errno.OK;
+        }
+        if (!dentry.IsDirectory)
+            return FindFile(dentry, start, end, out found);
+        if (sb.Work.IsTrap(dentry))
+        {
+            sb.Log($"overlapping layers ({PathText.Of(dentry)})");
+            return Errno.ELOOP;
+        }
+        if (isLastElement)
+            _isDirectory = true;
+        found = dentry;
+        if (_isLast)
+            return Errno.OK;
+        byte opaque = sb.OpaqueValue(dentry);
+        if (opaque == 'x' && isLastElement && _layer.Index > 0 && sb.Escapes)
+        {
+            _layer.HasXattrWhiteouts = true;
+            _holdsMarked = true;
+        }
+        else if (opaque == 'y')
+        {
+            _stop = true;
+            _isOpaque |= isLastElement;
+            return Errno.OK;
+        }
+        return TakeRedirect(dentry, start, end);
+    }
+
+    /// <summary>A file below a directory contributes nothing, and hides what is below it; one without data goes on to where its data is.</summary>
+    private Errno FindFile(Dentry dentry, int start, int end, out Dentry? found)
+    {
+        bool isLastElement = end == _name.Length;
+        _stop = true;
+        found = _isDirectory || !isLastElement || (_isMetacopy && !dentry.Inode!.IsRegular) ? null : dentry;
+        if (found is null)
+            return Errno.OK;
+        _isMetacopy = dentry.Inode!.IsRegular && sb.GetOwnXattr(dentry, sb.Names.Metacopy, default) >= 0;
+        _stop = !_isMetacopy;
+        return _isMetacopy && !_isLast ? TakeRedirect(dentry, start, end) : Errno.OK;
+    }
+
+    // ---- redirects ------------------------------------------------------------------------------------------------------------------------
+
+    /// <summary>Replaces the component just found by its redirect, for the layers below.</summary>
+    /// <remarks>Linux fs/overlayfs/namei.c: ovl_check_redirect().</remarks>
+    private Errno TakeRedirect(Dentry dentry, int start, int end)
+    {
+        Span<byte> buffer = stackalloc byte[1024];
+        int length = sb.GetOwnXattr(dentry, sb.Names.Redirect, buffer);
+        if (length < 0)
+            return Errno.OK;
+        var redirect = buffer[..length];
+        if (!IsValidRedirect(redirect))
+        {
+            sb.Log($"invalid redirect ({System.Text.Encoding.Latin1.GetString(redirect)})");
+            return Errno.EINVAL;
+        }
+        var post = _name.AsSpan(end);
+        if (redirect[0] == '/')
+        {
+            // An opaque ancestor stops the descent, an absolute redirect below it starts it again.
+            _stop = false;
+            _name = [.. redirect, .. post];
+        }
+        else
+        {
+            _name = [.. _name.AsSpan(0, start), .. redirect, .. post];
+        }
+        _redirect = _name;
+        return Errno.OK;
+    }
+
+    private static bool IsValidRedirect(ReadOnlySpan<byte> redirect)
+    {
+        if (redirect.IsEmpty)
+            return false;
+        if (redirect[0] != '/')
+            return !redirect.Contains((byte)'/');
+        while (!redirect.IsEmpty)
+        {
+            redirect = redirect[1..];
+            int next = redirect.IndexOf((byte)'/');
+            int length = next < 0 ? redirect.Length : next;
+            if (length == 0)
+                return false;
+            redirect = redirect[length..];
+        }
+        return true;
+    }
+
+    // ---- the result -----------------------------------------------------------------------------------------------------------------------
+
+    private Errno FindIndex(ref Found found)
+    {
+        return IndexDirectory.Lookup(sb, _stack[0].Dentry, found.Upper, out found.Index);
+    }
+
+    private Errno Attach(OverlayDentry dentry, in Found found)
+    {
+        dentry.IsOpaque = found.IsOpaque;
+        dentry.HasUpperAlias = found.Upper is not null;
+        if (found.Upper is null && _count == 0)
+        {
+            dentry.Add(null);
+            return Errno.OK;
+        }
+        var made = InodeMaking.Get(sb, found.Upper, _stack.AsSpan(0, _count), found.Index, null);
+        if (!made.IsOk)
+            return made.Error;
+        var inode = made.Value;
+        if (found.Upper is not null)
+            inode.Redirect ??= found.Redirect;
+        inode.HoldsMarkedWhiteouts |= _holdsMarked;
+        dentry.Add(inode);
+        return Errno.OK;
+    }
+}
+
+/// <summary>The inode of the union for real objects: found again when it is known, else made.</summary>
+/// <remarks>Linux fs/overlayfs/inode.c: ovl_get_inode(), ovl_hash_bylower().</remarks>
+internal static class InodeMaking
+{
+    /// <summary>Finds or makes the inode; <paramref name="fresh"/>, if given, is used for a new one.</summary>
+    /// <returns>ESTALE when the known inode does not have the same real objects.</returns>
+    public static SysResult<OverlayInode> Get(OverlaySuperBlock sb, Dentry? upper, ReadOnlySpan<LayerPath> lowers, Dentry? index, OverlayInode? fresh)
+    {
+        // A file that was copied up through another name is found by its index entry.
+        var effectiveUpper = upper ?? index;
+        var lower = lowers.IsEmpty ? null : lowers[0].Dentry;
+        var real = (effectiveUpper ?? lower!).Inode!;
+        bool byLower = HashesByLower(sb, effectiveUpper, lower, index);
+        bool isFindable = effectiveUpper is not null || byLower;
+        var key = isFindable ? byLower ? lower!.Inode! : effectiveUpper!.Inode! : null;
+        if (key is not null && fresh is null && sb.FindInode(key) is { } known)
+            return Matches(known, effectiveUpper, lower) ? known : Errno.ESTALE;
+
+        var inode = fresh ?? OverlayInode.OfMode(sb, real.Mode);
+        int fsId = byLower || effectiveUpper is null ? lowers[0].Layer.FsId : 0;
+        inode.Init(effectiveUpper, lowers.ToArray(), (key ?? real).Ino, fsId);
+        inode.Nlink = inode.IsDirectory ? 1 : IndexDirectory.NlinkOf(sb, lower, effectiveUpper, real.Nlink);
+        inode.IsIndexed = index is not null;
+        inode.KeepsIno = byLower;
+        if (inode.IsDirectory)
+        {
+            inode.IsImpure = upper is not null && IsImpure(sb, upper);
+            inode.MayHoldWhiteouts = (upper is not null && lower is not null) || lowers.Length > 1
+                || sb.GetOwnXattr(upper ?? lower!, sb.Names.Origin, default) >= 0;
+        }
+        sb.AddInode(key, inode);
+        return inode;
+    }
+
+    private static bool IsImpure(OverlaySuperBlock sb, Dentry upper)
+    {
+        Span<byte> value = stackalloc byte[1];
+        return sb.GetOwnXattr(upper, sb.Names.Impure, value) == 1 && value[0] == 'y';
+    }
+
+    private static bool HashesByLower(OverlaySuperBlock sb, Dentry? upper, Dentry? lower, Dentry? index)
+    {
+        if (lower is null)
+            return false;
+        if (index is not null || sb.Upper is null)
+            return true;
+        bool breaksLink = (upper is not null || sb.Work.Index is null) && !lower.IsDirectory && lower.Inode!.Nlink > 1;
+        return !breaksLink && !(sb.Options.NfsExport && upper is not null);
+    }
+
+    /// <summary>A name that lost a layer behind the mount's back is stale; a name that has fewer layers than the inode may be another link of it.</summary>
+    /// <remarks>Linux fs/overlayfs/inode.c: ovl_verify_inode(), for the strict case.</remarks>
+    private static bool Matches(OverlayInode known, Dentry? upper, Dentry? lower)
+    {
+        var knownLower = known.Lowers.Length > 0 ? known.Lowers[0].Inode : null;
+        if (known.IsDirectory && ((lower is null && knownLower is not null) || (upper is null && known.Upper is not null)))
+            return false;
+        if (lower is not null && !ReferenceEquals(knownLower, lower.Inode))
+            return false;
+        return upper is null || ReferenceEquals(known.Upper?.Inode, upper.Inode);
+    }
+}

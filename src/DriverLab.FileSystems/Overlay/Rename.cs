@@ -1,0 +1,213 @@
+using DriverLab.Linux;
+using DriverLab.Linux.Abi;
+using DriverLab.Vfs;
+
+namespace DriverLab.FileSystems.Overlay;
+
+/// <summary>
+/// One rename. Both ends are copied up; in the upper layer the old name becomes a whiteout when something is below it. Directories that exist below move only with
+/// redirects; others say EXDEV and user space copies.
+/// </summary>
+/// <remarks>Linux fs/overlayfs/dir.c: ovl_rename().</remarks>
+internal ref struct Renaming
+{
+    private readonly OverlaySuperBlock _sb;
+    private readonly OverlayDentry _old;
+    private readonly OverlayDentry _new;
+    private readonly OverlayInode _oldParent;
+    private readonly OverlayInode _newParent;
+    private readonly bool _exchanges;
+    private readonly bool _isSameDirectory;
+    private readonly bool _isDirectory;
+    private readonly bool _newIsDirectory;
+    private RenameFlags _flags;
+    private bool _removesWhiteout;
+    private Dentry? _opaque;
+
+    public Renaming(OverlayDentry old, OverlayDentry target, RenameFlags flags)
+    {
+        _sb = old.Sb;
+        _old = old;
+        _new = target;
+        _oldParent = old.Parent.Inode!;
+        _newParent = target.Parent.Inode!;
+        _flags = flags;
+        _exchanges = (flags & RenameFlags.RENAME_EXCHANGE) != 0;
+        _isSameDirectory = ReferenceEquals(_oldParent, _newParent);
+        _isDirectory = old.IsDirectory;
+        _newIsDirectory = target.IsDirectory;
+    }
+
+    /// <summary>Does it.</summary>
+    /// <returns>EINVAL (flags), EXDEV (directory without redirects, redirect too long), ENOTEMPTY, then copy-up's errors, ESTALE, then what the upper layer says.</returns>
+    public Errno Run()
+    {
+        if ((_flags & ~(RenameFlags.RENAME_EXCHANGE | RenameFlags.RENAME_NOREPLACE)) != 0)
+            return Errno.EINVAL;
+        _flags &= ~RenameFlags.RENAME_NOREPLACE;
+        if (!CanMove(_old) || (_exchanges && !CanMove(_new)))
+            return Errno.EXDEV;
+        List<byte[]>? whiteouts = null;
+        var error = Errno.OK;
+        if (!_exchanges && _newIsDirectory && !Removal.IsPureUpper(_new.Inode!))
+            error = MergedListing.CheckEmpty(_new, out whiteouts);
+        if (error != Errno.OK)
+            return error;
+        ChooseWhiteouts();
+        error = CopyUpEnds();
+        if (error == Errno.OK && whiteouts is { Count: > 0 })
+            error = ClearTarget(whiteouts);
+        if (error == Errno.OK)
+            error = MarkParentsImpure();
+        if (error == Errno.OK)
+            error = RenameUpper();
+        return error;
+    }
+
+    private readonly bool CanMove(OverlayDentry dentry) => _sb.Options.RedirectsDirectories || !dentry.IsDirectory || !dentry.IsMergedOrLower;
+
+    /// <summary>What stays at the old name: a new whiteout, the one that stood at the new name, or nothing.</summary>
+    private void ChooseWhiteouts()
+    {
+        if (_exchanges)
+            return;
+        if (Removal.LowerExists(_old))
+        {
+            _flags |= _new.IsWhiteout ? RenameFlags.RENAME_EXCHANGE : RenameFlags.RENAME_WHITEOUT;
+        }
+        else if (_isDirectory && _new.IsWhiteout)
+        {
+            _flags |= RenameFlags.RENAME_EXCHANGE;
+            _removesWhiteout = true;
+        }
+    }
+
+    private readonly Errno CopyUpEnds()
+    {
+        var error = CopyUp.Whole(_old, CopyUpKind.Complete);
+        if (error == Errno.OK && _newParent.Upper is null)
+            error = CopyUp.Whole(_new.Parent, CopyUpKind.Complete);
+        if (error == Errno.OK && _exchanges)
+            error = CopyUp.Whole(_new, CopyUpKind.Complete);
+        else if (error == Errno.OK && _new.IsPositive)
+            error = IndexDirectory.NlinkStart(_new);
+        return error == Errno.OK ? _sb.Upper!.Mount.WantWrite() : error;
+    }
+
+    private Errno ClearTarget(List<byte[]> whiteouts)
+    {
+        var cleared = Removal.ClearEmpty(_new, whiteouts);
+        _opaque = cleared.Value;
+        return cleared.Error;
+    }
+
+    private readonly Errno MarkParentsImpure()
+    {
+        if (_isSameDirectory)
+            return Errno.OK;
+        var error = _old.HasOrigin ? _newParent.MakeImpure() : Errno.OK;
+        return error == Errno.OK && _exchanges && _new.HasOrigin ? _oldParent.MakeImpure() : error;
+    }
+
+    private readonly Errno RenameUpper()
+    {
+        var oldUpper = Namei.LookupOne(_sb.Mounter, _oldParent.Upper!, _old.Name);
+        if (!oldUpper.IsOk)
+            return oldUpper.Error;
+        if (!Removal.MatchesUpper(_old, oldUpper.Value))
+            return Errno.ESTALE;
+        var newUpper = Namei.LookupOne(_sb.Mounter, _newParent.Upper!, _new.Name);
+        if (!newUpper.IsOk)
+            return newUpper.Error;
+        if (!TargetIsAsKnown(newUpper.Value))
+            return Errno.ESTALE;
+        var error = MarkMoved(_old, oldUpper.Value, _isDirectory, _newParent);
+        if (error == Errno.OK && _exchanges)
+            error = MarkMoved(_new, newUpper.Value, _newIsDirectory, _oldParent);
+        if (error == Errno.OK)
+            error = _sb.Work.Rename(_oldParent.Upper!, oldUpper.Value, _newParent.Upper!, newUpper.Value, _flags);
+        if (error != Errno.OK)
+            return error;
+        if (_removesWhiteout)
+            _sb.Work.Cleanup(_oldParent.Upper!, newUpper.Value);
+        Finish();
+        return Errno.OK;
+    }
+
+    private readonly bool TargetIsAsKnown(Dentry newUpper)
+    {
+        if (_new.Upper is not null)
+            return _opaque is not null ? ReferenceEquals(newUpper.Inode, _opaque.Inode) : Removal.MatchesUpper(_new, newUpper);
+        if (newUpper.IsPositive)
+            return _new.IsOpaque && _sb.IsWhiteout(newUpper);
+        return (_flags & RenameFlags.RENAME_EXCHANGE) == 0;
+    }
+
+    /// <summary>A directory that has parts below remembers where; one that has not must not merge with what is below its new name.</summary>
+    private readonly Errno MarkMoved(OverlayDentry dentry, Dentry upper, bool isDirectory, OverlayInode newParent)
+    {
+        if (!isDirectory)
+            return Errno.OK;
+        if (dentry.IsMergedOrLower)
+            return SetRedirect(dentry);
+        return !dentry.IsOpaque && newParent.IsMerged ? Creation.SetOpaque(dentry, upper, Errno.EXDEV) : Errno.OK;
+    }
+
+    private readonly void Finish()
+    {
+        bool newHasOrigin = _new.HasOrigin;
+        if (!_exchanges && _new.Inode is { } replaced)
+        {
+            if (_newIsDirectory)
+                replaced.Nlink = 0;
+            else
+                Removal.DropNlink(replaced);
+            IndexDirectory.NlinkEnd(replaced);
+        }
+        _oldParent.NoteChange(_old.HasOrigin || (_exchanges && newHasOrigin));
+        _newParent.NoteChange(_old.HasOrigin || newHasOrigin);
+        _old.Inode!.CopyAttributes();
+        if (_new.Inode is { Upper: not null } target)
+            target.CopyAttributes();
+        // What is said of a name stays with the name: the dentries move, their flags with the objects.
+        if (!_exchanges)
+            _old.HasUpperAlias = true;
+    }
+
+    // ---- redirects --------------------------------------------------------------------------------------------------------------------------
+
+    /// <summary>Stores where a directory was: its old name, or with another parent the path from the root of the overlay.</summary>
+    /// <remarks>Linux fs/overlayfs/dir.c: ovl_set_redirect(), ovl_get_redirect().</remarks>
+    private readonly Errno SetRedirect(OverlayDentry dentry)
+    {
+        var inode = dentry.Inode!;
+        if (inode.Redirect is { } known && (_isSameDirectory || known[0] == '/'))
+            return Errno.OK;
+        var redirect = _isSameDirectory ? dentry.Name.ToArray() : AbsolutePath(dentry);
+        if (redirect is null)
+            return Errno.EXDEV;
+        var error = _sb.CheckSetXattr(inode.Upper!, _sb.Names.Redirect, redirect, Errno.EXDEV);
+        if (error == Errno.OK)
+        {
+            inode.Redirect = redirect;
+            return Errno.OK;
+        }
+        _sb.Log($"failed to set redirect (-{(int)error})");
+        return Errno.EXDEV;
+    }
+
+    /// <summary>The path that finds the directory in the layers below, through the redirects of its ancestors; null when it is too long.</summary>
+    private readonly byte[]? AbsolutePath(OverlayDentry dentry)
+    {
+        var path = new List<byte>();
+        for (var at = dentry; !at.IsRoot; at = at.Parent)
+        {
+            ReadOnlySpan<byte> part = at.Inode!.Redirect ?? at.Name;
+            path.InsertRange(0, part.ToArray());
+            if (part[0] == '/')
+                break;
+            path.Insert(0, (byte)'/');
+        }
+        return path.Count > _sb.Quirks.RedirectMax ? null : [.. path];
+    }
+}

@@ -1,0 +1,253 @@
+using DriverLab.FileSystems.Layers;
+using DriverLab.Linux;
+using DriverLab.Linux.Abi;
+using DriverLab.Vfs;
+
+namespace DriverLab.FileSystems.Overlay;
+
+/// <summary>One overlay: its layers, work directory, options as they came out, and the inodes it has made.</summary>
+/// <remarks>Linux fs/overlayfs/ovl_entry.h: struct ovl_fs; fs/overlayfs/super.c: ovl_super_operations.</remarks>
+internal sealed class OverlaySuperBlock : SuperBlock
+{
+    private readonly Dictionary<Inode, OverlayInode> _inodes = new(ReferenceEqualityComparer.Instance);
+    private readonly HashSet<OverlayInode> _unhashed = [];
+    private readonly OverlayFileSystem _type;
+    private ulong _lastIno = 1;
+    private bool _isReadOnlyByForce;
+
+    public OverlaySuperBlock(VfsCore core, OverlayFileSystem type, MountFlags flags, OverlayOptions options, Caller mounter)
+        : base(core, type, core.NewAnonymousDev(), FsMagic.OVERLAYFS, flags)
+    {
+        _type = type;
+        Options = options;
+        Quirks = OverlayQuirks.For(core.Profile);
+        Names = options.UserXattr ? OverlayXattrNames.User : OverlayXattrNames.Trusted;
+        Mounter = mounter;
+        Work = new WorkDirectory(this);
+    }
+
+    public OverlayOptions Options { get; }
+    public OverlayQuirks Quirks { get; }
+    public OverlayXattrNames Names { get; }
+
+    /// <summary>Acts on the layers: who mounted, with the rights of then, without CAP_SYS_RESOURCE.</summary>
+    public Caller Mounter { get; }
+    public WorkDirectory Work { get; }
+
+    /// <summary>The writable layer; null without one.</summary>
+    public Layer? Upper { get; set; }
+
+    /// <summary>Lower layers, top first, data-only ones last.</summary>
+    public Layer[] Lowers { get; set; } = [];
+
+    /// <summary>Upper and work directory, as far as nobody else had them.</summary>
+    public HashSet<Inode> Claimed { get; } = new(ReferenceEqualityComparer.Instance);
+
+    /// <summary>File systems under the layers; number 0 is the upper one, or the first lower one without an upper.</summary>
+    public List<LayerFileSystem> FileSystems { get; } = [];
+
+    /// <summary>The upper file system stores no xattrs.</summary>
+    public bool HasNoXattrs { get; set; }
+
+    /// <summary>Longest name on any layer.</summary>
+    public int NameLimit { get; set; }
+
+    /// <summary>High bits of inode numbers that hold the file system's number; 0 when all layers share one, -1 when numbers are not mapped.</summary>
+    public int XinoBits { get; set; } = -1;
+
+    public bool IsSameFs => XinoBits == 0;
+
+    /// <summary>All inodes appear on the overlay's own device.</summary>
+    public bool IsSameDev => XinoBits >= 0;
+
+    /// <summary>f_fsid comes from the overlay's own UUID.</summary>
+    private bool HasOwnFsId => Quirks.PersistentUuid && (Options.Uuid is UuidMode.On or UuidMode.Auto);
+
+    public override int NameMax => NameLimit;
+
+    public bool Escapes => Quirks.PrivateXattrs == PrivateXattrs.Escaped;
+
+    /// <summary>Lower layers may be changed while not mounted: no feature in use that remembers them.</summary>
+    /// <remarks>Linux fs/overlayfs/util.c: ovl_allow_offline_changes().</remarks>
+    public bool AllowsOfflineChanges =>
+        !Options.Index && !Options.Metacopy && !Options.RedirectsDirectories && Options.Xino != XinoMode.On;
+
+    public void Log(string message) => Core.Log.Add("overlayfs: " + message);
+
+    public override Dentry NewDentry(Dentry? parent, byte[] name) => new OverlayDentry(this, parent, name);
+
+    // ---- life -------------------------------------------------------------------------------------------------------------------------
+
+    /// <summary>Called by the mount procedure when everything is in place.</summary>
+    public void Finish(Dentry root, int depth, bool readOnly, UInt128 uuid)
+    {
+        Root = root;
+        StackDepth = depth;
+        Uuid = uuid;
+        if (!readOnly)
+            return;
+        _isReadOnlyByForce = true;
+        Flags |= MountFlags.MS_RDONLY;
+    }
+
+    /// <summary>A mount that failed: the instance was never seen.</summary>
+    public void Abandon()
+    {
+        Core.FreeAnonymousDev(Dev);
+        _ = Core.SuperBlocks.Remove(this);
+    }
+
+    public override Errno Remount(MountContext context)
+    {
+        bool readOnly = (context.Flags & MountFlags.MS_RDONLY) != 0;
+        if (!readOnly && _isReadOnlyByForce)
+            return Errno.EROFS;
+        if (readOnly && !IsReadOnly && Options.ShouldSync && Upper is { } upper)
+            return upper.FileSystem.Sb.SyncFs(true);
+        return Errno.OK;
+    }
+
+    public override Errno SyncFs(bool wait) =>
+        wait && Options.ShouldSync && Upper is { } upper ? upper.FileSystem.Sb.SyncFs(true) : Errno.OK;
+
+    public override void Put()
+    {
+        foreach (var inode in _inodes.Values)
+            inode.LetGo();
+        foreach (var inode in _unhashed)
+            inode.LetGo();
+        _inodes.Clear();
+        _unhashed.Clear();
+        Work.Release();
+        foreach (var inode in Claimed)
+            _ = _type.InUse.Remove(inode);
+        Claimed.Clear();
+        ReleaseLayers();
+    }
+
+    private void ReleaseLayers()
+    {
+        Upper?.Mount.Kill();
+        Upper = null;
+        foreach (var layer in Lowers)
+            layer.Mount.Kill();
+        Lowers = [];
+        foreach (var fileSystem in FileSystems)
+            Core.FreeAnonymousDev(fileSystem.PseudoDev);
+        FileSystems.Clear();
+    }
+
+    public override Errno StatFs(Dentry dentry, out StatFs result)
+    {
+        var path = ((OverlayInode)Root.Inode!).RealPath;
+        var error = path.Dentry.Sb.StatFs(path.Dentry, out result);
+        if (error != Errno.OK)
+            return error;
+        result.NameLength = NameLimit;
+        result.Type = FsMagic.OVERLAYFS;
+        if (HasOwnFsId)
+        {
+            ulong folded = (ulong)Uuid ^ (ulong)(Uuid >> 64);
+            result.FsId0 = (int)folded;
+            result.FsId1 = (int)(folded >> 32);
+        }
+        return Errno.OK;
+    }
+
+    public override void ShowOptions(MountOptionWriter writer, Dentry root) => Overlay.ShowOptions.Append(Options, Quirks, IsSameFs, writer);
+
+    // ---- inodes -------------------------------------------------------------------------------------------------------------------------
+
+    /// <summary>The overlay inode that stands for a real one, or null.</summary>
+    public OverlayInode? FindInode(Inode key) => _inodes.GetValueOrDefault(key);
+
+    public void AddInode(Inode? key, OverlayInode inode)
+    {
+        inode.Key = key;
+        if (key is null)
+            _ = _unhashed.Add(inode);
+        else
+            _inodes[key] = inode;
+    }
+
+    public void RemoveInode(OverlayInode inode)
+    {
+        if (inode.Key is { } key)
+            _ = _inodes.Remove(key);
+        else
+            _ = _unhashed.Remove(inode);
+    }
+
+    /// <summary>A number for a directory that cannot keep its real one.</summary>
+    /// <remarks>Linux fs/overlayfs/inode.c: ovl_next_ino().</remarks>
+    public ulong NextIno() => ++_lastIno;
+
+    /// <summary>Inode number with the file system's number in its high bits; false when it does not fit or is not mapped.</summary>
+    public bool TryMapIno(ulong ino, int fsId, out ulong mapped)
+    {
+        mapped = ino;
+        if (XinoBits == 0)
+            return true;
+        if (XinoBits < 0 || ino >> (64 - XinoBits) != 0)
+            return false;
+        mapped = fsId == 0 ? ino : ino | ((ulong)fsId << (64 - XinoBits + 1));
+        return true;
+    }
+
+    // ---- private xattrs on the layers ----------------------------------------------------------------------------------------------------
+
+    /// <summary>Sets an own xattr on an upper entry; the first refusal for lack of xattr support is remembered.</summary>
+    /// <returns>The alternative error given when there are no xattrs, then what setting says.</returns>
+    /// <remarks>Linux fs/overlayfs/util.c: ovl_check_setxattr().</remarks>
+    public Errno CheckSetXattr(Dentry upper, byte[] name, ReadOnlySpan<byte> value, Errno withoutXattrs)
+    {
+        if (HasNoXattrs)
+            return withoutXattrs;
+        var error = Xattrs.VfsSetXattr(Mounter, upper, name, value, XattrFlags.None);
+        if (error != Errno.EOPNOTSUPP)
+            return error;
+        Log($"cannot set {System.Text.Encoding.Latin1.GetString(name.AsSpan(Names.Prefix.Length))} xattr on upper");
+        HasNoXattrs = true;
+        return withoutXattrs;
+    }
+
+    /// <summary>Reads an own xattr; the length, or -1 when it is absent or cannot be read.</summary>
+    public int GetOwnXattr(Dentry real, byte[] name, Span<byte> value)
+    {
+        var got = Xattrs.VfsGetXattr(Mounter, real, name, value);
+        return got.IsOk ? got.Value : -1;
+    }
+
+    /// <summary>The one-letter value of the opaque xattr; 0 when there is none or it is longer.</summary>
+    public byte OpaqueValue(Dentry real)
+    {
+        if (!real.IsDirectory)
+            return 0;
+        Span<byte> value = stackalloc byte[1];
+        return GetOwnXattr(real, Names.Opaque, value) == 1 ? value[0] : (byte)0;
+    }
+
+    /// <summary>A whiteout of either kind. Marked files count only where the directory announces them; that is up to the caller.</summary>
+    /// <remarks>Linux fs/overlayfs/util.c: ovl_path_is_whiteout().</remarks>
+    public bool IsWhiteout(Dentry real) => real.Inode!.IsWhiteout || IsMarkedWhiteout(real);
+
+    /// <summary>An empty regular file with the whiteout xattr.</summary>
+    public bool IsMarkedWhiteout(Dentry real) =>
+        Escapes && real.Inode is { IsRegular: true, Size: 0 } && GetOwnXattr(real, Names.Whiteout, default) >= 0;
+
+    // ---- who creates ----------------------------------------------------------------------------------------------------------------------
+
+    private Caller? _creator;
+
+    /// <summary>The mounter, but owner of what it makes: the caller's file-system ids.</summary>
+    /// <remarks>Linux fs/overlayfs/dir.c: ovl_setup_cred_for_create().</remarks>
+    public Caller CreatorFor(uint uid, uint gid)
+    {
+        var by = Mounter.Credentials;
+        if (by.Fsuid == uid && by.Fsgid == gid)
+            return Mounter;
+        if (_creator is { } last && last.Credentials.Fsuid == uid && last.Credentials.Fsgid == gid)
+            return last;
+        return _creator = Mounter.With(by.WithFsIds(uid, gid));
+    }
+}

@@ -1,0 +1,324 @@
+using System.Buffers.Binary;
+using DriverLab.Linux;
+using DriverLab.Linux.Abi;
+using DriverLab.Vfs;
+
+namespace DriverLab.FileSystems.Overlay;
+
+/// <summary>What a mount does in its upper and work directories before the first operation.</summary>
+/// <remarks>Linux fs/overlayfs/super.c: ovl_make_workdir(), ovl_workdir_create(), ovl_get_indexdir(); fs/overlayfs/readdir.c: ovl_workdir_cleanup().</remarks>
+internal static class UpperPreparation
+{
+    /// <summary>Empties or makes <c>work/</c>, tries out what the upper file system can do, and leaves the mark of a volatile mount.</summary>
+    /// <returns>EINVAL: the mark of an earlier volatile mount is still there. Other failures make the overlay read-only.</returns>
+    public static Errno MakeWork(OverlaySuperBlock sb, Action<string> log)
+    {
+        var error = MakeDirectory(sb, "work"u8, keep: false, out var work, log);
+        if (error != Errno.OK || work is null)
+            return error;
+        sb.Work.Directory = work;
+        if (!sb.Work.TryAddTrap(work))
+            return Errno.ELOOP;
+        TryTmpFile(sb, work, log);
+        TryXattrs(sb, work, log);
+        if (sb.Options.Sync == SyncMode.Volatile)
+        {
+            error = MarkVolatile(sb);
+            if (error != Errno.OK)
+            {
+                log("Failed to create volatile/dirty file.");
+                return error;
+            }
+        }
+        if (sb.Upper!.FileSystem.Sb.HasFileHandles || !sb.Options.Index)
+            return Errno.OK;
+        sb.Options.Index = false;
+        log("upper fs does not support file handles, falling back to index=off.");
+        return Errno.OK;
+    }
+
+    // ---- work and index ---------------------------------------------------------------------------------------------------------------------
+
+    /// <summary>A directory of mode 0 below that of the option; none when it cannot be made (the overlay is read-only then).</summary>
+    private static Errno MakeDirectory(OverlaySuperBlock sb, ReadOnlySpan<byte> name, bool keep, out Dentry? made, Action<string> log)
+    {
+        made = null;
+        var parent = sb.Work.Base!;
+        var error = sb.Upper!.Mount.WantWrite();
+        for (int attempt = 0; error == Errno.OK; attempt++)
+        {
+            var entry = Namei.LookupOne(sb.Mounter, parent, name);
+            error = entry.Error;
+            if (!entry.IsOk)
+                break;
+            if (entry.Value.IsNegative)
+            {
+                error = Namei.VfsMkdir(sb.Mounter, parent.Inode!, entry.Value, Mode.S_IFDIR);
+                var mode = new Iattr { Valid = AttrValid.ATTR_MODE, Mode = Mode.S_IFDIR };
+                if (error == Errno.OK)
+                    error = Attributes.NotifyChange(sb.Mounter, entry.Value, ref mode); // an inherited set-group-ID bit
+                if (error == Errno.OK)
+                    made = entry.Value;
+                break;
+            }
+            if (keep)
+            {
+                made = entry.Value;
+                break;
+            }
+            error = attempt > 0 ? Errno.EEXIST : Clean(sb, parent, entry.Value, 0, log);
+            if (error == Errno.EINVAL)
+                return error;
+            // What could not be removed is found again, once.
+            error = attempt > 0 ? error : Errno.OK;
+        }
+        if (made is null)
+            log($"failed to create directory {PathText.Name(parent)}/{System.Text.Encoding.ASCII.GetString(name)} (errno: {(int)error}); mounting read-only");
+        return Errno.OK;
+    }
+
+    /// <summary>Removes a leftover tree, two levels deep.</summary>
+    private static Errno Clean(OverlaySuperBlock sb, Dentry directory, Dentry entry, int level, Action<string> log)
+    {
+        if (!entry.IsDirectory || level > 1)
+            return Remove(sb, directory, entry);
+        var error = Namei.VfsRmdir(sb.Mounter, directory.Inode!, entry);
+        if (error == Errno.OK)
+            return Errno.OK;
+        error = CleanInside(sb, entry, level + 1, log);
+        return error == Errno.OK ? Remove(sb, directory, entry) : error;
+    }
+
+    private static Errno Remove(OverlaySuperBlock sb, Dentry directory, Dentry entry) => entry.IsDirectory
+        ? Namei.VfsRmdir(sb.Mounter, directory.Inode!, entry)
+        : Namei.VfsUnlink(sb.Mounter, directory.Inode!, entry);
+
+    private static Errno CleanInside(OverlaySuperBlock sb, Dentry directory, int level, Action<string> log)
+    {
+        bool isIncompat = level == 2 && directory.Name.SequenceEqual("incompat"u8);
+        var names = new NameCollector();
+        var error = names.Read(sb.Mounter, sb.Upper!.At(directory));
+        if (error != Errno.OK)
+            return error;
+        foreach (var name in names.Names)
+        {
+            if (isIncompat)
+            {
+                log($"overlay with incompat feature '{System.Text.Encoding.Latin1.GetString(name)}' cannot be mounted");
+                return Errno.EINVAL;
+            }
+            var entry = Namei.LookupOnePositive(sb.Mounter, directory, name);
+            if (!entry.IsOk)
+                continue;
+            error = Clean(sb, directory, entry.Value, level, log);
+            if (error != Errno.OK)
+                return error;
+        }
+        return Errno.OK;
+    }
+
+    // ---- what the upper file system can do ------------------------------------------------------------------------------------------------
+
+    private static void TryTmpFile(OverlaySuperBlock sb, Dentry work, Action<string> log)
+    {
+        var temp = Namei.VfsTmpfile(sb.Mounter, work, Mode.S_IFREG);
+        sb.Work.HasTmpFile = temp.IsOk;
+        if (temp.IsOk)
+            temp.Value.Inode!.DropIfUnused();
+        else
+            log("upper fs does not support tmpfile.");
+    }
+
+    private static void TryXattrs(OverlaySuperBlock sb, Dentry work, Action<string> log)
+    {
+        var options = sb.Options;
+        var error = Xattrs.VfsSetXattr(sb.Mounter, work, sb.Names.Opaque, "0"u8, XattrFlags.None);
+        if (error == Errno.OK)
+        {
+            _ = Xattrs.VfsRemoveXattr(sb.Mounter, work, sb.Names.Opaque); // the kernel does not look either
+            return;
+        }
+        sb.HasNoXattrs = true;
+        log("failed to set xattr on upper");
+        if (sb.Quirks.FsContext && options.FollowsRedirects)
+        {
+            options.Redirect = RedirectMode.NoFollow;
+            log("...falling back to redirect_dir=nofollow.");
+        }
+        if (options.Metacopy)
+        {
+            options.Metacopy = false;
+            log("...falling back to metacopy=off.");
+        }
+        if (options.Index)
+        {
+            options.Index = false;
+            log("...falling back to index=off.");
+        }
+        if (sb.Quirks.PersistentUuid && (options.Uuid is UuidMode.On or UuidMode.Auto))
+        {
+            options.Uuid = UuidMode.Null;
+            log("...falling back to uuid=null.");
+        }
+        if (options.Xino == XinoMode.Auto)
+        {
+            options.Xino = XinoMode.Off;
+            log("...falling back to xino=off.");
+        }
+    }
+
+    /// <summary><c>work/incompat/volatile/dirty</c>: stays after umount, and no mount succeeds until somebody removes it.</summary>
+    private static Errno MarkVolatile(OverlaySuperBlock sb)
+    {
+        var at = sb.Work.Directory!;
+        foreach (string name in new[] { "incompat", "volatile", "dirty" })
+        {
+            var entry = Namei.LookupOne(sb.Mounter, at, System.Text.Encoding.ASCII.GetBytes(name));
+            if (!entry.IsOk)
+                return entry.Error;
+            if (entry.Value.IsNegative)
+            {
+                var error = WorkDirectory.Create(sb.Mounter, at, entry.Value, new(name == "dirty" ? Mode.S_IFREG : Mode.S_IFDIR));
+                if (error != Errno.OK)
+                    return error;
+            }
+            at = entry.Value;
+        }
+        return Errno.OK;
+    }
+
+    // ---- uuid, index ------------------------------------------------------------------------------------------------------------------------
+
+    /// <summary>Reads the upper root's UUID, or gives a new overlay one. An old overlay (its root is impure already) gets none.</summary>
+    public static UInt128 TakeUuid(OverlaySuperBlock sb, Action<string> log)
+    {
+        var root = sb.Upper!.Mount.Root;
+        Span<byte> uuid = stackalloc byte[16];
+        var got = Xattrs.VfsGetXattr(sb.Mounter, root, sb.Names.Uuid, uuid);
+        bool isNew = false;
+        var error = got.Error;
+        if (got.IsOk && got.Value != 16)
+            error = Errno.EINVAL;
+        if (error == Errno.ENODATA)
+        {
+            if (sb.Options.Uuid == UuidMode.Auto)
+            {
+                if (sb.GetOwnXattr(root, sb.Names.Impure, default) > 0)
+                {
+                    sb.Options.Uuid = UuidMode.Null;
+                    return default;
+                }
+                sb.Options.Uuid = UuidMode.On;
+            }
+            sb.Core.World.Stream("overlay uuid").Fill(uuid);
+            uuid[6] = (byte)((uuid[6] & 0x0f) | 0x40);
+            uuid[8] = (byte)((uuid[8] & 0x3f) | 0x80);
+            isNew = true;
+            error = Xattrs.VfsSetXattr(sb.Mounter, root, sb.Names.Uuid, uuid, XattrFlags.None);
+        }
+        if (error == Errno.OK)
+            return BinaryPrimitives.ReadUInt128BigEndian(uuid);
+        sb.Options.Uuid = UuidMode.Null;
+        log($"failed to {(isNew ? "set" : "get")} uuid ({PathText.Of(root)}, err=-{(int)error}); falling back to uuid=null.");
+        return default;
+    }
+
+    /// <summary>Ties the upper root to the lower one and the index to the upper root; the index then also serves as work directory.</summary>
+    /// <returns>ESTALE: they belonged to others before.</returns>
+    public static Errno TakeIndex(OverlaySuperBlock sb, Action<string> log)
+    {
+        var upperRoot = sb.Upper!.Mount.Root;
+        var error = VerifyOrSet(sb, upperRoot, sb.Names.Origin, sb.Lowers[0].Mount.Root, isUpper: false, log);
+        if (error != Errno.OK)
+        {
+            log("failed to verify upper root origin");
+            return error;
+        }
+        sb.Work.Directory = null;
+        error = MakeDirectory(sb, "index"u8, keep: true, out var index, log);
+        if (error == Errno.OK && index is not null)
+        {
+            sb.Work.Index = sb.Work.Directory = index;
+            error = sb.Work.TryAddTrap(index) ? VerifyOrSet(sb, index, sb.Names.Upper, upperRoot, isUpper: true, log) : Errno.ELOOP;
+            if (error != Errno.OK)
+                log("failed to verify index dir 'upper' xattr");
+            else
+                error = CleanIndex(sb, index, log);
+        }
+        if (error != Errno.OK || index is null)
+            log("try deleting index dir or mounting with '-o index=off' to disable inodes index.");
+        return error;
+    }
+
+    private static Errno VerifyOrSet(OverlaySuperBlock sb, Dentry holder, byte[] name, Dentry real, bool isUpper, Action<string> log)
+    {
+        var expected = FileHandles.Encode(sb, real, isUpper);
+        Span<byte> stored = stackalloc byte[OriginHandle.MaxSize];
+        int length = sb.GetOwnXattr(holder, name, stored);
+        if (length < 0)
+            return Xattrs.VfsSetXattr(sb.Mounter, holder, name, expected, XattrFlags.None);
+        if (stored[..length].SequenceEqual(expected))
+            return Errno.OK;
+        log($"failed to verify {(isUpper ? "upper" : "origin")} ({PathText.Of(real)}, ino={real.Inode!.Ino}, err=-{(int)Errno.ESTALE})");
+        return Errno.ESTALE;
+    }
+
+    /// <summary>Removes what a crash left in the index: temporary objects, and entries that nothing links to.</summary>
+    /// <remarks>Linux fs/overlayfs/readdir.c: ovl_indexdir_cleanup().</remarks>
+    private static Errno CleanIndex(OverlaySuperBlock sb, Dentry index, Action<string> log)
+    {
+        var names = new NameCollector();
+        var error = names.Read(sb.Mounter, sb.Upper!.At(index));
+        foreach (var name in names.Names)
+        {
+            if (error != Errno.OK)
+                break;
+            var entry = Namei.LookupOnePositive(sb.Mounter, index, name);
+            if (!entry.IsOk)
+                continue;
+            if (name[0] == '#')
+            {
+                error = Clean(sb, index, entry.Value, 1, log);
+                error = error == Errno.EINVAL ? error : Errno.OK;
+            }
+            else if (entry.Value.Inode!.Nlink == 1 && !entry.Value.IsDirectory)
+            {
+                sb.Work.Cleanup(index, entry.Value);
+            }
+        }
+        return error;
+    }
+}
+
+/// <summary>Collects the names in a real directory, without the dots.</summary>
+internal sealed class NameCollector : DirContext
+{
+    private bool _tookAny;
+
+    public List<byte[]> Names { get; } = [];
+
+    /// <summary>Reads the whole directory.</summary>
+    public Errno Read(Caller caller, in VfsPath path)
+    {
+        var opened = Files.DentryOpen(caller, path, OpenFlags.O_RDONLY | OpenFlags.O_LARGEFILE | OpenFlags.O_DIRECTORY | OpenFlags.O_NOATIME);
+        if (!opened.IsOk)
+            return opened.Error;
+        Errno error;
+        do
+        {
+            _tookAny = false;
+            error = Files.IterateDir(caller, opened.Value, this);
+        }
+        while (error == Errno.OK && _tookAny);
+        opened.Value.Put();
+        return error;
+    }
+
+    public override bool Emit(ReadOnlySpan<byte> name, ulong ino, DirentType type)
+    {
+        _tookAny = true;
+        if (!name.SequenceEqual("."u8) && !name.SequenceEqual(".."u8))
+            Names.Add(name.ToArray());
+        return true;
+    }
+}
