@@ -42,7 +42,7 @@ internal sealed class LayerLookup(OverlaySuperBlock sb)
         if (parent.Upper is { } upperDirectory)
         {
             error = FindUpper(upperDirectory, ref result);
-            if (error == Errno.OK && _redirect is ['/', ..])
+            if (error == Errno.OK && _redirect is [(byte)'/', ..])
                 lowers = RootLowers;
         }
         if (error == Errno.OK && !_stop)
@@ -138,7 +138,7 @@ internal sealed class LayerLookup(OverlaySuperBlock sb)
                 sb.Log($"refusing to follow redirect for ({PathText.Of(dentry)})");
                 return Errno.EPERM;
             }
-            if (!_stop && _redirect is ['/', ..] && !ReferenceEquals(lowers, RootLowers))
+            if (!_stop && _redirect is [(byte)'/', ..] && !ReferenceEquals(lowers, RootLowers))
             {
                 // From an absolute redirect on, the names are those of the root; go on below the layer just seen.
                 lowers = RootLowers;
@@ -175,7 +175,7 @@ internal sealed class LayerLookup(OverlaySuperBlock sb)
     /// <summary>Looks the current name up below a directory of the current layer; an absolute name component by component.</summary>
     private Errno FindInLayer(Dentry directory, out Dentry? found)
     {
-        if (_name is not ['/', ..])
+        if (_name is not [(byte)'/', ..])
             return FindOne(directory, _name, 0, _name.Length, out found);
         found = null;
         var at = directory;

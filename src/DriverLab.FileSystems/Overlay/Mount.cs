@@ -216,7 +216,7 @@ internal sealed class MountProcedure : ILayerSink
     {
         if (_type.InUse.Add(directory.Inode!))
         {
-            _sb.Claimed.Add(directory.Inode!);
+            _ = _sb.Claimed.Add(directory.Inode!);
             return Errno.OK;
         }
         return ReportInUse(what);
