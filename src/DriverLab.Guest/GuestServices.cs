@@ -1,11 +1,19 @@
+using DriverLab.Conformance.Running;
 using DriverLab.Guest.Transport;
+using DriverLab.Linux;
+using DriverLab.Native;
 
 namespace DriverLab.Guest;
 
 /// <summary>The one place where the guest's transport meets the scenario runner and the native kernel.</summary>
 internal static class GuestServices
 {
-    public static Services Create() => new(
-        (_, _) => throw new GuestException("this guest program runs no scenarios"),
+    /// <summary>Services over this machine's kernel. Each batch gets a first task of its own, so that nothing is inherited from the batch before.</summary>
+    public static Services Create(Port port) => new(
+        (batch, send) =>
+        {
+            using var kernel = NativeKernel.NewTask(new NativeTaskOptions { KeepDescriptor = port.Descriptor });
+            Batch.Run(batch.Span, kernel, message => send(message));
+        },
         _ => throw new GuestException("this guest program answers no kernel calls"));
 }

@@ -24,6 +24,6 @@ if (Port.Open("driverlab") is not { } port)
 }
 port.Send(FrameKind.Progress, 0, "loading modules");
 var complaints = Init.LoadBootModules(loader);
-new Server(port, loader, GuestServices.Create(), complaints).Run();
+new Server(port, loader, GuestServices.Create(port), complaints).Run();
 LibC.Sync();
 return LibC.Reboot(LibC.RebootPowerOff);

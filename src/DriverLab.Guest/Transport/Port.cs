@@ -1,4 +1,3 @@
-using System.Buffers;
 using DriverLab.Guest.Wire;
 
 namespace DriverLab.Guest.Transport;
@@ -11,6 +10,9 @@ internal sealed class Port
     private byte[] buffer = new byte[64 << 10];
 
     private Port(int fd) => this.fd = fd;
+
+    /// <summary>The port's descriptor: tasks that report over it keep it open.</summary>
+    public int Descriptor => fd;
 
     /// <summary>Opens the port of that name, waiting a little for its device to appear; null when it does not.</summary>
     /// <remarks>Without udev there is no /dev/virtio-ports: the name is read from sysfs.</remarks>

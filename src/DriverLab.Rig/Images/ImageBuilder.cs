@@ -15,7 +15,7 @@ public sealed record GuestImage(string File, string Digest);
 public sealed class ImageBuilder(RigCache cache, KernelStore kernels)
 {
     /// <summary>Change it when the layout inside the image changes.</summary>
-    private const int Layout = 1;
+    private const int Layout = 2;
 
     /// <summary>The image for a kernel and a recipe, made when the cache has no whole one.</summary>
     public async Task<GuestImage> BuildAsync(KernelEntry kernel, string guestProgram, ImageRecipe recipe, IProgress<string>? progress, CancellationToken cancellation)
@@ -33,7 +33,7 @@ public sealed class ImageBuilder(RigCache cache, KernelStore kernels)
             kernel = await kernels.VerifyAsync(kernel, progress, cancellation).ConfigureAwait(false);
             var tree = new ModuleTree(kernel.Modules);
             var modules = await tree.ResolveAsync([.. recipe.BootModules, .. recipe.SpareModules], cancellation).ConfigureAwait(false);
-            RigCache.Commit(file, stream => Write(stream, busybox, guestProgram, modules, recipe));
+            RigCache.Commit(file, stream => Write(stream, busybox, guestProgram, kernel, modules, recipe));
             string hash = await FileHash.OfAsync(file, cancellation).ConfigureAwait(false);
             RigCache.Commit(file + ".sha256", stream => stream.Write(Encoding.ASCII.GetBytes(hash)));
         }
@@ -41,7 +41,7 @@ public sealed class ImageBuilder(RigCache cache, KernelStore kernels)
     }
 
     /// <summary>Writes an image; the same inputs give the same bytes.</summary>
-    internal static void Write(Stream stream, string busybox, string guestProgram, IReadOnlyList<ModuleTree.Module> modules, ImageRecipe recipe)
+    internal static void Write(Stream stream, string busybox, string guestProgram, KernelEntry kernel, IReadOnlyList<ModuleTree.Module> modules, ImageRecipe recipe)
     {
         using var buffered = new BufferedStream(stream, 1 << 20);
         var cpio = new CpioWriter(buffered);
@@ -56,6 +56,9 @@ public sealed class ImageBuilder(RigCache cache, KernelStore kernels)
             cpio.AddLink("bin/" + applet, "busybox");
         cpio.AddFile("etc/passwd", "root:x:0:0:root:/root:/bin/sh\n"u8, 0x1A4);
         cpio.AddFile("etc/group", "root:x:0:\n"u8, 0x1A4);
+        // Where a Debian system has it: the guest's profile of its own kernel is read from there.
+        string config = string.Concat(kernel.Profile.Config.OrderBy(option => option.Key, StringComparer.Ordinal).Where(option => option.Value != "n").Select(option => $"{option.Key}={option.Value}\n"));
+        cpio.AddFile("boot/config-" + kernel.Release, Encoding.UTF8.GetBytes(config), 0x1A4);
         foreach (var module in modules)
             cpio.AddFile($"driverlab/ko/{module.Info.Name}.ko", module.Content, 0x1A4);
         cpio.AddFile("driverlab/modules", Encoding.UTF8.GetBytes(string.Concat(modules.Select(Describe))), 0x1A4);
