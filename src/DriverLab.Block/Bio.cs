@@ -50,7 +50,6 @@ public abstract class BioCompletion
 public sealed class Bio
 {
     internal Bio? Next;
-    internal Bio? ChainParent;
     private int _remaining;
 
     /// <summary>The device it goes to.</summary>
@@ -73,6 +72,14 @@ public sealed class Bio
     public object? Private;
     /// <summary>For the completion.</summary>
     public long PrivateValue;
+    /// <summary>For a stacking driver: what made this clone.</summary>
+    public object? Context;
+    /// <summary>For a stacking driver: which of several equal clones this is.</summary>
+    public int CloneNumber;
+    /// <summary>For the maker of this clone: what it must remember until the end.</summary>
+    public object? MakerData;
+    /// <summary>For the maker of this clone.</summary>
+    public long MakerValue;
 
     /// <summary>The payload.</summary>
     public Span<byte> Span => Data.AsSpan(DataOffset, Sectors << 9);
@@ -98,7 +105,6 @@ public sealed class Bio
     internal void Init()
     {
         Next = null;
-        ChainParent = null;
         _remaining = 1;
         Device = null!;
         Op = BioOp.Read;
@@ -111,6 +117,10 @@ public sealed class Bio
         Completion = null;
         Private = null;
         PrivateValue = 0;
+        Context = null;
+        CloneNumber = 0;
+        MakerData = null;
+        MakerValue = 0;
     }
 
     /// <summary>Takes over what another bio does, but not who is told. With a range it is that part of it.</summary>
@@ -136,7 +146,7 @@ public sealed class Bio
     }
 
     /// <summary>Makes this bio wait for another part of itself.</summary>
-    internal void AddPart() => _remaining++;
+    public void AddPart() => _remaining++;
 
     /// <summary>Ends the bio with a status; its completion runs when all its parts have ended. The first error stays.</summary>
     public void End(BlkStatus status)

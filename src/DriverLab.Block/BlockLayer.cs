@@ -57,6 +57,8 @@ public sealed class BlockLayer
         bio.Data = null;
         bio.Private = null;
         bio.Completion = null;
+        bio.Context = null;
+        bio.MakerData = null;
         bio.Next = _freeBios;
         _freeBios = bio;
     }

@@ -237,7 +237,6 @@ public sealed partial class LoopDevice : BlockDevice
         Limits.NonRotational = file.FileSystemDevice?.Limits.NonRotational ?? true;
         UpdateDirect((_info.Flags & LoopFlags.LO_FLAGS_DIRECT_IO) != 0);
         _ = SetCapacityAndNotify(SizeOf(file, _info.Offset, _info.SizeLimit));
-        Cache.SetInitialBlockSize();
         _state = State.Bound;
         if ((_info.Flags & LoopFlags.LO_FLAGS_PARTSCAN) != 0)
             ScanPartitions();

@@ -1,0 +1,36 @@
+using DriverLab.Linux;
+
+namespace DriverLab.DeviceMapper;
+
+/// <summary>Where device-mapper differs between kernels.</summary>
+public sealed record DmQuirks
+{
+    /// <summary>Version of the control interface: major, minor, patch.</summary>
+    public (uint Major, uint Minor, uint Patch) Interface { get; init; }
+
+    /// <summary>zero and error take discards (6.4: "dm zero: add discard support", "dm error: add discard support").</summary>
+    public bool ZeroAndErrorDiscard { get; init; }
+
+    /// <summary>error names its devices, so that it can stand above zoned ones (6.7: "dm error: Add support for zoned block devices").</summary>
+    public bool ErrorHasDevices { get; init; }
+
+    /// <summary>Names "control", "." and ".." are refused (6.5: "dm: don't allow device names that conflict with the control node").</summary>
+    public bool RefusesSpecialNames { get; init; }
+
+    /// <summary>A path that names no device gives the walk's own error, not ENODEV (6.5: "dm: remove dm_get_dev_t").</summary>
+    public bool PathErrorsPass { get; init; }
+
+    /// <summary>A table may not name its own device (6.5).</summary>
+    public bool RefusesSelf { get; init; }
+
+    /// <summary>The quirks of a kernel.</summary>
+    public static DmQuirks For(KernelProfile profile) => new()
+    {
+        Interface = profile.AtLeast(6, 14) ? (4u, 49u, 0u) : profile.AtLeast(6, 4) ? (4u, 48u, 0u) : profile.AtLeast(5, 18) ? (4u, 47u, 0u) : (4u, 43u, 0u),
+        ZeroAndErrorDiscard = profile.AtLeast(6, 4),
+        ErrorHasDevices = profile.AtLeast(6, 7),
+        RefusesSpecialNames = profile.AtLeast(6, 5),
+        PathErrorsPass = profile.AtLeast(6, 5),
+        RefusesSelf = profile.AtLeast(6, 5),
+    };
+}

@@ -1,0 +1,71 @@
+using System.Globalization;
+using System.Text;
+using DriverLab.Linux;
+
+namespace DriverLab.DeviceMapper;
+
+/// <summary>How device-mapper reads the words of tables and messages.</summary>
+public static class DmText
+{
+    /// <summary>Splits at white space; a backslash takes the next character as it is.</summary>
+    /// <remarks>Linux drivers/md/dm-table.c: dm_split_args().</remarks>
+    public static string[] Split(string text)
+    {
+        var words = new List<string>();
+        var word = new StringBuilder();
+        for (int at = 0; ;)
+        {
+            while (at < text.Length && IsSpace(text[at]))
+                at++;
+            if (at == text.Length)
+                return [.. words];
+            _ = word.Clear();
+            while (at < text.Length && !IsSpace(text[at]))
+            {
+                if (text[at] == '\\' && at + 1 < text.Length)
+                    at++;
+                _ = word.Append(text[at++]);
+            }
+            words.Add(word.ToString());
+        }
+    }
+
+    private static bool IsSpace(char c) => c is ' ' or '\t' or '\n' or '\v' or '\f' or '\r' or '\u00a0';
+
+    /// <summary>Reads a whole word as a decimal number without a sign, as sscanf's <c>%llu%c</c> does.</summary>
+    public static bool TrySector(string word, out long sectors)
+    {
+        sectors = 0;
+        if (word.Length == 0)
+            return false;
+        ulong value = 0;
+        foreach (char c in word)
+        {
+            if (!char.IsAsciiDigit(c))
+                return false;
+            value = unchecked(value * 10 + (uint)(c - '0'));
+        }
+        sectors = unchecked((long)value);
+        return true;
+    }
+
+    /// <summary>Reads a whole word as a decimal number of 32 bits, as kstrtouint does: a plus sign is allowed.</summary>
+    public static bool TryUInt(string word, out uint value)
+        => uint.TryParse(word.StartsWith('+') ? word.AsSpan(1) : word, NumberStyles.None, CultureInfo.InvariantCulture, out value);
+
+    /// <summary>Reads <c>major:minor</c>.</summary>
+    public static bool TryDevice(string word, out uint major, out uint minor)
+    {
+        minor = major = 0;
+        int colon = word.IndexOf(':', StringComparison.Ordinal);
+        return colon > 0 && TryDigits(word.AsSpan(0, colon), out major) && TryDigits(word.AsSpan(colon + 1), out minor);
+    }
+
+    private static bool TryDigits(ReadOnlySpan<char> word, out uint value) => uint.TryParse(word, NumberStyles.None, CultureInfo.InvariantCulture, out value);
+
+    /// <summary>A string of the caller's bytes, one character a byte.</summary>
+    public static string Decode(ReadOnlySpan<byte> bytes) => Encoding.Latin1.GetString(bytes);
+
+    /// <summary>The text of an error as the kernel's <c>%pe</c> prints it.</summary>
+    public static string Symbol(Errno error) => $"-{error}";
+}

@@ -1,0 +1,279 @@
+using DriverLab.Block;
+using DriverLab.Linux;
+
+namespace DriverLab.DeviceMapper;
+
+/// <summary>A mapped device: a disk whose sectors a table sends elsewhere. It has two slots for tables, live and inactive.</summary>
+/// <remarks>Linux drivers/md/dm.c: struct mapped_device.</remarks>
+public sealed partial class MappedDevice : BlockDevice
+{
+    private readonly List<TableDevice> _tableDevices = [];
+    private bool _isDiskAdded, _isDeleting, _isFreeing;
+
+    internal MappedDevice(DeviceMapper driver, uint minor) : base(driver.Layer, new(DeviceMapper.Major, minor), $"dm-{minor}")
+    {
+        Driver = driver;
+        _cloneEnd = new(this);
+        _groupEnd = new(this);
+    }
+
+    /// <summary>The driver.</summary>
+    public DeviceMapper Driver { get; }
+
+    /// <summary>The name that users gave it.</summary>
+    public string DmName { get; internal set; } = "";
+
+    /// <summary>The uuid that users gave it, or nothing.</summary>
+    public string Uuid { get; internal set; } = "";
+
+    /// <summary>The table at work; null before the first resume.</summary>
+    public DmTable? LiveTable { get; private set; }
+
+    /// <summary>The table that the next resume takes.</summary>
+    public DmTable? InactiveTable { get; private set; }
+
+    /// <summary>Suspended: I/O is kept until resume.</summary>
+    public bool IsSuspended { get; private set; }
+
+    /// <summary>To be removed at the last close.</summary>
+    public bool IsRemovalDeferred { get; internal set; }
+
+    /// <summary>Counts the device's events.</summary>
+    public uint EventNr { get; private set; }
+
+    /// <summary>True when the disk is there: from the first table that was loaded on.</summary>
+    internal bool IsDiskAdded => _isDiskAdded;
+
+    /// <summary>True when removal has begun.</summary>
+    internal bool IsDeleting => _isDeleting;
+
+    // ---- opening -----------------------------------------------------------------------------------------------------------------
+
+    /// <inheritdoc/>
+    protected override Errno OnOpen(bool forWriting) => _isFreeing || _isDeleting ? Errno.ENXIO : Errno.OK;
+
+    /// <inheritdoc/>
+    protected override void OnRelease()
+    {
+        if (Openers == 0 && IsRemovalDeferred && LockForDeletion(false, false) == Errno.OK)
+            Driver.Remove(this);
+    }
+
+    /// <summary>Marks the device as going, unless it is open.</summary>
+    /// <returns>EBUSY (open), EEXIST (only deferred ones wanted, and this is none).</returns>
+    /// <remarks>Linux drivers/md/dm.c: dm_lock_for_deletion().</remarks>
+    internal Errno LockForDeletion(bool markDeferred, bool onlyDeferred)
+    {
+        if (Openers > 0)
+        {
+            IsRemovalDeferred |= markDeferred;
+            return Errno.EBUSY;
+        }
+        if (onlyDeferred && !IsRemovalDeferred)
+            return Errno.EEXIST;
+        _isDeleting = true;
+        return Errno.OK;
+    }
+
+    // ---- devices below -----------------------------------------------------------------------------------------------------------
+
+    /// <summary>A device below, open once however many tables of this device name it.</summary>
+    private sealed class TableDevice(BlockDevice device, bool forWriting)
+    {
+        public readonly BlockDevice Device = device;
+        public readonly bool ForWriting = forWriting;
+        public int Count = 1;
+    }
+
+    internal SysResult<BlockDevice> OpenTableDevice(DevT number, bool forWriting)
+    {
+        var known = _tableDevices.Find(d => d.Device.Number == number && d.ForWriting == forWriting);
+        if (known is not null)
+        {
+            known.Count++;
+            return known.Device;
+        }
+        if (number.Major == DeviceMapper.Major && Driver.HasUnloadedDisk(number.Minor))
+            return Errno.ENODEV;
+        var found = Layer.Devices.Get(number);
+        if (!found.IsOk)
+            return found.Error;
+        var error = found.Value.Open(forWriting, Driver.Claim);
+        if (error != Errno.OK)
+            return error;
+        _tableDevices.Add(new(found.Value, forWriting));
+        return found.Value;
+    }
+
+    internal void CloseTableDevice(BlockDevice device, bool forWriting)
+    {
+        var known = _tableDevices.Find(d => d.Device == device && d.ForWriting == forWriting)!;
+        if (--known.Count > 0)
+            return;
+        _ = _tableDevices.Remove(known);
+        device.Close(Driver.Claim);
+    }
+
+    // ---- tables ------------------------------------------------------------------------------------------------------------------
+
+    /// <summary>Puts a table into the inactive slot. The first one makes the disk, so its limits are checked now; those of later ones at resume.</summary>
+    /// <returns>EINVAL: limits, or a live table that may not be replaced by this type.</returns>
+    /// <remarks>Linux drivers/md/dm-ioctl.c: table_load(); drivers/md/dm.c: dm_setup_md_queue().</remarks>
+    internal Errno Load(DmTable table)
+    {
+        if (LiveTable?.ImmutableType is { } immutable && immutable != table.ImmutableType && !table.HasWildcard)
+        {
+            Driver.Log("ioctl", $"can't replace immutable target type {immutable.Name}");
+            return Errno.EINVAL;
+        }
+        if (!_isDiskAdded)
+        {
+            var error = table.CalculateLimits(out var limits);
+            if (error != Errno.OK)
+            {
+                Driver.Log("core", "Cannot calculate initial queue limits");
+                Driver.Log("ioctl", "unable to set up device queue for new table.");
+                return error;
+            }
+            table.ApplyLimits(ref Limits, limits);
+            _isDiskAdded = true;
+            Layer.Devices.Add(this);
+        }
+        var old = InactiveTable;
+        InactiveTable = table;
+        old?.Destroy();
+        return Errno.OK;
+    }
+
+    /// <summary>Drops the inactive table.</summary>
+    internal void DropInactive()
+    {
+        var old = InactiveTable;
+        InactiveTable = null;
+        old?.Destroy();
+    }
+
+    /// <summary>Makes the inactive table live, if there is one, and lets I/O flow.</summary>
+    /// <returns>EINVAL (suspended without a table, limits) and what a target's pre-resume says; either leaves the device suspended.</returns>
+    /// <remarks>Linux drivers/md/dm-ioctl.c: do_resume().</remarks>
+    internal Errno DoResume(bool freeze, bool noFlush)
+    {
+        var table = InactiveTable;
+        DmTable? old = null;
+        InactiveTable = null;
+        if (table is not null)
+        {
+            if (table.LeadsTo(this))
+                throw new NotModelledException("resume of a device-mapper table that leads back to its own device");
+            if (!IsSuspended && Suspend(freeze, noFlush) is var failed and not Errno.OK)
+            {
+                table.Destroy();
+                return failed;
+            }
+            var error = Swap(table, out old);
+            if (error != Errno.OK)
+            {
+                table.Destroy();
+                return error;
+            }
+        }
+        var result = IsSuspended ? Resume() : Errno.OK;
+        old?.Destroy();
+        return result;
+    }
+
+    /// <remarks>Linux drivers/md/dm.c: dm_swap_table(), __bind().</remarks>
+    private Errno Swap(DmTable table, out DmTable? old)
+    {
+        old = null;
+        var limits = Limits;
+        if (LiveTable is null || !table.HasNoDataDevices)
+        {
+            var error = table.CalculateLimits(out limits);
+            if (error != Errno.OK)
+                return error;
+        }
+        old = LiveTable;
+        LiveTable = table;
+        if (CapacitySectors == 0)
+            SetCapacity(table.SizeSectors);
+        else
+            _ = SetCapacityAndNotify(table.SizeSectors);
+        table.ApplyLimits(ref Limits, limits);
+        Driver.RaiseGlobalEvent();
+        DiskReadOnly = !table.ForWriting;
+        return Errno.OK;
+    }
+
+    /// <remarks>Linux drivers/md/dm.c: dm_resume(), dm_table_resume_targets().</remarks>
+    private Errno Resume()
+    {
+        if (LiveTable is not { SizeSectors: > 0 } table)
+            return Errno.EINVAL;
+        foreach (var row in table.Rows)
+        {
+            var error = row.Preresume();
+            if (error == Errno.OK)
+                continue;
+            Driver.Log("table", $"{Number}: {row.Type.Name}: preresume failed, error = -{(int)error}");
+            return error;
+        }
+        foreach (var row in table.Rows)
+            row.Resume();
+        IsSuspended = false;
+        ReleaseDeferred();
+        return Errno.OK;
+    }
+
+    /// <summary>Stops I/O: what is in flight ends, what comes is kept.</summary>
+    /// <remarks>Linux drivers/md/dm.c: __dm_suspend().</remarks>
+    internal Errno Suspend(bool freeze, bool noFlush)
+    {
+        var rows = LiveTable?.Rows ?? [];
+        _isNoFlushSuspending = noFlush;
+        foreach (var row in rows)
+            row.Presuspend();
+        if (freeze && !noFlush && Openers > 0)
+            _ = Cache.WriteBack();
+        _holdsIo = true;
+        WaitForInFlight();
+        IsSuspended = true;
+        _isNoFlushSuspending = false;
+        foreach (var row in rows)
+            row.Postsuspend();
+        return Errno.OK;
+    }
+
+    /// <summary>Something happened that user space may wait for.</summary>
+    internal void RaiseEvent()
+    {
+        EventNr = unchecked(EventNr + 1);
+        Driver.RaiseGlobalEvent();
+    }
+
+    internal void RaiseEventOnRemoval()
+    {
+        if (LiveTable is not null)
+            RaiseEvent();
+    }
+
+    /// <summary>Ends the device; nobody has it open.</summary>
+    /// <remarks>Linux drivers/md/dm.c: __dm_destroy().</remarks>
+    internal void Destroy()
+    {
+        _isFreeing = true;
+        if (!IsSuspended && LiveTable is { } table)
+        {
+            foreach (var row in table.Rows)
+                row.Presuspend();
+            IsSuspended = true;
+            foreach (var row in table.Rows)
+                row.Postsuspend();
+        }
+        FailDeferred();
+        var old = LiveTable;
+        LiveTable = null;
+        old?.Destroy();
+        Layer.Devices.Remove(this);
+    }
+}
