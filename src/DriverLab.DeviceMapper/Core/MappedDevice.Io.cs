@@ -124,9 +124,10 @@ public sealed partial class MappedDevice
     private void SendGroup(DmTarget row, Bio bio, Bio first, int clones)
     {
         var group = StartGroup(bio);
+        int sectors = first.Sectors;
         for (int i = 0; i < clones; i++)
         {
-            var clone = i == 0 ? first : CloneOf(bio, first.Sectors, row);
+            var clone = i == 0 ? first : CloneOf(bio, sectors, row);
             clone.CloneNumber = i;
             clone.Completion = _groupEnd;
             clone.Private = group;
