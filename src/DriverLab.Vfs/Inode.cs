@@ -17,6 +17,8 @@ public enum InodeFlags : uint
     S_NOCMTIME = 128,
     /// <summary>An O_TMPFILE without O_EXCL: link may give it its first name.</summary>
     I_LINKABLE = 1 << 20,
+    /// <summary>chattr +d: left out of dumps.</summary>
+    I_NODUMP = 1 << 23,
     /// <summary>Counted in <see cref="SuperBlock.OrphanCount"/>.</summary>
     I_ORPHAN = 1 << 22,
     /// <summary>Freed; nothing may touch it any more.</summary>

@@ -19,6 +19,9 @@ public struct SimpleXattrs
     /// <summary>True when there is no attribute.</summary>
     public readonly bool IsEmpty => _first is null;
 
+    /// <summary>The first name; there must be one.</summary>
+    public readonly byte[] FirstName => _first!.Name;
+
     /// <summary>The value, or its size for an empty buffer.</summary>
     /// <returns>ENODATA, ERANGE.</returns>
     public readonly SysResult<int> Get(ReadOnlySpan<byte> name, Span<byte> value)

@@ -1,0 +1,192 @@
+using System.Buffers.Binary;
+using DriverLab.Linux;
+using DriverLab.Linux.Abi;
+using DriverLab.Vfs;
+using DriverLab.Vfs.Helpers;
+
+namespace DriverLab.FileSystems.Tmpfs;
+
+/// <summary>What every inode of tmpfs has: number, generation, birth time, attributes, inode flags.</summary>
+/// <remarks>Linux mm/shmem.c: struct shmem_inode_info, shmem_getattr(), shmem_xattr_handler_set(), shmem_fileattr_set().</remarks>
+internal abstract class TmpfsInode : MemoryFile
+{
+    private SimpleXattrs _xattrs;
+    private readonly long _birthNs;
+    private Dentry? _alias;
+
+    protected TmpfsInode(TmpfsSuperBlock sb, Mode mode) : base(sb, mode)
+    {
+        Ino = sb.NextNumber();
+        Generation = sb.NextGeneration();
+        _birthNs = CtimeNs;
+    }
+
+    public readonly uint Generation;
+
+    /// <summary>The instance.</summary>
+    protected TmpfsSuperBlock Tmpfs => System.Runtime.CompilerServices.Unsafe.As<TmpfsSuperBlock>(Sb);
+
+    /// <summary>Remembers the newest name, for file handles.</summary>
+    public void NamedBy(Dentry dentry) => _alias = dentry;
+
+    /// <summary>A name of this inode, or an entry without a name when none is known.</summary>
+    /// <remarks>Linux mm/shmem.c: shmem_find_alias(); fs/dcache.c: d_obtain_alias().</remarks>
+    public Dentry FindAlias()
+    {
+        if (_alias is { IsUnlinked: false } known)
+            return known;
+        _alias = Sb.NewDentry(null, []);
+        _alias.Instantiate(this);
+        return _alias;
+    }
+
+    protected override Errno Charge(long pages)
+    {
+        var error = Tmpfs.ChargeBlocks((ulong)pages);
+        if (error == Errno.OK)
+            Blocks += pages * (Limits.PAGE_SIZE / Limits.SECTOR_SIZE);
+        return error;
+    }
+
+    protected override void Uncharge(long pages)
+    {
+        Tmpfs.UnchargeBlocks((ulong)pages);
+        Blocks -= pages * (Limits.PAGE_SIZE / Limits.SECTOR_SIZE);
+    }
+
+    protected override void Evict()
+    {
+        base.Evict();
+        while (!_xattrs.IsEmpty)
+            RemoveFirstXattr();
+        Tmpfs.Forget(this);
+        Tmpfs.UnchargeInode();
+    }
+
+    public override Errno GetAttr(Caller caller, in VfsPath path, StatxMask mask, AtFlags flags, out Statx stat)
+    {
+        Attributes.FillAttr(this, out stat);
+        if (!Tmpfs.Quirks.HasBirthTime)
+            return Errno.OK;
+        stat.AttributesMask |= StatxAttributes.STATX_ATTR_NODUMP;
+        if ((Flags & InodeFlags.I_NODUMP) != 0)
+            stat.Attributes |= StatxAttributes.STATX_ATTR_NODUMP;
+        if ((mask & StatxMask.STATX_BTIME) != 0)
+        {
+            stat.Mask |= StatxMask.STATX_BTIME;
+            stat.Btime = StatxTimestamp.FromNs(_birthNs);
+        }
+        return Errno.OK;
+    }
+
+    // ---- extended attributes -----------------------------------------------------------------------------------------------------------------
+
+    public override SysResult<int> GetXattr(Caller caller, Dentry dentry, ReadOnlySpan<byte> name, Span<byte> value)
+    {
+        if (_xattrs.IsEmpty && name.SequenceEqual(DriverLab.Vfs.Xattrs.SecurityCapability))
+            return Errno.ENODATA;
+        var error = CheckName(name);
+        return error != Errno.OK ? error : _xattrs.Get(name, value);
+    }
+
+    public override Errno SetXattr(Caller caller, Dentry dentry, ReadOnlySpan<byte> name, ReadOnlySpan<byte> value, XattrFlags flags)
+    {
+        var error = CheckName(name);
+        if (error != Errno.OK)
+            return error;
+        if (name.StartsWith("system."u8))
+            return NotModelledException.Throw("POSIX ACLs on tmpfs");
+        bool isUser = name.StartsWith("user."u8);
+        if (isUser)
+        {
+            error = Tmpfs.ChargeInodeSpace(SpaceOf(name, value.Length));
+            if (error != Errno.OK)
+                return error;
+        }
+        var before = isUser ? _xattrs.Get(name, default) : Errno.ENODATA;
+        error = _xattrs.Set(name, value, flags, Sb.Core.Quirks.SimpleXattrsAreSorted);
+        if (isUser && error != Errno.OK)
+            Tmpfs.UnchargeInodeSpace(SpaceOf(name, value.Length));
+        else if (before.IsOk)
+            Tmpfs.UnchargeInodeSpace(SpaceOf(name, before.Value));
+        if (error == Errno.OK)
+            CtimeNs = Sb.Core.NowNs;
+        return error;
+    }
+
+    public override Errno RemoveXattr(Caller caller, Dentry dentry, ReadOnlySpan<byte> name)
+    {
+        var error = CheckName(name);
+        if (error != Errno.OK)
+            return error;
+        if (name.StartsWith("system."u8))
+            return Errno.OK;
+        error = _xattrs.Remove(name, out int size);
+        if (error != Errno.OK)
+            return error;
+        if (name.StartsWith("user."u8))
+            Tmpfs.UnchargeInodeSpace(SpaceOf(name, size));
+        CtimeNs = Sb.Core.NowNs;
+        return Errno.OK;
+    }
+
+    public override SysResult<int> ListXattr(Caller caller, Dentry dentry, Span<byte> names) => _xattrs.List(caller, names);
+
+    // Which prefixes have a handler, and whether something follows them.
+    private Errno CheckName(ReadOnlySpan<byte> name)
+    {
+        if (name.SequenceEqual("system.posix_acl_access"u8) || name.SequenceEqual("system.posix_acl_default"u8))
+            return Tmpfs.Quirks.HasAcl ? Errno.OK : Errno.EOPNOTSUPP;
+        int prefix = name.StartsWith("security."u8) ? 9 : name.StartsWith("trusted."u8) ? 8 : Tmpfs.Quirks.HasUserXattrs && name.StartsWith("user."u8) ? 5 : 0;
+        if (prefix == 0)
+            return Errno.EOPNOTSUPP;
+        return name.Length == prefix ? Errno.EINVAL : Errno.OK;
+    }
+
+    // What struct simple_xattr, the name with its NUL and the value take.
+    private static ulong SpaceOf(ReadOnlySpan<byte> name, int valueLength) => (ulong)(40 + name.Length + 1 + valueLength);
+
+    private void RemoveFirstXattr()
+    {
+        byte[] name = _xattrs.FirstName;
+        _ = _xattrs.Remove(name, out int size);
+        if (name.AsSpan().StartsWith("user."u8))
+            Tmpfs.UnchargeInodeSpace(SpaceOf(name, size));
+    }
+}
+
+/// <summary>A device node, FIFO or socket.</summary>
+internal sealed class TmpfsNode(TmpfsSuperBlock sb, Mode mode, DevT device) : TmpfsInode(sb, mode)
+{
+    public TmpfsNode WithDevice()
+    {
+        Rdev = device;
+        return this;
+    }
+}
+
+/// <summary>A symbolic link. Targets of 128 bytes or more occupy a page.</summary>
+/// <remarks>Linux mm/shmem.c: shmem_symlink(), SHORT_SYMLINK_LEN.</remarks>
+internal sealed class TmpfsLink : TmpfsInode
+{
+    private readonly byte[] _target;
+
+    public TmpfsLink(TmpfsSuperBlock sb, byte[] target) : base(sb, Mode.S_IFLNK | Mode.S_IRWXUGO)
+    {
+        _target = target;
+        Size = target.Length;
+    }
+
+    /// <summary>Takes a page for a long target.</summary>
+    /// <returns>ENOSPC.</returns>
+    public Errno ChargeTarget() => _target.Length + 1 <= 128 ? Errno.OK : Charge(1);
+
+    protected override void Evict()
+    {
+        if (Blocks > 0)
+            Uncharge(1);
+        base.Evict();
+    }
+
+    public override SysResult<LinkTarget> GetLink(Caller caller, Dentry dentry) => new LinkTarget(_target, default);
+}

@@ -1,0 +1,106 @@
+using System.Text;
+using DriverLab.Linux;
+using DriverLab.Linux.Abi;
+using DriverLab.Vfs;
+
+namespace DriverLab.FileSystems.Tmpfs;
+
+/// <summary>The mount options of tmpfs; null where nothing was said.</summary>
+/// <remarks>Linux mm/shmem.c: shmem_parse_one().</remarks>
+internal sealed class TmpfsOptions
+{
+    public Mode? Mode { get; private set; }
+    public uint? Uid { get; private set; }
+    public uint? Gid { get; private set; }
+
+    /// <summary>Limit in pages; 0 is none.</summary>
+    public ulong? Blocks { get; private set; }
+
+    /// <summary>Limit of inodes; 0 is none.</summary>
+    public ulong? Inodes { get; private set; }
+
+    public bool NoSwap { get; private set; }
+
+    /// <summary>Reads an option string.</summary>
+    /// <returns>EINVAL, with a line in the kernel log.</returns>
+    public static SysResult<TmpfsOptions> Parse(MountContext context, TmpfsQuirks quirks)
+    {
+        var result = new TmpfsOptions();
+        var options = new OptionReader(context.Data);
+        while (options.MoveNext())
+        {
+            var error = result.ParseOne(context, quirks, options.Name, options.Value, options.HasValue);
+            if (error != Errno.OK)
+                return error;
+        }
+        return result;
+    }
+
+    private Errno ParseOne(MountContext context, TmpfsQuirks quirks, ReadOnlySpan<byte> name, ReadOnlySpan<byte> value, bool hasValue)
+    {
+        bool isFlag = name.SequenceEqual("inode32"u8) || name.SequenceEqual("inode64"u8) || quirks.HasNoSwap && name.SequenceEqual("noswap"u8);
+        if (isFlag)
+        {
+            if (hasValue)
+                return context.Complain($"tmpfs: Unexpected value for '{Encoding.Latin1.GetString(name)}'");
+            NoSwap |= name.SequenceEqual("noswap"u8);
+            return name.SequenceEqual("inode32"u8) ? NotModelledException.Throw("tmpfs inode32") : Errno.OK;
+        }
+        if (name.SequenceEqual("huge"u8))
+            return value.SequenceEqual("never"u8) ? Errno.OK : NotModelledException.Throw("tmpfs huge=");
+        if (name.SequenceEqual("mpol"u8))
+            return NotModelledException.Throw("tmpfs mpol=");
+        bool? ok = ParseNumber(context.Core, name, value, hasValue);
+        if (ok is null)
+            return name.SequenceEqual("source"u8) ? Errno.EINVAL : context.UnknownParameter("tmpfs", name);
+        return ok.Value ? Errno.OK : context.BadValue("tmpfs", name);
+    }
+
+    // Null for an unknown name, false for a bad value.
+    private bool? ParseNumber(VfsCore core, ReadOnlySpan<byte> name, ReadOnlySpan<byte> value, bool hasValue)
+    {
+        if (name.SequenceEqual("size"u8))
+            return hasValue && !value.IsEmpty && ParseSize(core, value);
+        if (name.SequenceEqual("nr_blocks"u8))
+        {
+            Blocks = OptionValue.MemParse(value, out var rest);
+            return !value.IsEmpty && rest.IsEmpty && Blocks <= long.MaxValue;
+        }
+        if (name.SequenceEqual("nr_inodes"u8))
+        {
+            Inodes = OptionValue.MemParse(value, out var rest);
+            return !value.IsEmpty && rest.IsEmpty && Inodes <= ulong.MaxValue / TmpfsSuperBlock.InodeSpace;
+        }
+        if (name.SequenceEqual("mode"u8))
+        {
+            bool ok = OptionValue.TryOctal(value, out uint mode);
+            Mode = (Mode)(mode & 0xFFF);
+            return ok;
+        }
+        if (name.SequenceEqual("uid"u8))
+        {
+            bool ok = OptionValue.TryUnsigned(value, out uint uid);
+            Uid = uid;
+            return ok && uid != uint.MaxValue;
+        }
+        if (name.SequenceEqual("gid"u8))
+        {
+            bool ok = OptionValue.TryUnsigned(value, out uint gid);
+            Gid = gid;
+            return ok && gid != uint.MaxValue;
+        }
+        return null;
+    }
+
+    private bool ParseSize(VfsCore core, ReadOnlySpan<byte> value)
+    {
+        ulong size = OptionValue.MemParse(value, out var rest);
+        if (rest.Length > 0 && rest[0] == '%')
+        {
+            size = (size << 12) * (ulong)core.TotalRamPages / 100;
+            rest = rest[1..];
+        }
+        Blocks = (size + Limits.PAGE_SIZE - 1) / Limits.PAGE_SIZE;
+        return rest.IsEmpty;
+    }
+}

@@ -1,0 +1,48 @@
+using DriverLab.Linux;
+
+namespace DriverLab.FileSystems.Tmpfs;
+
+/// <summary>What differs between kernels in tmpfs.</summary>
+public sealed record TmpfsQuirks
+{
+    /// <summary><c>user.*</c> attributes, charged to the inodes' account (6.6, "tmpfs: track free_ispace instead of free_inodes").</summary>
+    public bool HasUserXattrs { get; init; }
+
+    /// <summary>Directory entries have offsets of their own (6.6, "shmem: stable directory offsets").</summary>
+    public bool HasStableOffsets { get; init; }
+
+    /// <summary>The first offset that an entry gets: 3 since 6.14 (and in stable 6.12), 2 before.</summary>
+    public uint FirstOffset { get; init; }
+
+    /// <summary>A replaced or exchanged name passes its offset on (6.10, "libfs: Fix simple_offset_rename_exchange()" and its follow-ups, in stable 6.6 as well).</summary>
+    public bool RenameKeepsOffset { get; init; }
+
+    /// <summary>O_DIRECT is accepted (6.6, "tmpfs: trivial support for direct IO").</summary>
+    public bool HasDirectIo { get; init; }
+
+    /// <summary>Birth time and inode flags (6.0, "tmpfs: support for file creation time", "tmpfs: add support for an i_flags").</summary>
+    public bool HasBirthTime { get; init; }
+
+    /// <summary>The <c>noswap</c> option (6.4).</summary>
+    public bool HasNoSwap { get; init; }
+
+    /// <summary>/proc/mounts shows <c>inode64</c> (CONFIG_TMPFS_INODE64).</summary>
+    public bool ShowsInode64 { get; init; }
+
+    /// <summary>POSIX ACLs are compiled in (CONFIG_TMPFS_POSIX_ACL).</summary>
+    public bool HasAcl { get; init; }
+
+    /// <summary>The quirks of a kernel.</summary>
+    public static TmpfsQuirks Of(KernelProfile profile) => new()
+    {
+        HasUserXattrs = profile.AtLeast(6, 6),
+        HasStableOffsets = profile.AtLeast(6, 6),
+        FirstOffset = profile.AtLeast(6, 12) ? 3u : 2u,
+        RenameKeepsOffset = profile.AtLeast(6, 6),
+        HasDirectIo = profile.AtLeast(6, 6),
+        HasBirthTime = profile.AtLeast(6, 0),
+        HasNoSwap = profile.AtLeast(6, 4),
+        ShowsInode64 = profile.Has("CONFIG_TMPFS_INODE64"),
+        HasAcl = !profile.Config.TryGetValue("CONFIG_TMPFS_POSIX_ACL", out var acl) || acl == "y",
+    };
+}
