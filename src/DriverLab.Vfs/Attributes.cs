@@ -38,11 +38,14 @@ public static class Attributes
         stat.RdevMinor = inode.Rdev.Minor;
         stat.DevMajor = sb.Dev.Major;
         stat.DevMinor = sb.Dev.Minor;
-        if ((inode.Flags & (InodeFlags.S_IMMUTABLE | InodeFlags.S_APPEND)) != 0)
-        {
-            stat.Attributes |= inode.IsImmutable ? StatxAttributes.STATX_ATTR_IMMUTABLE : 0;
-            stat.Attributes |= inode.IsAppend ? StatxAttributes.STATX_ATTR_APPEND : 0;
-        }
+    }
+
+    /// <summary>Reports the immutable and append-only flags, for file systems that have them.</summary>
+    /// <remarks>Linux fs/stat.c: generic_fill_statx_attr().</remarks>
+    public static void FillFlags(Inode inode, ref Statx stat)
+    {
+        stat.Attributes |= inode.IsImmutable ? StatxAttributes.STATX_ATTR_IMMUTABLE : 0;
+        stat.Attributes |= inode.IsAppend ? StatxAttributes.STATX_ATTR_APPEND : 0;
         stat.AttributesMask |= StatxAttributes.STATX_ATTR_IMMUTABLE | StatxAttributes.STATX_ATTR_APPEND;
     }
 

@@ -17,6 +17,7 @@ public enum Capabilities : ulong
     CAP_SETGID = 1UL << 6,
     CAP_SETUID = 1UL << 7,
     CAP_LINUX_IMMUTABLE = 1UL << 9,
+    CAP_SYS_RAWIO = 1UL << 17,
     CAP_SYS_CHROOT = 1UL << 18,
     CAP_SYS_ADMIN = 1UL << 21,
     CAP_SYS_RESOURCE = 1UL << 24,

@@ -50,6 +50,9 @@ public class OpenFile(VfsPath path, OpenFlags flags)
     /// <summary>True when O_DIRECT is accepted.</summary>
     public virtual bool SupportsDirect => false;
 
+    /// <summary>True when the file system has fallocate.</summary>
+    public virtual bool SupportsFallocate => false;
+
     /// <summary>Adds a reference.</summary>
     public void Hold() => _references++;
 

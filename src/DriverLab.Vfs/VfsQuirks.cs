@@ -30,12 +30,32 @@ public sealed record VfsQuirks
     /// <remarks>6.2, "xattr: use rbtree for simple_xattrs" (3b4c7bc01727).</remarks>
     public bool SimpleXattrsAreSorted { get; init; }
 
+    /// <summary>truncate(2) looks at write permission before it looks at read-only mounts (6.14).</summary>
+    public bool TruncateChecksPermissionFirst { get; init; }
+
+    /// <summary>linkat with AT_EMPTY_PATH works without CAP_DAC_READ_SEARCH on a descriptor that the caller opened itself (6.10).</summary>
+    public bool EmptyPathLinksOwnFiles { get; init; }
+
+    /// <summary>Attribute names and flags are checked before the path is walked (6.13).</summary>
+    public bool XattrNameComesFirst { get; init; }
+
+    /// <summary>fallocate's modes exclude each other, and wrong combinations are EOPNOTSUPP (6.12, "fs: sort out the fallocate mode vs flag mess").</summary>
+    public bool FallocateModesAreExclusive { get; init; }
+
+    /// <summary>FALLOC_FL_WRITE_ZEROES exists (6.17).</summary>
+    public bool HasWriteZeroes { get; init; }
+
     /// <summary>The quirks of a kernel.</summary>
     public static VfsQuirks Of(KernelProfile profile) => new()
     {
         NoLSeekIsEspipe = profile.AtLeast(6, 0),
         TmpfileTakesFile = profile.AtLeast(6, 1),
         CreatDirectoryIsEinval = profile.AtLeast(6, 4),
+        TruncateChecksPermissionFirst = profile.AtLeast(6, 14),
+        EmptyPathLinksOwnFiles = profile.AtLeast(6, 10),
+        XattrNameComesFirst = profile.AtLeast(6, 13),
+        FallocateModesAreExclusive = profile.AtLeast(6, 12),
+        HasWriteZeroes = profile.AtLeast(6, 17),
         OffsetsNewestFirst = profile.AtLeast(6, 12),
         SimpleXattrsAreSorted = profile.AtLeast(6, 2),
         HasUniqueMountId = profile.AtLeast(6, 8),

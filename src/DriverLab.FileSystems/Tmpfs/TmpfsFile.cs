@@ -56,6 +56,8 @@ internal sealed class TmpfsOpenFile(VfsPath path, OpenFlags flags) : MemoryOpenF
 {
     public override bool SupportsDirect => ((TmpfsSuperBlock)Inode.Sb).Quirks.HasDirectIo;
 
+    public override bool SupportsFallocate => true;
+
     public override SysResult<long> LSeek(Caller caller, long offset, SeekWhence whence)
     {
         if (whence is not (SeekWhence.SEEK_DATA or SeekWhence.SEEK_HOLE))

@@ -68,6 +68,7 @@ internal abstract class TmpfsInode : MemoryFile
         Attributes.FillAttr(this, out stat);
         if (!Tmpfs.Quirks.HasBirthTime)
             return Errno.OK;
+        Attributes.FillFlags(this, ref stat);
         stat.AttributesMask |= StatxAttributes.STATX_ATTR_NODUMP;
         if ((Flags & InodeFlags.I_NODUMP) != 0)
             stat.Attributes |= StatxAttributes.STATX_ATTR_NODUMP;

@@ -1,0 +1,23 @@
+using DriverLab.Block.Devices;
+using DriverLab.Linux;
+using DriverLab.Linux.Abi;
+using DriverLab.Vfs;
+
+namespace DriverLab.Emulator.Devices;
+
+/// <summary>/dev/loop-control.</summary>
+internal sealed class LoopControlDevice(LoopControl control) : CharDevice
+{
+    public override string Name => "loop-control";
+
+    public override SysResult<OpenFile> Open(Caller caller, in VfsPath path, OpenFlags flags) => new ControlFile(path, flags, control);
+
+    private sealed class ControlFile(VfsPath path, OpenFlags flags, LoopControl control) : OpenFile(path, flags)
+    {
+        public override SysResult<long> LSeek(Caller caller, long offset, SeekWhence whence) => Position;
+
+        public override SysResult<int> Ioctl(Caller caller, uint request, long value) => control.Ioctl(request, value);
+
+        public override SysResult<int> Ioctl(Caller caller, uint request, Span<byte> argument) => control.Ioctl(request, 0);
+    }
+}

@@ -1,0 +1,118 @@
+using System.Globalization;
+using System.Text;
+using DriverLab.Linux;
+using DriverLab.Linux.Abi;
+using DriverLab.Simulation;
+using DriverLab.Vfs;
+
+namespace DriverLab.Emulator.Devices;
+
+/// <summary>The character devices of major 1: null, zero, full, random, urandom, kmsg.</summary>
+/// <remarks>Linux drivers/char/mem.c, random.c; kernel/printk/printk.c: devkmsg_read().</remarks>
+internal static class MemDevices
+{
+    public static void Register(KernelState kernel)
+    {
+        kernel.AddCharDevice(new(1, 3), new MemDevice("null", static (p, f, _) => new NullFile(p, f, Filling.End)));
+        kernel.AddCharDevice(new(1, 5), new MemDevice("zero", static (p, f, _) => new NullFile(p, f, Filling.Zeroes)));
+        kernel.AddCharDevice(new(1, 7), new MemDevice("full", static (p, f, _) => new NullFile(p, f, Filling.Zeroes) { IsFull = true }));
+        kernel.AddCharDevice(new(1, 8), new MemDevice("random", static (p, f, w) => new RandomFile(p, f, w)));
+        kernel.AddCharDevice(new(1, 9), new MemDevice("urandom", static (p, f, w) => new RandomFile(p, f, w)));
+        kernel.AddCharDevice(new(1, 11), new MemDevice("kmsg", static (p, f, w) => new KmsgFile(p, f, w.Log)) { Permissions = (Mode)0x1A4 });
+    }
+}
+
+internal sealed class MemDevice(string name, Func<VfsPath, OpenFlags, World, OpenFile> open) : CharDevice
+{
+    public override string Name => name;
+
+    public Mode Permissions { get; init; } = (Mode)0x1B6;
+
+    public override Mode NodeMode => Permissions;
+
+    public override SysResult<OpenFile> Open(Caller caller, in VfsPath path, OpenFlags flags) => open(path, flags, path.Inode.Sb.Core.World);
+}
+
+internal enum Filling
+{
+    End,
+    Zeroes,
+}
+
+internal sealed class NullFile(VfsPath path, OpenFlags flags, Filling filling) : OpenFile(path, flags)
+{
+    public bool IsFull { get; init; }
+
+    public override SysResult<int> Read(Caller caller, Span<byte> buffer, ref long position)
+    {
+        if (filling == Filling.End)
+            return 0;
+        buffer.Clear();
+        return buffer.Length;
+    }
+
+    public override SysResult<int> Write(Caller caller, ReadOnlySpan<byte> data, ref long position) => IsFull ? Errno.ENOSPC : data.Length;
+
+    public override SysResult<long> LSeek(Caller caller, long offset, SeekWhence whence) => Position = 0;
+}
+
+internal sealed class RandomFile(VfsPath path, OpenFlags flags, World world) : OpenFile(path, flags)
+{
+    public override SysResult<int> Read(Caller caller, Span<byte> buffer, ref long position)
+    {
+        world.Stream("/dev/random").Fill(buffer);
+        return buffer.Length;
+    }
+
+    public override SysResult<int> Write(Caller caller, ReadOnlySpan<byte> data, ref long position) => data.Length;
+
+    public override SysResult<long> LSeek(Caller caller, long offset, SeekWhence whence) => 0;
+}
+
+/// <summary>/dev/kmsg: one record a read; a line written is a line logged.</summary>
+internal sealed class KmsgFile(VfsPath path, OpenFlags flags, KernelLog log) : OpenFile(path, flags)
+{
+    private int _next;
+
+    public override bool IsSeekable => true;
+
+    public override SysResult<int> Read(Caller caller, Span<byte> buffer, ref long position)
+    {
+        if (_next >= log.Lines.Count)
+        {
+            return (Flags & OpenFlags.O_NONBLOCK) != 0 ? Errno.EAGAIN : throw new WouldHangException("a line in /dev/kmsg");
+        }
+        byte[] record = Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"6,{_next},0,-;{log.Lines[_next]}\n"));
+        if (record.Length > buffer.Length)
+            return Errno.EINVAL;
+        record.CopyTo(buffer);
+        _next++;
+        return record.Length;
+    }
+
+    public override SysResult<int> Write(Caller caller, ReadOnlySpan<byte> data, ref long position)
+    {
+        var text = data.Length > 0 && data[^1] == '\n' ? data[..^1] : data;
+        if (text.Length > 3 && text[0] == '<' && text.IndexOf((byte)'>') is > 0 and < 5 and var end)
+            text = text[(end + 1)..];
+        log.Add(Encoding.UTF8.GetString(text));
+        return data.Length;
+    }
+
+    public override SysResult<long> LSeek(Caller caller, long offset, SeekWhence whence)
+    {
+        if (offset != 0)
+            return Errno.ESPIPE;
+        switch (whence)
+        {
+            case SeekWhence.SEEK_SET or SeekWhence.SEEK_DATA:
+                _next = 0;
+                return 0;
+            case SeekWhence.SEEK_END:
+                _next = log.Lines.Count;
+                return 0;
+            default:
+                return Errno.EINVAL;
+        }
+    }
+}

@@ -1,0 +1,78 @@
+using DriverLab.Block.Devices;
+using DriverLab.Emulator.Devices;
+using DriverLab.FileSystems.Proc;
+using DriverLab.FileSystems.Ramfs;
+using DriverLab.FileSystems.Tmpfs;
+
+namespace DriverLab.Emulator;
+
+/// <summary>Something that an emulated kernel can have: registers file systems, drivers, device-mapper targets.</summary>
+public abstract class Module
+{
+    /// <summary>The name, as lsmod would show it.</summary>
+    public abstract string Name { get; }
+
+    /// <summary>Registers everything with a kernel that boots.</summary>
+    public abstract void Load(KernelState kernel);
+}
+
+/// <summary>The modules of a kernel, in the order in which they are loaded. Add a module of your own with <see cref="With"/>.</summary>
+public sealed class ModuleSet(params IReadOnlyList<Module> all)
+{
+    /// <summary>Everything that DriverLab models.</summary>
+    public static ModuleSet Standard { get; } = new(
+        new FileSystemModule("devtmpfs", static k => k.Devtmpfs),
+        new FileSystemModule("proc", static _ => new ProcFileSystem()),
+        new FileSystemModule("ramfs", static _ => new RamFileSystem()),
+        new FileSystemModule("tmpfs", static _ => new TmpFileSystem()),
+        new BrdModule(),
+        new LoopModule(),
+        new MemModule());
+
+    /// <summary>The modules.</summary>
+    public IReadOnlyList<Module> All { get; } = all;
+
+    /// <summary>These modules and another.</summary>
+    public ModuleSet With(Module module) => new([.. All, module]);
+
+    /// <summary>These modules without the one of that name.</summary>
+    public ModuleSet Without(string name) => new([.. All.Where(m => m.Name != name)]);
+}
+
+/// <summary>A module that is one file system.</summary>
+public sealed class FileSystemModule(string name, Func<KernelState, Vfs.FileSystemType> make) : Module
+{
+    /// <inheritdoc/>
+    public override string Name => name;
+
+    /// <inheritdoc/>
+    public override void Load(KernelState kernel) => kernel.Core.Register(make(kernel));
+}
+
+/// <summary>RAM disks.</summary>
+internal sealed class BrdModule : Module
+{
+    public override string Name => "brd";
+
+    public override void Load(KernelState kernel) => RamDisk.Register(kernel.Block);
+}
+
+/// <summary>Loop devices and /dev/loop-control.</summary>
+internal sealed class LoopModule : Module
+{
+    public override string Name => "loop";
+
+    public override void Load(KernelState kernel)
+    {
+        var control = new LoopControl(kernel.Block);
+        kernel.AddCharDevice(LoopControl.ControlNumber, new LoopControlDevice(control));
+    }
+}
+
+/// <summary>/dev/null and its kin, /dev/kmsg.</summary>
+internal sealed class MemModule : Module
+{
+    public override string Name => "mem";
+
+    public override void Load(KernelState kernel) => MemDevices.Register(kernel);
+}

@@ -1,0 +1,184 @@
+using DriverLab.Linux;
+using DriverLab.Linux.Abi;
+using DriverLab.Vfs;
+
+namespace DriverLab.Emulator;
+
+/// <summary>open, close, read, write, seek and the like.</summary>
+public partial class EmulatedTask
+{
+    /// <inheritdoc/>
+    public SysResult<Fd> OpenAt(Fd directory, ReadOnlySpan<byte> path, OpenFlags flags, Mode mode)
+    {
+        var error = PathOpen.CheckFlags(Quirks, ref flags);
+        if (error != Errno.OK)
+            return error;
+        error = PathWalk.CheckName(path, LookupFlags.None);
+        if (error != Errno.OK)
+            return error;
+        var fd = Caller.Files.LowestFree();
+        if (!fd.IsOk)
+            return fd.Error;
+        error = Start(directory, path, LookupFlags.None, out var start);
+        if (error != Errno.OK)
+            return error;
+        var opened = PathOpen.Open(Caller, start, path, flags, mode);
+        if (!opened.IsOk)
+            return opened.Error;
+        Caller.Files.Install(fd.Value, opened.Value);
+        return new Fd(fd.Value);
+    }
+
+    /// <inheritdoc/>
+    public Errno Close(Fd fd)
+    {
+        if (Caller.Files.Remove(fd.Value) is not { } file)
+            return Errno.EBADF;
+        var error = file.IsPath ? Errno.OK : file.Flush(Caller);
+        file.Put();
+        return error;
+    }
+
+    /// <inheritdoc/>
+    public SysResult<Fd> Dup(Fd fd)
+    {
+        if (Caller.Files.Get(fd.Value) is not { } file)
+            return Errno.EBADF;
+        var free = Caller.Files.LowestFree();
+        if (!free.IsOk)
+            return free.Error;
+        file.Hold();
+        Caller.Files.Install(free.Value, file);
+        return new Fd(free.Value);
+    }
+
+    /// <inheritdoc/>
+    public SysResult<int> Read(Fd fd, Span<byte> buffer)
+    {
+        if (FileOf(fd) is not { } file)
+            return Errno.EBADF;
+        long position = file.Position;
+        var result = Files.VfsRead(Caller, file, buffer, ref position);
+        file.Position = position;
+        return result;
+    }
+
+    /// <inheritdoc/>
+    public SysResult<int> Write(Fd fd, ReadOnlySpan<byte> data)
+    {
+        if (FileOf(fd) is not { } file)
+            return Errno.EBADF;
+        long position = file.Position;
+        var result = Files.VfsWrite(Caller, file, data, ref position);
+        file.Position = position;
+        return result;
+    }
+
+    /// <inheritdoc/>
+    public SysResult<int> PRead(Fd fd, Span<byte> buffer, long offset)
+    {
+        if (offset < 0)
+            return Errno.EINVAL;
+        if (FileOf(fd) is not { } file)
+            return Errno.EBADF;
+        return file.IsSeekable ? Files.VfsRead(Caller, file, buffer, ref offset) : Errno.ESPIPE;
+    }
+
+    /// <inheritdoc/>
+    public SysResult<int> PWrite(Fd fd, ReadOnlySpan<byte> data, long offset)
+    {
+        if (offset < 0)
+            return Errno.EINVAL;
+        if (FileOf(fd) is not { } file)
+            return Errno.EBADF;
+        return file.IsSeekable ? Files.VfsWrite(Caller, file, data, ref offset) : Errno.ESPIPE;
+    }
+
+    /// <inheritdoc/>
+    public SysResult<long> LSeek(Fd fd, long offset, SeekWhence whence)
+    {
+        if (FileOf(fd) is not { } file)
+            return Errno.EBADF;
+        return whence is < SeekWhence.SEEK_SET or > SeekWhence.SEEK_HOLE ? Errno.EINVAL : file.LSeek(Caller, offset, whence);
+    }
+
+    /// <inheritdoc/>
+    public SysResult<int> GetDents(Fd fd, Span<byte> buffer)
+    {
+        if (FileOf(fd) is not { } file)
+            return Errno.EBADF;
+        return _dirents.Fill(Caller, file, buffer);
+    }
+
+    /// <inheritdoc/>
+    public Errno Fsync(Fd fd) => FileOf(fd)?.Fsync(Caller, dataOnly: false) ?? Errno.EBADF;
+
+    /// <inheritdoc/>
+    public Errno Fdatasync(Fd fd) => FileOf(fd)?.Fsync(Caller, dataOnly: true) ?? Errno.EBADF;
+
+    /// <inheritdoc/>
+    public Errno Syncfs(Fd fd) => FileOf(fd)?.Inode.Sb.SyncFs(wait: true) ?? Errno.EBADF;
+
+    /// <inheritdoc/>
+    public void Sync()
+    {
+        foreach (var sb in State.Core.SuperBlocks.ToArray())
+            _ = sb.SyncFs(wait: true); // sync(2) cannot fail
+        foreach (var device in State.Block.Devices.All.ToArray())
+            _ = device.Cache.WriteBack(); // likewise
+    }
+
+    /// <inheritdoc/>
+    public SysResult<OpenFlags> GetStatusFlags(Fd fd)
+    {
+        if (Caller.Files.Get(fd.Value) is not { } file)
+            return Errno.EBADF;
+        return file.Flags;
+    }
+
+    /// <inheritdoc/>
+    public Errno SetStatusFlags(Fd fd, OpenFlags flags)
+    {
+        if (FileOf(fd) is not { } file)
+            return Errno.EBADF;
+        const OpenFlags settable = OpenFlags.O_APPEND | OpenFlags.O_NONBLOCK | OpenFlags.O_DIRECT | OpenFlags.O_NOATIME;
+        if (((flags ^ file.Flags) & OpenFlags.O_APPEND) != 0 && file.Inode.IsAppend)
+            return Errno.EPERM;
+        if ((flags & ~file.Flags & OpenFlags.O_NOATIME) != 0 && !Permissions.OwnerOrCapable(file.Inode, Caller.Credentials))
+            return Errno.EPERM;
+        if ((flags & OpenFlags.O_DIRECT) != 0 && !file.SupportsDirect)
+            return Errno.EINVAL;
+        file.Flags = file.Flags & ~settable | flags & settable;
+        return Errno.OK;
+    }
+
+    /// <inheritdoc/>
+    public SysResult<int> Ioctl(Fd fd, uint request, Span<byte> argument)
+    {
+        if (FileOf(fd) is not { } file)
+            return Errno.EBADF;
+        return file.Ioctl(Caller, request, argument);
+    }
+
+    /// <inheritdoc/>
+    public SysResult<int> Ioctl(Fd fd, uint request, long value)
+    {
+        const uint FICLONE = 0x40049409;
+        if (FileOf(fd) is not { } file)
+            return Errno.EBADF;
+        return request == FICLONE && file.Inode.IsRegular ? Clone(file, value) : file.Ioctl(Caller, request, value);
+    }
+
+    private SysResult<int> Clone(OpenFile target, long sourceFd)
+    {
+        if (FileOf(new((int)sourceFd)) is not { } source)
+            return Errno.EBADF;
+        if (!ReferenceEquals(source.Inode.Sb, target.Inode.Sb))
+            return Errno.EXDEV;
+        var error = FileCopy.CheckModes(source, target);
+        if (error != Errno.OK)
+            return error;
+        var cloned = source.RemapFileRange(Caller, 0, target, 0, 0);
+        return cloned.IsOk ? 0 : cloned.Error;
+    }
+}

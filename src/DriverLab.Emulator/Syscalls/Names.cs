@@ -1,0 +1,195 @@
+using DriverLab.Linux;
+using DriverLab.Linux.Abi;
+using DriverLab.Vfs;
+
+namespace DriverLab.Emulator;
+
+/// <summary>Calls that make, remove and move names.</summary>
+/// <remarks>Linux fs/namei.c: do_mkdirat(), do_mknodat(), do_unlinkat(), do_rmdir(), do_linkat(), do_symlinkat(), do_renameat2().</remarks>
+public partial class EmulatedTask
+{
+    private Errno StartCreate(Fd directory, ReadOnlySpan<byte> path, bool wantDirectory, out VfsPath parent, out Dentry dentry)
+    {
+        parent = default;
+        dentry = null!;
+        var error = Start(directory, path, LookupFlags.None, out var start);
+        return error != Errno.OK ? error : PathWalk.Create(Caller, start, path, wantDirectory, out parent, out dentry);
+    }
+
+    /// <inheritdoc/>
+    public Errno MkdirAt(Fd directory, ReadOnlySpan<byte> path, Mode mode)
+    {
+        var error = StartCreate(directory, path, wantDirectory: true, out var parent, out var dentry);
+        return error != Errno.OK ? error : Namei.VfsMkdir(Caller, parent.Inode, dentry, mode & ~Caller.Umask);
+    }
+
+    /// <inheritdoc/>
+    public Errno MknodAt(Fd directory, ReadOnlySpan<byte> path, Mode mode, DevT device)
+    {
+        var type = mode & Mode.S_IFMT;
+        if (type == Mode.S_IFDIR)
+            return Errno.EPERM;
+        if (type is not (0 or Mode.S_IFREG or Mode.S_IFCHR or Mode.S_IFBLK or Mode.S_IFIFO or Mode.S_IFSOCK))
+            return Errno.EINVAL;
+        var error = StartCreate(directory, path, wantDirectory: false, out var parent, out var dentry);
+        if (error != Errno.OK)
+            return error;
+        var permissions = mode & Mode.S_IALLUGO & ~Caller.Umask;
+        if (type is 0 or Mode.S_IFREG)
+            return Namei.VfsCreate(Caller, parent.Inode, dentry, permissions);
+        bool isDevice = type is Mode.S_IFCHR or Mode.S_IFBLK;
+        return Namei.VfsMknod(Caller, parent.Inode, dentry, type | permissions, isDevice ? device : default);
+    }
+
+    /// <inheritdoc/>
+    public Errno SymlinkAt(ReadOnlySpan<byte> target, Fd directory, ReadOnlySpan<byte> path)
+    {
+        var error = PathWalk.CheckName(target, LookupFlags.None);
+        if (error == Errno.OK)
+            error = StartCreate(directory, path, wantDirectory: false, out var parent, out var dentry) is var e and not Errno.OK ? e : Namei.VfsSymlink(Caller, parent.Inode, dentry, target);
+        return error;
+    }
+
+    /// <inheritdoc/>
+    public Errno LinkAt(Fd oldDirectory, ReadOnlySpan<byte> oldPath, Fd newDirectory, ReadOnlySpan<byte> newPath, AtFlags flags)
+    {
+        if ((flags & ~(AtFlags.AT_SYMLINK_FOLLOW | AtFlags.AT_EMPTY_PATH)) != 0)
+            return Errno.EINVAL;
+        var lookup = (flags & AtFlags.AT_SYMLINK_FOLLOW) != 0 ? LookupFlags.LOOKUP_FOLLOW : LookupFlags.None;
+        if ((flags & AtFlags.AT_EMPTY_PATH) != 0)
+        {
+            if (!Caller.Credentials.Capable(Capabilities.CAP_DAC_READ_SEARCH) && (!Quirks.EmptyPathLinksOwnFiles || !oldPath.IsEmpty))
+                return Errno.ENOENT;
+            lookup |= LookupFlags.LOOKUP_EMPTY;
+        }
+        var error = Lookup(oldDirectory, oldPath, lookup, out var old);
+        if (error == Errno.OK)
+            error = StartCreate(newDirectory, newPath, wantDirectory: false, out var parent, out var dentry) is var e and not Errno.OK ? e
+                : !ReferenceEquals(old.Mount, parent.Mount) ? Errno.EXDEV : Namei.VfsLink(Caller, old.Dentry, parent.Inode, dentry);
+        return error;
+    }
+
+    /// <inheritdoc/>
+    public Errno UnlinkAt(Fd directory, ReadOnlySpan<byte> path, AtFlags flags)
+    {
+        if ((flags & ~AtFlags.AT_REMOVEDIR) != 0)
+            return Errno.EINVAL;
+        bool isRmdir = flags != 0;
+        var error = Start(directory, path, LookupFlags.None, out var start);
+        if (error != Errno.OK)
+            return error;
+        error = PathWalk.Parent(Caller, start, path, out var parent, out var last, out var type, out bool trailingSlash);
+        if (error != Errno.OK)
+            return error;
+        if (type != LastType.Norm)
+            return !isRmdir ? Errno.EISDIR : type switch { LastType.DotDot => Errno.ENOTEMPTY, LastType.Dot => Errno.EINVAL, _ => Errno.EBUSY };
+        error = parent.Mount.WantWrite();
+        if (error != Errno.OK)
+            return error;
+        var found = Namei.LookupPositive(Caller, parent.Dentry, last);
+        if (!found.IsOk)
+            return found.Error;
+        if (isRmdir)
+            return Namei.VfsRmdir(Caller, parent.Inode, found.Value);
+        if (trailingSlash)
+            return found.Value.IsDirectory ? Errno.EISDIR : Errno.ENOTDIR;
+        return Namei.VfsUnlink(Caller, parent.Inode, found.Value);
+    }
+
+    /// <inheritdoc/>
+    public SysResult<int> ReadLinkAt(Fd directory, ReadOnlySpan<byte> path, Span<byte> buffer)
+    {
+        if (buffer.IsEmpty)
+            return Errno.EINVAL;
+        var error = Lookup(directory, path, LookupFlags.LOOKUP_EMPTY, out var place);
+        if (error != Errno.OK)
+            return error;
+        if (!place.Inode.IsSymlink)
+            return path.IsEmpty ? Errno.ENOENT : Errno.EINVAL;
+        Files.TouchAtime(place);
+        var target = place.Inode.GetLink(Caller, place.Dentry);
+        if (!target.IsOk)
+            return target.Error;
+        if (target.Value.IsJump)
+            return ReadJump(target.Value.Jump, buffer);
+        var text = target.Value.Text.Span;
+        text = text[..Math.Min(text.Length, buffer.Length)];
+        text.CopyTo(buffer);
+        return text.Length;
+    }
+
+    private SysResult<int> ReadJump(in VfsPath place, Span<byte> buffer)
+    {
+        Span<byte> room = stackalloc byte[Limits.PATH_MAX];
+        var printed = PathWalk.Print(place, Caller.Root, room, out _);
+        if (!printed.IsOk)
+            return printed;
+        int length = Math.Min(printed.Value, buffer.Length);
+        room[^printed.Value..][..length].CopyTo(buffer);
+        return length;
+    }
+
+    /// <inheritdoc/>
+    public Errno RenameAt2(Fd oldDirectory, ReadOnlySpan<byte> oldPath, Fd newDirectory, ReadOnlySpan<byte> newPath, RenameFlags flags)
+    {
+        const RenameFlags known = RenameFlags.RENAME_NOREPLACE | RenameFlags.RENAME_EXCHANGE | RenameFlags.RENAME_WHITEOUT;
+        bool exchange = (flags & RenameFlags.RENAME_EXCHANGE) != 0, noReplace = (flags & RenameFlags.RENAME_NOREPLACE) != 0;
+        if ((flags & ~known) != 0 || exchange && (flags & ~RenameFlags.RENAME_EXCHANGE) != 0)
+            return Errno.EINVAL;
+        var error = PathWalk.CheckName(oldPath, LookupFlags.None);
+        if (error == Errno.OK)
+            error = PathWalk.CheckName(newPath, LookupFlags.None);
+        if (error == Errno.OK)
+            error = Start(oldDirectory, oldPath, LookupFlags.None, out var oldStart) is var e1 and not Errno.OK ? e1
+                : Start(newDirectory, newPath, LookupFlags.None, out var newStart) is var e2 and not Errno.OK && RenameWalk(oldStart, oldPath, out _, out _, out _, out _) == Errno.OK ? e2
+                : Rename(oldStart, oldPath, newStart, newPath, flags, exchange, noReplace);
+        return error;
+    }
+
+    private Errno RenameWalk(in VfsPath start, ReadOnlySpan<byte> path, out VfsPath parent, out ReadOnlySpan<byte> last, out LastType type, out bool slash) =>
+        PathWalk.Parent(Caller, start, path, out parent, out last, out type, out slash);
+
+    private Errno Rename(in VfsPath oldStart, ReadOnlySpan<byte> oldPath, in VfsPath newStart, ReadOnlySpan<byte> newPath, RenameFlags flags, bool exchange, bool noReplace)
+    {
+        var error = RenameWalk(oldStart, oldPath, out var oldParent, out var oldLast, out var oldType, out bool oldSlash);
+        if (error != Errno.OK)
+            return error;
+        error = RenameWalk(newStart, newPath, out var newParent, out var newLast, out var newType, out bool newSlash);
+        if (error != Errno.OK)
+            return error;
+        if (!ReferenceEquals(oldParent.Mount, newParent.Mount))
+            return Errno.EXDEV;
+        if (oldType != LastType.Norm)
+            return Errno.EBUSY;
+        if (newType != LastType.Norm)
+            return noReplace ? Errno.EEXIST : Errno.EBUSY;
+        error = oldParent.Mount.WantWrite();
+        if (error != Errno.OK)
+            return error;
+        var old = Namei.LookupPositive(Caller, oldParent.Dentry, oldLast);
+        if (!old.IsOk)
+            return old.Error;
+        var target = Namei.LookupHash(Caller, newParent.Dentry, newLast);
+        if (!target.IsOk)
+            return target.Error;
+        if (noReplace && target.Value.IsPositive)
+            return Errno.EEXIST;
+        if (exchange)
+        {
+            if (target.Value.IsNegative)
+                return Errno.ENOENT;
+            if (!target.Value.IsDirectory && newSlash)
+                return Errno.ENOTDIR;
+        }
+        if (!old.Value.IsDirectory && (oldSlash || !exchange && newSlash))
+            return Errno.ENOTDIR;
+        if (!ReferenceEquals(oldParent.Dentry, newParent.Dentry))
+        {
+            if (old.Value.IsAncestorOf(newParent.Dentry))
+                return Errno.EINVAL;
+            if (target.Value.IsPositive && target.Value.IsAncestorOf(oldParent.Dentry))
+                return exchange ? Errno.EINVAL : Errno.ENOTEMPTY;
+        }
+        return Namei.VfsRename(Caller, oldParent.Inode, old.Value, newParent.Inode, target.Value, flags);
+    }
+}

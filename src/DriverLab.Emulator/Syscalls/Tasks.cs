@@ -1,0 +1,116 @@
+using DriverLab.Linux;
+using DriverLab.Linux.Abi;
+using DriverLab.Vfs;
+
+namespace DriverLab.Emulator;
+
+/// <summary>Ids, umask, namespaces, working directory, root, time.</summary>
+public partial class EmulatedTask
+{
+    /// <inheritdoc/>
+    public Errno SetIds(in UserIds ids)
+    {
+        if (!Caller.Credentials.Capable(Capabilities.CAP_SETGID | Capabilities.CAP_SETUID))
+            return Errno.EPERM;
+        Caller.Credentials = Credentials.Of(ids);
+        return Errno.OK;
+    }
+
+    /// <inheritdoc/>
+    public Mode Umask(Mode mask)
+    {
+        var before = Caller.Umask;
+        Caller.Umask = mask & Mode.S_IRWXUGO;
+        return before;
+    }
+
+    /// <inheritdoc/>
+    public Errno Unshare(CloneFlags flags)
+    {
+        if ((flags & ~(CloneFlags.CLONE_NEWNS | CloneFlags.CLONE_FS | CloneFlags.CLONE_FILES)) != 0)
+            return Errno.EINVAL;
+        if ((flags & CloneFlags.CLONE_NEWNS) == 0)
+            return Errno.OK; // nothing else is shared between tasks
+        if (!Caller.Credentials.Capable(Capabilities.CAP_SYS_ADMIN))
+            return Errno.EPERM;
+        var copy = _mounts.Copy(Caller);
+        copy.Hold();
+        _mounts.Release();
+        _mounts = Caller.Mounts = copy;
+        return Errno.OK;
+    }
+
+    /// <inheritdoc/>
+    public Errno Chdir(ReadOnlySpan<byte> path)
+    {
+        var error = Lookup(Fd.Cwd, path, LookupFlags.LOOKUP_FOLLOW | LookupFlags.LOOKUP_DIRECTORY, out var place);
+        if (error == Errno.OK)
+            error = Permissions.Check(place.Inode, Caller, AccessMode.X_OK);
+        if (error == Errno.OK)
+            Caller.SetCwd(place);
+        return error;
+    }
+
+    /// <inheritdoc/>
+    public Errno Fchdir(Fd fd)
+    {
+        if (Caller.Files.Get(fd.Value) is not { } file)
+            return Errno.EBADF;
+        if (!file.Inode.IsDirectory)
+            return Errno.ENOTDIR;
+        var error = Permissions.Check(file.Inode, Caller, AccessMode.X_OK);
+        if (error == Errno.OK)
+            Caller.SetCwd(file.Path);
+        return error;
+    }
+
+    /// <inheritdoc/>
+    public Errno Chroot(ReadOnlySpan<byte> path)
+    {
+        var error = Lookup(Fd.Cwd, path, LookupFlags.LOOKUP_FOLLOW | LookupFlags.LOOKUP_DIRECTORY, out var place);
+        if (error == Errno.OK)
+            error = Permissions.Check(place.Inode, Caller, AccessMode.X_OK);
+        if (error == Errno.OK && !Caller.Credentials.Capable(Capabilities.CAP_SYS_CHROOT))
+            error = Errno.EPERM;
+        if (error == Errno.OK)
+            Caller.SetRoot(place);
+        return error;
+    }
+
+    /// <inheritdoc/>
+    public SysResult<int> GetCwd(Span<byte> buffer)
+    {
+        if (Caller.Cwd.Dentry.IsUnlinked)
+            return Errno.ENOENT;
+        Span<byte> room = stackalloc byte[Limits.PATH_MAX];
+        var printed = PathWalk.Print(Caller.Cwd, Caller.Root, room[13..], out bool reachable);
+        if (!printed.IsOk)
+            return printed.Error == Errno.ERANGE ? Errno.ENAMETOOLONG : printed.Error;
+        var path = room[(room.Length - printed.Value)..];
+        if (!reachable)
+        {
+            path = room[(room.Length - printed.Value - 13)..];
+            "(unreachable)"u8.CopyTo(path);
+        }
+        if (path.Length + 1 > buffer.Length)
+            return Errno.ERANGE;
+        path.CopyTo(buffer);
+        return path.Length;
+    }
+
+    /// <inheritdoc/>
+    public long ClockGetTimeNs(ClockId clock) => clock == ClockId.CLOCK_MONOTONIC ? State.World.Clock.MonotonicNs : State.World.Clock.NowNs;
+
+    /// <inheritdoc/>
+    public void Sleep(long nanoseconds)
+    {
+        var (clock, queue) = (State.World.Clock, State.World.Queue);
+        long until = clock.NowNs + Math.Max(0, nanoseconds);
+        while (queue.NextDueNs <= until)
+        {
+            clock.Advance(Math.Max(0, queue.NextDueNs - clock.NowNs));
+            _ = queue.RunOne(clock.NowNs); // false only if an earlier item took it out
+        }
+        clock.Advance(Math.Max(0, until - clock.NowNs));
+    }
+}

@@ -1,0 +1,154 @@
+using System.Globalization;
+using System.Text;
+using DriverLab.Linux;
+using DriverLab.Linux.Abi;
+using DriverLab.Vfs;
+using DriverLab.Vfs.Helpers;
+
+namespace DriverLab.FileSystems.Proc;
+
+/// <summary>proc, as far as storage tools need it.</summary>
+/// <remarks>Linux fs/proc/.</remarks>
+public sealed class ProcFileSystem : FileSystemType
+{
+    private ProcSuperBlock? _instance;
+
+    /// <inheritdoc/>
+    public override string Name => "proc";
+
+    /// <inheritdoc/>
+    public override SysResult<Dentry> Mount(MountContext context) => (_instance ??= new ProcSuperBlock(context, this)).Root;
+}
+
+internal sealed class ProcSuperBlock : SuperBlock
+{
+    public ProcSuperBlock(MountContext context, FileSystemType type) : base(context.Core, type, context.Core.NewAnonymousDev(), FsMagic.PROC, context.Flags)
+    {
+        ActiveCount++; // one instance for the pid namespace, whether mounted or not
+        BlockSize = 1024;
+        Root = NewDentry(null, []);
+        Root.Instantiate(new ProcRoot(this) { Ino = 1 });
+    }
+
+    public override Errno StatFs(Dentry dentry, out StatFs result)
+    {
+        _ = Simple.StatFs(this, out result);
+        result.BlockSize = result.FragmentSize = Limits.PAGE_SIZE;
+        return Errno.OK;
+    }
+}
+
+/// <summary>/proc.</summary>
+internal sealed class ProcRoot(SuperBlock sb) : Inode(sb, Mode.S_IFDIR | (Mode)0x16D)
+{
+    public override Errno Lookup(Caller caller, Dentry dentry)
+    {
+        var name = dentry.Name;
+        Inode? inode = null;
+        if (name.SequenceEqual("self"u8))
+            inode = new ProcLink(Sb, static c => Encoding.ASCII.GetBytes(c.Pid.ToString(CultureInfo.InvariantCulture)));
+        else if (name.SequenceEqual("thread-self"u8))
+            inode = new ProcLink(Sb, static c => Encoding.ASCII.GetBytes($"{c.Pid}/task/{c.Pid}"));
+        else if (name.SequenceEqual("mounts"u8))
+            inode = new ProcLink(Sb, static _ => "self/mounts"u8.ToArray());
+        else if (name.SequenceEqual("filesystems"u8))
+            inode = new ProcText(Sb, static c => ProcFormats.FileSystems(c.Mounts.Core));
+        else if (ProcTask.IsOf(caller, name))
+            inode = new ProcTask(Sb, caller);
+        dentry.Add(inode);
+        return Errno.OK;
+    }
+
+    public override SysResult<OpenFile> Open(Caller caller, in VfsPath path, OpenFlags flags) => new ProcDirectoryFile(path, flags);
+}
+
+/// <summary>/proc/PID and /proc/PID/task/PID of one task.</summary>
+internal sealed class ProcTask(SuperBlock sb, Caller task) : Inode(sb, Mode.S_IFDIR | (Mode)0x16D)
+{
+    public static bool IsOf(Caller caller, ReadOnlySpan<byte> name) =>
+        System.Buffers.Text.Utf8Parser.TryParse(name, out int pid, out int used) && used == name.Length && pid == caller.Pid;
+
+    public override Errno Lookup(Caller caller, Dentry dentry)
+    {
+        var name = dentry.Name;
+        Inode? inode = null;
+        if (name.SequenceEqual("task"u8))
+            inode = new ProcTask(Sb, task);
+        else if (IsOf(task, name))
+            inode = new ProcTask(Sb, task);
+        else if (name.SequenceEqual("fd"u8))
+            inode = new ProcFdDirectory(Sb, task);
+        else if (name.SequenceEqual("mountinfo"u8))
+            inode = new ProcText(Sb, _ => ProcFormats.MountInfo(task));
+        else if (name.SequenceEqual("mounts"u8))
+            inode = new ProcText(Sb, _ => ProcFormats.Mounts(task));
+        else if (name.SequenceEqual("cwd"u8))
+            inode = new ProcJump(Sb, () => task.Cwd);
+        else if (name.SequenceEqual("root"u8))
+            inode = new ProcJump(Sb, () => task.Root);
+        dentry.Add(inode);
+        return Errno.OK;
+    }
+
+    public override SysResult<OpenFile> Open(Caller caller, in VfsPath path, OpenFlags flags) => new ProcDirectoryFile(path, flags);
+}
+
+/// <summary>/proc/PID/fd: a magic link for each open descriptor.</summary>
+internal sealed class ProcFdDirectory(SuperBlock sb, Caller task) : Inode(sb, Mode.S_IFDIR | (Mode)0x140)
+{
+    public override Errno Lookup(Caller caller, Dentry dentry)
+    {
+        bool isNumber = System.Buffers.Text.Utf8Parser.TryParse(dentry.Name, out int fd, out int used) && used == dentry.Name.Length;
+        if (!isNumber || task.Files.Get(fd) is not { } file)
+            return Errno.ENOENT;
+        // Not added to the cache: the descriptor may be another file next time.
+        dentry.Instantiate(new ProcJump(Sb, () => file.Path) { Mode = Mode.S_IFLNK | FdMode(file), Size = 64 });
+        return Errno.OK;
+    }
+
+    private static Mode FdMode(OpenFile file) =>
+        Mode.S_IXUSR | (file.CanRead ? Mode.S_IRUSR : 0) | (file.CanWrite ? Mode.S_IWUSR : 0);
+
+    public override SysResult<OpenFile> Open(Caller caller, in VfsPath path, OpenFlags flags) => new ProcDirectoryFile(path, flags);
+}
+
+/// <summary>A symbolic link whose text depends on who looks.</summary>
+internal sealed class ProcLink(SuperBlock sb, Func<Caller, byte[]> text) : Inode(sb, Mode.S_IFLNK | Mode.S_IRWXUGO)
+{
+    public override SysResult<LinkTarget> GetLink(Caller caller, Dentry dentry) => new LinkTarget(text(caller), default);
+}
+
+/// <summary>A link that leads to a place without walking a path.</summary>
+internal sealed class ProcJump(SuperBlock sb, Func<VfsPath> place) : Inode(sb, Mode.S_IFLNK | Mode.S_IRWXUGO)
+{
+    public override SysResult<LinkTarget> GetLink(Caller caller, Dentry dentry) => new LinkTarget(default, place());
+}
+
+/// <summary>A file whose content is made when it is opened.</summary>
+internal sealed class ProcText(SuperBlock sb, Func<Caller, byte[]> make) : Inode(sb, Mode.S_IFREG | (Mode)0x124)
+{
+    public override SysResult<OpenFile> Open(Caller caller, in VfsPath path, OpenFlags flags) => new ProcTextFile(path, flags, make(caller));
+}
+
+internal sealed class ProcTextFile(VfsPath path, OpenFlags flags, byte[] text) : OpenFile(path, flags)
+{
+    public override SysResult<int> Read(Caller caller, Span<byte> buffer, ref long position)
+    {
+        if (position >= text.Length)
+            return 0;
+        int count = Math.Min(buffer.Length, text.Length - (int)position);
+        text.AsSpan((int)position, count).CopyTo(buffer);
+        position += count;
+        return count;
+    }
+
+    public override SysResult<long> LSeek(Caller caller, long offset, SeekWhence whence) =>
+        whence is SeekWhence.SEEK_SET or SeekWhence.SEEK_CUR ? Simple.LSeek(this, offset, whence, long.MaxValue, text.Length) : Errno.EINVAL;
+}
+
+internal sealed class ProcDirectoryFile(VfsPath path, OpenFlags flags) : OpenFile(path, flags)
+{
+    public override SysResult<int> Read(Caller caller, Span<byte> buffer, ref long position) => Errno.EISDIR;
+
+    public override Errno Iterate(Caller caller, DirContext context) => NotModelledException.Throw("listing /proc");
+}
