@@ -1,5 +1,6 @@
 using DriverLab.Block.Devices;
 using DriverLab.Emulator.Devices;
+using DriverLab.FileSystems.Overlay;
 using DriverLab.FileSystems.Proc;
 using DriverLab.FileSystems.Ramfs;
 using DriverLab.FileSystems.Tmpfs;
@@ -22,6 +23,7 @@ public sealed class ModuleSet(params IReadOnlyList<Module> all)
     /// <summary>Everything that DriverLab models.</summary>
     public static ModuleSet Standard { get; } = new(
         new FileSystemModule("devtmpfs", static k => k.Devtmpfs),
+        new FileSystemModule("overlay", static _ => new OverlayFileSystem()),
         new FileSystemModule("proc", static _ => new ProcFileSystem()),
         new FileSystemModule("ramfs", static _ => new RamFileSystem()),
         new FileSystemModule("tmpfs", static _ => new TmpFileSystem()),
