@@ -33,8 +33,8 @@ public interface IStorageDriver : IDisposable
     DriverError? Put(string id);
 
     /// <summary>Deletes a layer and its files. Unknown ids are no error.</summary>
-    /// <returns>EINVAL (id), EBUSY (still counted by Get, or a mount inside it that does not go away within 50 tries 100 ms apart), then what the kernel says.
-    /// Unlike Docker, a layer that this driver itself still has mounted is refused at once.</returns>
+    /// <returns>EINVAL (id), EBUSY (still counted by Get, something mounted inside it, or what stays busy for 50 tries 100 ms apart), then what the kernel says.
+    /// Unlike Docker, a layer that this driver itself still has mounted, or that holds another mount, is refused at once instead of being unmounted.</returns>
     DriverError? Remove(string id);
 
     /// <summary>True when the id names a layer.</summary>

@@ -16,6 +16,15 @@ internal sealed class RunState(Scenario scenario, Sandbox sandbox)
 
     public StepClock Clock { get; } = new();
 
+    /// <summary>Storage drivers by name, once opened.</summary>
+    public Dictionary<string, StorageDrivers.IStorageDriver> Drivers { get; } = [];
+
+    /// <summary>Archives that the scenario makes, by name.</summary>
+    public Dictionary<string, LayerArchive> Layers { get; } = [];
+
+    /// <summary>Archives from outside.</summary>
+    public ILayerAssets Assets { get; init; } = new NoLayerAssets();
+
     /// <summary>Tasks by actor. An actor whose task waits for ever, or has gone, has none.</summary>
     public Dictionary<string, IKernel?> Tasks { get; } = [];
 

@@ -9,6 +9,9 @@ public sealed class ScenarioRunner(IKernel kernel)
 {
     private readonly Needs _needs = new(kernel);
 
+    /// <summary>Archives that scenarios name as <c>asset:NAME</c>.</summary>
+    public ILayerAssets Assets { get; init; } = new NoLayerAssets();
+
     /// <summary>Runs one scenario and cleans up after it, whatever happens.</summary>
     /// <returns>How it ended; the sink has been told the same.</returns>
     public RunStatus Run(Scenario scenario, ITraceSink sink)
@@ -39,7 +42,7 @@ public sealed class ScenarioRunner(IKernel kernel)
             (sandbox, string problem) = Sandbox.Create(kernel);
             if (sandbox is null)
                 return (RunStatus.Broken, $"sandbox: {problem}");
-            var run = new RunState(scenario, sandbox);
+            var run = new RunState(scenario, sandbox) { Assets = Assets };
             var (main, taskProblem) = sandbox.NewTask();
             if (main is null)
                 return (RunStatus.Broken, $"sandbox: {taskProblem}");

@@ -64,8 +64,8 @@ internal sealed class StepReader(string file, Actor actor, List<Word> words, Has
             return (plain, at + 1);
         if (!VerbTable.IsFamily(name))
             throw At(words[at], $"unknown call '{name}'{Suggest(name, VerbTable.All.Select(v => v.Name))}; 'driverlab scenario verbs' lists all calls");
-        // "driver overlay2 create x" reads better than "driver create overlay2 x": the storage driver's name comes before the verb.
-        int second = name == "driver" ? at + 2 : at + 1;
+        // "driver overlay2 create x" reads better than "driver create overlay2 x": the name of the driver, or of the archive, comes before the verb.
+        int second = name is "driver" or "layer" ? at + 2 : at + 1;
         var members = VerbTable.All.Where(v => v.Name.StartsWith(name + " ", StringComparison.Ordinal)).Select(v => v.Name[(name.Length + 1)..]).ToArray();
         if (second >= words.Count)
             throw At(words[at], $"'{name}' needs an operation; expected one of {string.Join(", ", members)}");

@@ -21,6 +21,7 @@ public static class VerbTable
         ("Block devices", BlockVerbs.All),
         ("Device-mapper", DmVerbs.All),
         ("Storage drivers", DriverVerbs.All),
+        ("Layer archives", LayerVerbs.All),
     ];
 
     // Below Groups on purpose: static initialisers run in textual order.

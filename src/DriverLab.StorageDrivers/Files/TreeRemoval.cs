@@ -14,6 +14,7 @@ internal sealed class TreeRemoval
     private readonly Queue<byte[]> _movedUp = new();
     private int _moves;
     private DevT _device;
+    private bool _foundMount;
 
     private TreeRemoval(IKernel kernel, Fd top) => (_kernel, _top) = (kernel, top);
 
@@ -22,12 +23,16 @@ internal sealed class TreeRemoval
     /// <param name="parent">The directory; <see cref="Fd.Cwd"/> will do, for a path too.</param>
     /// <param name="name">The name.</param>
     /// <returns>EBUSY (a mount inside), then what unlink(2) and rmdir(2) say.</returns>
-    public static Errno Remove(IKernel kernel, Fd parent, ReadOnlySpan<byte> name)
+    public static Errno Remove(IKernel kernel, Fd parent, ReadOnlySpan<byte> name) => Remove(kernel, parent, name, out _);
+
+    /// <summary>The same, and whether EBUSY means a mount that this task can see, so that waiting would not help.</summary>
+    public static Errno Remove(IKernel kernel, Fd parent, ReadOnlySpan<byte> name, out bool isMount)
     {
         var removal = new TreeRemoval(kernel, parent);
         var error = removal.RemoveName(parent, name.ToArray(), DirentType.DT_UNKNOWN, 0);
         while (error == Errno.OK && removal._movedUp.TryDequeue(out var moved))
             error = removal.RemoveName(parent, moved, DirentType.DT_DIR, 0);
+        isMount = removal._foundMount;
         return error;
     }
 
@@ -63,7 +68,8 @@ internal sealed class TreeRemoval
             _device = stat.Dev;
         // Kernels before 5.8 do not tell mount roots; there another device number is the sign.
         bool told = (stat.AttributesMask & StatxAttributes.STATX_ATTR_MOUNT_ROOT) != 0;
-        if (told ? (stat.Attributes & StatxAttributes.STATX_ATTR_MOUNT_ROOT) != 0 : stat.Dev != _device)
+        _foundMount = told ? (stat.Attributes & StatxAttributes.STATX_ATTR_MOUNT_ROOT) != 0 : stat.Dev != _device;
+        if (_foundMount)
             return Errno.EBUSY;
         var listed = _kernel.List(directory);
         if (!listed.IsOk)

@@ -192,7 +192,9 @@ public sealed partial class Overlay2Driver : IStorageDriver
         const long pauseNs = 100_000_000;
         for (int attempt = 1; ; attempt++)
         {
-            var error = TreeRemoval.Remove(_kernel, Fd.Cwd, path);
+            var error = TreeRemoval.Remove(_kernel, Fd.Cwd, path, out bool isMount);
+            if (isMount)
+                return new DriverError("remove", ByteText.Show(path), Errno.EBUSY, "something is mounted inside");
             if (error != Errno.EBUSY || attempt == tries)
                 return DriverError.Of(error, "remove", path);
             _kernel.Sleep(pauseNs);
