@@ -1,0 +1,145 @@
+using DriverLab.Conformance.Running;
+using DriverLab.Conformance.Scenarios;
+
+namespace DriverLab.Conformance.Comparison;
+
+/// <summary>Compares two runs of a scenario, outcome by outcome.</summary>
+/// <param name="normalisers">What is not compared.</param>
+/// <param name="ledger">Known differences.</param>
+public sealed class Comparer(NormaliserSet normalisers, Ledger ledger)
+{
+    /// <summary>Compares the emulator's run with a real kernel's.</summary>
+    public ScenarioComparison Compare(Scenario scenario, string kernel, ScenarioRun emulator, ScenarioRun real)
+    {
+        if (real.Status == RunStatus.Skipped)
+            return new(scenario.Name, scenario.Suite, kernel, Verdict.Skipped, real.Reason, [], emulator, real);
+        if (emulator.Status == RunStatus.Skipped)
+            return new(scenario.Name, scenario.Suite, kernel, Verdict.Gap, $"the emulator {emulator.Reason}", [], emulator, real);
+
+        var (found, gap) = CompareSteps(scenario, kernel, emulator, real);
+        if (gap is null && emulator.Status == RunStatus.Broken && emulator.Reason.StartsWith(TraceLine.GapPrefix, StringComparison.Ordinal))
+            gap = emulator.Reason[TraceLine.GapPrefix.Length..];
+        if (gap is null && emulator.Reason != real.Reason)
+            found.Add(new(scenario.Name, kernel, 0, "run", "", Whole(emulator), Whole(real), "runner"));
+        if (scenario.Gap is not null && gap is null && found.Count == 0)
+            found.Add(new(scenario.Name, kernel, 0, "gap", "", $"no gap, but the header says gap \"{scenario.Gap}\"; take it out", "", "scenario"));
+
+        var divergences = found.Select(d => d with { Listed = ledger.Find(d) }).ToArray();
+        var verdict = Array.Exists(divergences, d => d.Listed is null) ? Verdict.Different
+            : gap is not null ? Verdict.Gap
+            : divergences.Length > 0 ? Verdict.Listed
+            : Verdict.Same;
+        return new(scenario.Name, scenario.Suite, kernel, verdict, gap ?? "", divergences, emulator, real);
+    }
+
+    /// <summary>Compares step by step. What follows the emulator's first gap may be its consequence and is not compared.</summary>
+    private (List<Divergence> Found, string? Gap) CompareSteps(Scenario scenario, string kernel, ScenarioRun emulator, ScenarioRun real)
+    {
+        var found = new List<Divergence>();
+        var ours = ByStep(emulator);
+        var theirs = ByStep(real);
+        foreach (var step in scenario.Steps)
+        {
+            var a = Lines(scenario, step, ours);
+            var b = Lines(scenario, step, theirs);
+            if (a.Count > 0 && a[0].IsGap)
+                return (found, $"{a[0].Outcome[TraceLine.GapPrefix.Length..]} (step {step.Number}: {step.Text})");
+            CompareStep(scenario, kernel, step, a, b, found);
+        }
+        string end = End(emulator), realEnd = End(real);
+        if (end != realEnd)
+            found.Add(new(scenario.Name, kernel, 0, "clean up", "", end, realEnd, "runner"));
+        return (found, null);
+    }
+
+    private static void CompareStep(Scenario scenario, string kernel, Step step, IReadOnlyList<TraceLine> a, IReadOnlyList<TraceLine> b, List<Divergence> found)
+    {
+        string layer = Layers.Guess(scenario, step);
+        Divergence Differs(string detail, string ours, string theirs) => new(scenario.Name, kernel, step.Number, step.Text, detail, ours, theirs, layer);
+
+        string first = a.Count > 0 ? a[0].Outcome : Divergence.Absent, realFirst = b.Count > 0 ? b[0].Outcome : Divergence.Absent;
+        if (first != realFirst)
+            found.Add(Differs("", first, realFirst));
+        var ours = Keyed(a);
+        var theirs = Keyed(b);
+        foreach (var (key, outcome) in theirs)
+        {
+            string own = ours.GetValueOrDefault(key, Divergence.Absent);
+            if (own != outcome)
+                found.Add(Differs(key, own, outcome));
+        }
+        foreach (var (key, outcome) in ours)
+        {
+            if (!theirs.ContainsKey(key))
+                found.Add(Differs(key, outcome, Divergence.Absent));
+        }
+        if (ours.Count == theirs.Count && ours.Keys.All(theirs.ContainsKey) && !ours.Keys.SequenceEqual(theirs.Keys))
+            found.Add(Differs("order", string.Join(' ', ours.Keys), string.Join(' ', theirs.Keys)));
+    }
+
+    /// <summary>Details by key, in order; a key that comes again gets a number.</summary>
+    private static OrderedDictionary<string, string> Keyed(IReadOnlyList<TraceLine> lines)
+    {
+        var keyed = new OrderedDictionary<string, string>();
+        foreach (var line in lines.Skip(1))
+        {
+            string key = line.Op;
+            for (int again = 2; !keyed.TryAdd(key, line.Outcome); again++)
+                key = $"{line.Op} ({again})";
+        }
+        return keyed;
+    }
+
+    private IReadOnlyList<TraceLine> Lines(Scenario scenario, Step step, Dictionary<int, List<TraceLine>> run) =>
+        run.TryGetValue(step.Number, out var lines) ? normalisers.Apply(scenario, step, lines) : [];
+
+    private static Dictionary<int, List<TraceLine>> ByStep(ScenarioRun run)
+    {
+        var steps = new Dictionary<int, List<TraceLine>>();
+        foreach (var line in run.Lines)
+        {
+            if (!steps.TryGetValue(line.StepNumber, out var lines))
+                steps.Add(line.StepNumber, lines = []);
+            lines.Add(line);
+        }
+        return steps;
+    }
+
+    private static string End(ScenarioRun run) => run.Lines is [.., { Step: "end" } last] ? last.Outcome : run.Reason;
+
+    private static string Whole(ScenarioRun run) => run.Reason.Length == 0 ? run.Status.ToString() : $"{run.Status}: {run.Reason}";
+}
+
+/// <summary>Guesses the layer of a difference from the call and from what is mounted.</summary>
+public static class Layers
+{
+    /// <summary>The layer that a step's outcome most likely comes from.</summary>
+    public static string Guess(Scenario scenario, Step step)
+    {
+        string verb = step.Verb.Name;
+        if (verb.StartsWith("dm ", StringComparison.Ordinal))
+            return "device-mapper";
+        if (verb.StartsWith("loop ", StringComparison.Ordinal))
+            return "loop device";
+        if (verb.StartsWith("blk ", StringComparison.Ordinal) || step.Arguments.Any(a => a.Source.StartsWith("/dev/", StringComparison.Ordinal) || a.Source.StartsWith('$')))
+            return scenario.Suite == "dm" ? "device-mapper or block layer" : "block layer";
+        if (verb.StartsWith("driver ", StringComparison.Ordinal))
+            return "storage driver";
+        if (MountedAbove(scenario, step) is { } type)
+            return type;
+        return verb is "mount" or "remount" or "bind" or "rbind" or "move" or "umount" or "propagate" or "mounts" ? "mounts" : "VFS or tmpfs";
+    }
+
+    private static string? MountedAbove(Scenario scenario, Step step)
+    {
+        string? type = null;
+        int length = -1;
+        foreach (var earlier in scenario.Steps.Where(s => s.Number <= step.Number && s.Verb.Name == "mount"))
+        {
+            string target = earlier.Arguments[1].Source.TrimEnd('/');
+            if (target.Length > length && step.Arguments.Any(a => a.Source == target || a.Source.StartsWith(target + "/", StringComparison.Ordinal)))
+                (type, length) = (earlier.Arguments[0].Source, target.Length);
+        }
+        return type;
+    }
+}
