@@ -1,0 +1,65 @@
+using System.CommandLine;
+using DriverLab.Cli.Commands;
+using DriverLab.Conformance.Comparison;
+using DriverLab.Conformance.Scenarios;
+using DriverLab.Rig;
+
+namespace DriverLab.Cli;
+
+/// <summary>The <c>driverlab</c> command: reads options, calls libraries, turns what went wrong into one sentence and an exit code.</summary>
+public static class CommandLine
+{
+    /// <summary>Runs the command.</summary>
+    /// <param name="arguments">What the user wrote after the command's name.</param>
+    /// <param name="output">Takes data.</param>
+    /// <param name="error">Takes progress and complaints.</param>
+    /// <returns>The exit code.</returns>
+    public static async Task<int> RunAsync(string[] arguments, TextWriter output, TextWriter error)
+    {
+        var root = new RootCommand("DriverLab: the Linux storage stack as a C# library, proven against real kernels.\n" + ExitCode.Help)
+        {
+            ConformCommand.Create(output, error),
+            ScenarioCommand.Create(output, error),
+            GoldenCommand.Create(output, error),
+            KernelCommand.Create(output, error),
+            DoctorCommand.Create(output, error),
+        };
+        var parsed = root.Parse(arguments);
+        if (parsed.Errors.Count > 0)
+        {
+            error.WriteLine($"driverlab: {parsed.Errors[0].Message} Try 'driverlab {string.Join(' ', parsed.CommandResult.Command == root ? [] : [parsed.CommandResult.Command.Name])} --help'.".Replace("  ", " ", StringComparison.Ordinal));
+            return ExitCode.Usage;
+        }
+        // System.CommandLine turns SIGINT and SIGTERM into a cancelled token; ten seconds are enough to take a machine down.
+        var configuration = new InvocationConfiguration { Output = output, Error = error, EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = TimeSpan.FromSeconds(10) };
+        return await GuardAsync(() => parsed.InvokeAsync(configuration), error);
+    }
+
+    private static async Task<int> GuardAsync(Func<Task<int>> action, TextWriter error)
+    {
+        try
+        {
+            return await action();
+        }
+        catch (Exception e) when (e is UsageException or RigUsageException or ScenarioException or DataException)
+        {
+            error.WriteLine($"driverlab: {e.Message}");
+            return ExitCode.Usage;
+        }
+        catch (RigException e)
+        {
+            error.WriteLine($"driverlab: {e.Message}");
+            return ExitCode.EnvironmentMissing;
+        }
+        catch (OperationCanceledException)
+        {
+            error.WriteLine("driverlab: cancelled");
+            return ExitCode.Cancelled;
+        }
+        catch (Exception e)
+        {
+            error.WriteLine($"driverlab: internal error, please report it with this text:\n{e}");
+            return ExitCode.Internal;
+        }
+    }
+}

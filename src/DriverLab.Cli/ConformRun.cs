@@ -1,0 +1,84 @@
+using System.Reflection;
+using DriverLab.Cli.Commands;
+using DriverLab.Cli.Output;
+using DriverLab.Cli.Targets;
+using DriverLab.Conformance.Comparison;
+using DriverLab.Conformance.Reports;
+using DriverLab.Conformance.Running;
+using DriverLab.Conformance.Scenarios;
+using DriverLab.Rig;
+
+namespace DriverLab.Cli;
+
+/// <summary>One run of <c>driverlab conform</c>: every kernel beside the emulator with that kernel's profile, both at the same time.</summary>
+internal sealed class ConformRun(ConformOptions options, Progress progress)
+{
+    private const string DefaultKernel = "6.1";
+
+    private readonly List<(string Name, string Value)> _facts = [];
+
+    public async Task<ReportModel> RunAsync(CancellationToken cancellation)
+    {
+        var data = DataFolder.Find(options.Data);
+        var scenarios = data.Load(options.Suites, options.Scenarios);
+        var comparer = data.Comparer();
+        var ledger = data.Ledger();
+        string[] names = options.KernelImage is not null ? ["image"] : options.Kernels.Count > 0 ? [.. options.Kernels.Distinct()] : [DefaultKernel];
+        progress.Report($"driverlab {Version()}: {scenarios.Count} scenarios, kernels {string.Join(", ", names)}, data {data.Root}");
+
+        var comparisons = new List<ScenarioComparison>();
+        // Two machines at a time: more would only wait for each other, and the watchdogs would think so too.
+        using var slots = new SemaphoreSlim(Math.Max(1, Math.Min(2, Environment.ProcessorCount)));
+        var runs = names.Select(name => KernelAsync(name, scenarios, comparer, slots, cancellation)).ToArray();
+        foreach (var run in runs)
+            comparisons.AddRange(await run);
+        _facts.Insert(0, ("driverlab", Version()));
+        return ReportBuilder.Build(_facts, scenarios.ToDictionary(s => s.Name), comparisons, ledger.Vanished(comparisons), progress.Seconds);
+    }
+
+    /// <summary>This command's version, with the commit it was built from.</summary>
+    public static string Version() => typeof(ConformRun).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion is { } version
+        ? version.IndexOf('+') is > 0 and var plus && version.Length > plus + 9 ? version[..(plus + 9)] : version
+        : "unknown";
+
+    private async Task<List<ScenarioComparison>> KernelAsync(string name, IReadOnlyList<Scenario> scenarios, Comparer comparer, SemaphoreSlim slots, CancellationToken cancellation)
+    {
+        await slots.WaitAsync(cancellation);
+        try
+        {
+            await using var real = await OpenAsync(name, cancellation);
+            var (emulated, measured) = await BothAsync(real, scenarios, cancellation);
+            lock (_facts)
+                _facts.Add(($"kernel {real.Name}", real.Facts));
+            return [.. scenarios.Select(s => comparer.Compare(s, real.Name, emulated[s.Name], measured[s.Name]))];
+        }
+        finally
+        {
+            _ = slots.Release();
+        }
+    }
+
+    private async Task<(Dictionary<string, ScenarioRun> Emulated, Dictionary<string, ScenarioRun> Real)> BothAsync(ITarget real, IReadOnlyList<Scenario> scenarios, CancellationToken cancellation)
+    {
+        var ours = new Dictionary<string, ScenarioRun>();
+        var theirs = new Dictionary<string, ScenarioRun>();
+        await using var emulator = new EmulatedTarget(real.Profile);
+        var emulating = emulator.RunAsync(scenarios, run => ours[run.Scenario] = run, cancellation);
+        await real.RunAsync(scenarios, run =>
+        {
+            theirs[run.Scenario] = run;
+            progress.Count($"{real.Name}: {theirs.Count}/{scenarios.Count} {run.Scenario}");
+        }, cancellation);
+        await emulating;
+        progress.Report($"{real.Name}: {theirs.Count} scenarios done");
+        return (ours, theirs);
+    }
+
+    private async Task<ITarget> OpenAsync(string name, CancellationToken cancellation) => name switch
+    {
+        "host" => new HostTarget(),
+        "emulated" => new EmulatedTarget(Profiles.Of(DefaultKernel)),
+        "image" => await MachineTarget.CreateAsync(RealKernels.OfUser(), options.KernelImage!, options.Modules, options.Config, progress, cancellation),
+        _ => await MachineTarget.CreateAsync(RealKernels.OfUser(), name, progress, cancellation),
+    };
+}

@@ -1,0 +1,69 @@
+using System.Text;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using DriverLab.Conformance.Reports;
+
+namespace DriverLab.Cli.Output;
+
+/// <summary>A run as JSON: one object a line, the last one the summary. Names are stable.</summary>
+internal static class JsonLines
+{
+    private static readonly JsonWriterOptions s_options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    public static void Write(ReportModel model, TextWriter output)
+    {
+        output.WriteLine(Line(w =>
+        {
+            w.WriteStartObject("facts");
+            foreach (var (name, value) in model.Facts)
+                w.WriteString(name, value);
+            w.WriteEndObject();
+        }));
+        foreach (var c in model.Cases)
+            output.WriteLine(Line(w => Case(w, c)));
+        output.WriteLine(Line(w =>
+        {
+            w.WriteStartObject("summary");
+            w.WriteNumber("same", model.Count(CaseVerdict.Same));
+            w.WriteNumber("different", model.Count(CaseVerdict.Different));
+            w.WriteNumber("gap", model.Count(CaseVerdict.Gap));
+            w.WriteNumber("skipped", model.Count(CaseVerdict.Skipped));
+            w.WriteNumber("seconds", Math.Round(model.Seconds, 3));
+            w.WriteEndObject();
+        }));
+    }
+
+    private static void Case(Utf8JsonWriter w, CaseResult c)
+    {
+        w.WriteStartObject("case");
+        w.WriteString("kernel", c.Kernel);
+        w.WriteString("suite", c.Suite);
+        w.WriteString("scenario", c.Scenario);
+        w.WriteString("verdict", c.Verdict.ToString().ToLowerInvariant());
+        if (c.Reason is not null)
+            w.WriteString("reason", c.Reason);
+        if (c.Difference is { } d)
+        {
+            w.WriteNumber("step", d.Step);
+            w.WriteNumber("line", d.Line);
+            w.WriteString("call", d.Call);
+            w.WriteString("real", d.Real);
+            w.WriteString("emulated", d.Emulated);
+            w.WriteString("layer", d.Layer);
+        }
+        w.WriteString("reproduce", c.Reproduce);
+        w.WriteEndObject();
+    }
+
+    private static string Line(Action<Utf8JsonWriter> body)
+    {
+        using var buffer = new MemoryStream();
+        using (var writer = new Utf8JsonWriter(buffer, s_options))
+        {
+            writer.WriteStartObject();
+            body(writer);
+            writer.WriteEndObject();
+        }
+        return Encoding.UTF8.GetString(buffer.GetBuffer(), 0, (int)buffer.Length);
+    }
+}

@@ -1,0 +1,20 @@
+using System.Collections.Frozen;
+using DriverLab.Linux;
+
+namespace DriverLab.Cli.Targets;
+
+/// <summary>Profiles of the kernel lines for runs without a kernel: the version, and what Debian's cloud kernels configure.</summary>
+internal static class Profiles
+{
+    /// <summary>The profile of a line such as <c>6.12</c>.</summary>
+    public static KernelProfile Of(string line) => KernelVersion.TryParse(line, out var version)
+        ? new(line, version, s_debian)
+        : throw new UsageException($"'{line}' is no kernel line; expected for example 6.12");
+
+    private static readonly FrozenDictionary<string, string> s_debian = new Dictionary<string, string>
+    {
+        ["CONFIG_BLK_DEV_LOOP"] = "m", ["CONFIG_BLK_DEV_LOOP_MIN_COUNT"] = "8",
+        ["CONFIG_BLK_DEV_DM"] = "m", ["CONFIG_TMPFS"] = "y", ["CONFIG_TMPFS_XATTR"] = "y", ["CONFIG_TMPFS_POSIX_ACL"] = "y",
+        ["CONFIG_OVERLAY_FS"] = "m", ["CONFIG_DEVTMPFS"] = "y", ["CONFIG_HZ"] = "250",
+    }.ToFrozenDictionary();
+}

@@ -1,0 +1,90 @@
+using System.Collections.Frozen;
+using DriverLab.Conformance.Comparison;
+using DriverLab.Conformance.Running;
+using DriverLab.Conformance.Scenarios;
+using DriverLab.Linux;
+
+namespace DriverLab.Conformance.Golden;
+
+/// <summary>A folder with one folder a kernel line, each with a profile and one trace file a suite.</summary>
+/// <param name="root">The folder, tests/Golden.</param>
+public sealed class GoldenStore(string root)
+{
+    private const string ProfileFile = "profile.txt";
+    private const string Extension = ".trace";
+
+    /// <summary>Options of the kernel's configuration that decide behaviour in the suites; the rest of some ten thousand is left out.</summary>
+    private static readonly string[] s_prefixes = ["CONFIG_OVERLAY_FS", "CONFIG_TMPFS", "CONFIG_DEVTMPFS", "CONFIG_BLK_DEV_LOOP", "CONFIG_BLK_DEV_DM", "CONFIG_DM_", "CONFIG_FS_POSIX_ACL", "CONFIG_HZ", "CONFIG_BTRFS", "CONFIG_EXT4", "CONFIG_SECURITY", "CONFIG_LSM", "CONFIG_BLK_DEV_RAM"];
+
+    /// <summary>The kernel lines that are recorded, oldest first.</summary>
+    public IReadOnlyList<string> Lines => !Directory.Exists(root) ? [] :
+        [.. Directory.EnumerateDirectories(root).Where(d => File.Exists(Path.Combine(d, ProfileFile))).Select(d => Path.GetFileName(d)).OrderBy(l => KernelVersion.TryParse(l, out var v) ? v : default)];
+
+    /// <summary>The profile of a recorded kernel.</summary>
+    /// <exception cref="DataException">The file cannot be read.</exception>
+    public KernelProfile Profile(string line)
+    {
+        string file = Path.Combine(root, line, ProfileFile);
+        var config = new Dictionary<string, string>();
+        string name = line;
+        int number = 0;
+        foreach (var text in File.ReadAllLines(file))
+        {
+            number++;
+            int equals = text.IndexOf('=');
+            if (text.StartsWith('#') || text.Length == 0)
+                continue;
+            if (equals < 0)
+                throw new DataException(file, number, $"'{text}' is no setting; expected NAME=VALUE");
+            if (text[..equals] == "release")
+                name = text[(equals + 1)..];
+            else
+                config[text[..equals]] = text[(equals + 1)..];
+        }
+        return KernelVersion.TryParse(name, out var version)
+            ? new(name, version, config.ToFrozenDictionary())
+            : throw new DataException(file, 1, $"'{name}' is no release; expected for example release=6.1.0-40-cloud-amd64");
+    }
+
+    /// <summary>Everything that was recorded of a kernel line, by scenario.</summary>
+    public IReadOnlyDictionary<string, (ulong Digest, ScenarioRun Run)> Runs(string line)
+    {
+        var runs = new Dictionary<string, (ulong, ScenarioRun)>();
+        foreach (var file in Directory.EnumerateFiles(Path.Combine(root, line), "*" + Extension).Order(StringComparer.Ordinal))
+        {
+            foreach (var (name, run) in GoldenFile.Parse(file, File.ReadAllText(file)).Runs)
+                runs[name] = run;
+        }
+        return runs;
+    }
+
+    /// <summary>Writes what a kernel said. Suites that were not run keep what they have.</summary>
+    public void Write(string line, string stamp, KernelProfile profile, IReadOnlyList<(Scenario Scenario, ScenarioRun Run)> runs)
+    {
+        string folder = Path.Combine(root, line);
+        _ = Directory.CreateDirectory(folder);
+        var settings = profile.Config.Where(o => s_prefixes.Any(p => o.Key.StartsWith(p, StringComparison.Ordinal))).OrderBy(o => o.Key, StringComparer.Ordinal);
+        File.WriteAllText(Path.Combine(folder, ProfileFile), $"# recorded from {stamp}\nrelease={profile.Name}\n{string.Concat(settings.Select(o => $"{o.Key}={o.Value}\n"))}");
+        foreach (var suite in runs.GroupBy(r => r.Scenario.Suite))
+            File.WriteAllText(Path.Combine(folder, suite.Key + Extension), GoldenFile.Write(stamp, suite));
+    }
+
+    /// <summary>Compares recorded runs of a line with those that the emulator makes now.</summary>
+    /// <param name="line">The kernel line.</param>
+    /// <param name="scenarios">The scenarios to replay.</param>
+    /// <param name="comparer">Normalisers and ledger.</param>
+    /// <param name="emulate">Runs a scenario on the emulator with the recorded profile.</param>
+    public IReadOnlyList<ScenarioComparison> Verify(string line, IReadOnlyList<Scenario> scenarios, Comparer comparer, Func<Scenario, ScenarioRun> emulate)
+    {
+        var recorded = Runs(line);
+        return [.. scenarios.Select(s => !recorded.TryGetValue(s.Name, out var golden) ? Stale(s, line, "not recorded")
+            : golden.Digest != GoldenFile.DigestOf(s) ? Stale(s, line, "the scenario has changed since it was recorded")
+            : comparer.Compare(s, line, emulate(s), golden.Run))];
+    }
+
+    private static ScenarioComparison Stale(Scenario scenario, string line, string why)
+    {
+        var none = new ScenarioRun(scenario.Name, RunStatus.Skipped, why, []);
+        return new(scenario.Name, scenario.Suite, line, Verdict.Skipped, $"{why}: driverlab golden record --kernel {line}", [], none, none);
+    }
+}
