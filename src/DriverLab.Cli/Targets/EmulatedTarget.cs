@@ -23,7 +23,7 @@ internal sealed class EmulatedTarget(KernelProfile profile) : ITarget
     }, cancellation);
 
     /// <summary>Runs one scenario.</summary>
-    public ScenarioRun Run(Scenario scenario) => new(scenario.Name, RunStatus.Broken, $"{TraceLine.GapPrefix}this build has no emulated kernel", []);
+    public ScenarioRun Run(Scenario scenario) => new(scenario.Name, RunStatus.Broken, $"{TraceLine.GapPrefix}this build has no emulated kernel of {profile.Name}", []);
 
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;
 }

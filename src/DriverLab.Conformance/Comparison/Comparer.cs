@@ -16,9 +16,10 @@ public sealed class Comparer(NormaliserSet normalisers, Ledger ledger)
         if (emulator.Status == RunStatus.Skipped)
             return new(scenario.Name, scenario.Suite, kernel, Verdict.Gap, $"the emulator {emulator.Reason}", [], emulator, real);
 
+        if (emulator.Status == RunStatus.Broken && emulator.Reason.StartsWith(TraceLine.GapPrefix, StringComparison.Ordinal))
+            return new(scenario.Name, scenario.Suite, kernel, Verdict.Gap, emulator.Reason[TraceLine.GapPrefix.Length..], [], emulator, real);
+
         var (found, gap) = CompareSteps(scenario, kernel, emulator, real);
-        if (gap is null && emulator.Status == RunStatus.Broken && emulator.Reason.StartsWith(TraceLine.GapPrefix, StringComparison.Ordinal))
-            gap = emulator.Reason[TraceLine.GapPrefix.Length..];
         if (gap is null && emulator.Reason != real.Reason)
             found.Add(new(scenario.Name, kernel, 0, "run", "", Whole(emulator), Whole(real), "runner"));
         if (scenario.Gap is not null && gap is null && found.Count == 0)

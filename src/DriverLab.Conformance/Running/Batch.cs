@@ -74,6 +74,7 @@ public static class Batch
 public sealed class BatchReader(ITraceSink sink)
 {
     private readonly StringBuilder _rest = new();
+    private readonly Decoder _decoder = Encoding.UTF8.GetDecoder();
 
     /// <summary>The scenario that is being run; null between two.</summary>
     public string? Scenario { get; private set; }
@@ -84,7 +85,10 @@ public sealed class BatchReader(ITraceSink sink)
     /// <summary>Takes one message; lines may be cut anywhere.</summary>
     public void Read(ReadOnlySpan<byte> message)
     {
-        _ = _rest.Append(Encoding.UTF8.GetString(message));
+        // A message may end inside a character: the decoder keeps its beginning.
+        var characters = new char[_decoder.GetCharCount(message, flush: false)];
+        _ = _decoder.GetChars(message, characters, flush: false);
+        _ = _rest.Append(characters);
         string text = _rest.ToString();
         int at = 0;
         for (int end; (end = text.IndexOf('\n', at)) >= 0; at = end + 1)

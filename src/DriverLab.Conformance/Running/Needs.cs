@@ -24,11 +24,12 @@ public sealed class Needs(IKernel kernel)
         return null;
     }
 
-    /// <summary>A file system of /proc/filesystems, <c>loop</c>, <c>dm</c>, <c>dm-TYPE</c> for a target type, or <c>root</c>.</summary>
+    /// <summary>A file system of /proc/filesystems, <c>loop</c>, <c>dm</c>, <c>brd</c>, <c>dm-TYPE</c> for a target type, or <c>root</c>.</summary>
     private bool Has(string need) => need switch
     {
         "loop" => Opens("/dev/loop-control"u8),
         "dm" => Opens("/dev/mapper/control"u8),
+        "brd" => Opens("/dev/ram0"u8),
         "root" => true, // the sandbox cannot be made otherwise
         _ when need.StartsWith("dm-", StringComparison.Ordinal) => HasTarget(need[3..]),
         _ => HasFileSystem(need),

@@ -198,7 +198,7 @@ internal sealed class StepReader(string file, Actor actor, List<Word> words, Has
     private static string Suggest(string word, IEnumerable<string> candidates)
     {
         var best = candidates.Select(c => (Name: c, Distance: EditDistance(word, c))).OrderBy(c => c.Distance).FirstOrDefault();
-        return best.Name is not null && best.Distance <= Math.Max(1, word.Length / 3) ? $" (did you mean '{best.Name}'?)" : "";
+        return best.Name is not null && best.Distance <= Math.Max(1, (word.Length + 1) / 3) ? $" (did you mean '{best.Name}'?)" : "";
     }
 
     private static int EditDistance(string a, string b)

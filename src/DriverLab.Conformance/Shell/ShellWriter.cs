@@ -37,7 +37,7 @@ public sealed class ShellWriter
         if (_scenario.Needs.Count > 0)
             Line($"# Needs: {string.Join(", ", _scenario.Needs)}");
         Line("""if [ -z "$DRIVERLAB_INSIDE" ]; then DRIVERLAB_INSIDE=1 exec unshare -m --propagation private sh "$0"; fi""");
-        Line("""R=$(mktemp -d) && mount -t tmpfs -o mode=755 scenario "$R" && cd "$R" || exit 3""");
+        Line("""R=$(mktemp -d) && mount -t tmpfs -o mode=755 scenario "$R" && cd "$R" || exit 3; export R""");
         Line("umask 022");
         Line("""step() { printf '%s\n' "== $*"; }""");
         Line("""as() { ids=$1; shift; setpriv $ids -- "$@"; }""");

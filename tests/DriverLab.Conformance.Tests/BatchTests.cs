@@ -1,0 +1,74 @@
+using System.Text;
+using DriverLab.Conformance.Golden;
+using DriverLab.Conformance.Running;
+
+namespace DriverLab.Conformance.Tests;
+
+/// <summary>What travels to a machine and back, and what is kept, is what was said.</summary>
+public class BatchTests
+{
+    [Test]
+    public void Scenarios_survive_the_way_to_a_machine()
+    {
+        var scenarios = new[] { Texts.Scenario("mkdir /a"), Texts.Scenario("write /é \"ü\"") };
+        Assert.That(Batch.Decode(Batch.Encode(scenarios)).Select(s => s.Source), Is.EqualTo(scenarios.Select(s => s.Source)));
+    }
+
+    [Test]
+    public void A_run_survives_the_way_back_whatever_the_pieces([Values(1, 3, 7, 1000)] int size)
+    {
+        var sink = new CollectingSink();
+        var reader = new BatchReader(sink);
+        byte[] all = Encoding.UTF8.GetBytes("B\tvfs/é\nS\t1\nL\t1\tmain\tmkdir /a\tok\nS\t2\nL\t2\tmain\tcat /a\tEISDIR at read after 0\nE\tDone\t\n");
+        for (int at = 0; at < all.Length; at += size)
+            reader.Read(all.AsSpan(at, Math.Min(size, all.Length - at)));
+        Assert.Multiple(() =>
+        {
+            Assert.That(sink.Result!.Scenario, Is.EqualTo("vfs/é"));
+            Assert.That(sink.Result.Lines.Select(l => l.Outcome), Is.EqualTo(["ok", "EISDIR at read after 0"]));
+            Assert.That(reader.Scenario, Is.Null);
+        });
+    }
+
+    [Test]
+    public void A_kernel_that_dies_is_known_by_its_last_call()
+    {
+        var sink = new CollectingSink();
+        var reader = new BatchReader(sink);
+        reader.Read("B\tdm/x\nS\t1\nL\t1\tmain\tdm list\tok\nS\t2\n"u8);
+        Assert.That((reader.Scenario, reader.Step), Is.EqualTo(("dm/x", 2)));
+        Assert.That(reader.Lost("oops: NULL pointer"), Is.EqualTo("dm/x"));
+        Assert.That(sink.Result!.Lines[^1], Is.EqualTo(new TraceLine("2", "-", "", "oops: NULL pointer")));
+        Assert.That(sink.Result.Status, Is.EqualTo(RunStatus.Broken));
+    }
+
+    [Test]
+    public void A_golden_file_reads_as_it_was_written()
+    {
+        var scenario = Texts.Scenario("mkdir /a\nreaddir /");
+        var run = Texts.Run(scenario, "ok", "ok 1 names\ta=dir");
+        var read = GoldenFile.Parse("f", GoldenFile.Write("6.1.0-1, package 6.1-1", [(scenario, run)]));
+        Assert.Multiple(() =>
+        {
+            Assert.That(read.Stamp, Is.EqualTo("6.1.0-1, package 6.1-1"));
+            Assert.That(read.Runs[scenario.Name].Digest, Is.EqualTo(GoldenFile.DigestOf(scenario)));
+            Assert.That(read.Runs[scenario.Name].Run.Lines, Is.EqualTo(run.Lines));
+        });
+    }
+
+    [Test]
+    public void The_digest_of_data_sees_any_change()
+    {
+        var data = new byte[100];
+        TestData.Fill(data, 1);
+        ulong digest = TestData.Digest(data);
+        var seen = new HashSet<ulong> { digest };
+        for (int i = 0; i < data.Length * 8; i++)
+        {
+            data[i / 8] ^= (byte)(1 << (i % 8));
+            Assert.That(seen.Add(TestData.Digest(data)), Is.True, $"bit {i}");
+            data[i / 8] ^= (byte)(1 << (i % 8));
+        }
+        Assert.That(TestData.Digest(data.AsSpan(0, 99)), Is.Not.EqualTo(digest));
+    }
+}
