@@ -33,6 +33,9 @@ public sealed class KernelState
     /// <summary>The file system of /dev.</summary>
     public DevTmpFileSystem Devtmpfs { get; }
 
+    /// <summary>Device-mapper, when its module is loaded: a module of a target registers with it.</summary>
+    public DeviceMapper.DeviceMapper? DeviceMapper { get; internal set; }
+
     internal int NextPid() => ++_lastPid;
 
     /// <summary>Registers a character device and makes its node in /dev.</summary>

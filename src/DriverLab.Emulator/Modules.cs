@@ -28,6 +28,7 @@ public sealed class ModuleSet(params IReadOnlyList<Module> all)
         new FileSystemModule("ramfs", static _ => new RamFileSystem()),
         new FileSystemModule("tmpfs", static _ => new TmpFileSystem()),
         new BrdModule(),
+        new DeviceMapperModule(),
         new LoopModule(),
         new MemModule());
 
@@ -57,6 +58,20 @@ internal sealed class BrdModule : Module
     public override string Name => "brd";
 
     public override void Load(KernelState kernel) => RamDisk.Register(kernel.Block);
+}
+
+/// <summary>Device-mapper with its own targets; modules of other targets come after it.</summary>
+public sealed class DeviceMapperModule : Module
+{
+    /// <inheritdoc/>
+    public override string Name => "dm_mod";
+
+    /// <inheritdoc/>
+    public override void Load(KernelState kernel)
+    {
+        kernel.DeviceMapper = new DeviceMapper.DeviceMapper(kernel.Block, kernel.Profile);
+        kernel.AddCharDevice(DeviceMapper.DeviceMapper.ControlNumber, new DmControlDevice(new DeviceMapper.DmControl(kernel.DeviceMapper), kernel));
+    }
 }
 
 /// <summary>Loop devices and /dev/loop-control.</summary>

@@ -34,6 +34,7 @@ public class Dentry
         Parent = parent ?? this;
         NameArray = name;
         NameHash = DentryHash.HashOf(name);
+        Salt = sb.Children.NextSalt();
     }
 
     internal byte[] NameArray;
@@ -44,6 +45,9 @@ public class Dentry
 
     public readonly SuperBlock Sb;
     internal uint NameHash;
+
+    /// <summary>Spreads the children of different directories over the hash table; follows the entry through renames.</summary>
+    internal readonly uint Salt;
     private DentryFlags _flags;
 
     /// <summary>Position in the directory's listing, for file systems with stable offsets.</summary>

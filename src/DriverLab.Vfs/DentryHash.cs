@@ -8,9 +8,13 @@ internal sealed class DentryHash
 {
     private Dentry?[] _buckets = new Dentry?[64];
     private int _count;
+    private uint _salts;
 
     /// <summary>Entries in the table.</summary>
     public int Count => _count;
+
+    /// <summary>A number for a new entry, by which its children are spread.</summary>
+    public uint NextSalt() => _salts += 0x9E3779B1;
 
     /// <summary>A hash of the bytes that is the same in every process.</summary>
     public static uint HashOf(ReadOnlySpan<byte> name)
@@ -63,7 +67,7 @@ internal sealed class DentryHash
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private int Slot(Dentry parent, uint hash) => (int)((hash ^ (parent.NameHash * 0x9E3779B1u) ^ (uint)RuntimeHelpers.GetHashCode(parent)) & (uint)(_buckets.Length - 1));
+    private int Slot(Dentry parent, uint hash) => (int)((hash ^ parent.Salt) & (uint)(_buckets.Length - 1));
 
     private void Grow()
     {

@@ -13,7 +13,7 @@ public static class Files
     {
         var inode = path.Inode;
         if ((flags & OpenFlags.O_PATH) != 0)
-            return Opened(new OpenFile(path, flags & (OpenFlags.O_PATH | OpenFlags.O_DIRECTORY | OpenFlags.O_NOFOLLOW | OpenFlags.O_CLOEXEC)));
+            return Opened(new OpenFile(path, flags & (OpenFlags.O_PATH | OpenFlags.O_DIRECTORY | OpenFlags.O_NOFOLLOW)));
         bool writes = ((int)(flags + 1) & 2) != 0;
         bool isDevice = inode.Type is Mode.S_IFCHR or Mode.S_IFBLK;
         if (writes && !isDevice && inode.Type is not (Mode.S_IFIFO or Mode.S_IFSOCK) && path.Mount.IsReadOnly)
@@ -29,7 +29,8 @@ public static class Files
         if (!opened.IsOk)
             return opened;
         var file = opened.Value;
-        file.Flags &= ~(OpenFlags.O_CREAT | OpenFlags.O_EXCL | OpenFlags.O_NOCTTY | OpenFlags.O_TRUNC);
+        file.Flags &= ~(OpenFlags.O_CREAT | OpenFlags.O_EXCL | OpenFlags.O_NOCTTY | OpenFlags.O_TRUNC | OpenFlags.O_CLOEXEC);
+        file.Flags |= OpenFlags.O_LARGEFILE;
         if (writes && !isDevice)
             path.Mount.Writers++;
         _ = Opened(file);

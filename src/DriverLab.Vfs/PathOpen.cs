@@ -177,7 +177,7 @@ public static class PathOpen
             return made.Error;
         var place = new VfsPath(parent.Mount, made.Value);
         error = MayOpen(caller, place, AccessMode.F_OK, flags);
-        return error != Errno.OK ? error : Files.DentryOpen(caller, place, flags & ~(OpenFlags.O_DIRECTORY | TmpfileBit) | flags & OpenFlags.O_TMPFILE);
+        return error != Errno.OK ? error : Files.DentryOpen(caller, place, flags);
     }
 
     private static AccessMode AccessOf(OpenFlags flags)

@@ -17,7 +17,8 @@ internal struct PathWalker(Caller caller, VfsPath start)
     /// <summary>Walks all components.</summary>
     public Errno Lookup(ReadOnlySpan<byte> path, LookupFlags flags)
     {
-        while (true)
+        bool isStart = path.IsEmpty; // LOOKUP_EMPTY: the place itself, a link included
+        while (!isStart)
         {
             var error = LinkPathWalk(path, out var last, out var type, out bool trailingSlash);
             if (error != Errno.OK)
