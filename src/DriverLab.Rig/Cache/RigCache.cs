@@ -89,6 +89,7 @@ public sealed class RigCache
         try
         {
             _ = Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+            RemoveLeftovers(path);
             using (var stream = new FileStream(temporary, FileMode.Create, FileAccess.ReadWrite))
                 write(stream);
             File.Move(temporary, path, overwrite: true);
@@ -124,6 +125,17 @@ public sealed class RigCache
     /// <summary>The sentence for a cache that cannot be written: full, read-only, not ours.</summary>
     internal static RigException NotWritable(string path, Exception cause) =>
         new($"the cache cannot be written at {path}: {cause.Message}; free space or permissions are needed there, or choose another folder with DRIVERLAB_CACHE=DIR", cause);
+
+    /// <summary>Half-written files of runs that were killed: their name carries a process id that is no more.</summary>
+    private static void RemoveLeftovers(string path)
+    {
+        foreach (string file in Directory.EnumerateFiles(Path.GetDirectoryName(path)!, Path.GetFileName(path) + ".*.tmp"))
+        {
+            string id = Path.GetFileName(file)[(Path.GetFileName(path).Length + 1)..^".tmp".Length];
+            if (!Directory.Exists("/proc/" + id))
+                Remove(file);
+        }
+    }
 
     // flock(2) said EWOULDBLOCK: .NET reports it as a sharing violation with errno 11 in HResult.
     private static bool IsSharingViolation(IOException e) => e is { HResult: 11 } or { HResult: unchecked((int)0x80070020) };
