@@ -102,6 +102,8 @@ public sealed partial class BlockFile
             return Errno.EBADF;
         if (Device.Limits.MaxDiscardSectors == 0)
             return Errno.EOPNOTSUPP;
+        if (Device.Layer.Quirks.DiscardChecksReadOnlyFirst && Device.IsReadOnly)
+            return Errno.EPERM;
         if (CheckRange(range) is var error and not Errno.OK)
             return error;
         DropCached(range);
@@ -119,6 +121,8 @@ public sealed partial class BlockFile
     {
         if (!_forWriting)
             return Errno.EBADF;
+        if (range.Length == 0)
+            return Errno.EINVAL;
         if (CheckRange(range) is var error and not Errno.OK)
             return error;
         DropCached(range);
@@ -127,11 +131,7 @@ public sealed partial class BlockFile
 
     private Errno CheckRange((ulong Start, ulong Length) range)
     {
-        var quirks = Device.Layer.Quirks;
-        if (quirks.ReadOnlyBeforeRange && Device.IsReadOnly)
-            return Errno.EPERM;
-        ulong mask = quirks.ReadOnlyBeforeRange ? Device.Limits.LogicalBlockSize - 1 : 511;
-        if (((range.Start | range.Length) & mask) != 0 || range.Length == 0)
+        if (((range.Start | range.Length) & 511) != 0)
             return Errno.EINVAL;
         ulong end = unchecked(range.Start + range.Length);
         return end < range.Start || end > (ulong)Device.CapacityBytes ? Errno.EINVAL : Errno.OK;

@@ -5,8 +5,8 @@ namespace DriverLab.Block;
 /// <summary>Where block layer, loop and RAM disk differ between kernels.</summary>
 public sealed record BlockQuirks
 {
-    /// <summary>BLKDISCARD and BLKZEROOUT look at the device's read-only state before they look at the range (6.11: "block: add a blk_validate_byte_range helper").</summary>
-    public bool ReadOnlyBeforeRange { get; init; }
+    /// <summary>BLKDISCARD looks at the device's read-only state before it looks at the range (seen on 6.12, not on 6.1).</summary>
+    public bool DiscardChecksReadOnlyFirst { get; init; }
 
     /// <summary>LOOP_CLR_FD only marks the device; the last close detaches (6.10: "loop: Fix a race between loop detach and loop open").</summary>
     public bool LoopClearsAtClose { get; init; }
@@ -14,15 +14,19 @@ public sealed record BlockQuirks
     /// <summary>The RAM disk frees pages on discard (6.10: "brd: implement discard support").</summary>
     public bool RamDiskDiscards { get; init; }
 
+    /// <summary>A loop device without a file counts as non-rotational (seen on 6.12, not on 6.1).</summary>
+    public bool UnboundLoopIsNonRotational { get; init; }
+
     /// <summary>Largest logical block size, in bytes (6.15 lets it exceed a page).</summary>
     public uint LargestBlockSize { get; init; }
 
     /// <summary>The quirks of a kernel.</summary>
     public static BlockQuirks For(KernelProfile profile) => new()
     {
-        ReadOnlyBeforeRange = profile.AtLeast(6, 11),
+        DiscardChecksReadOnlyFirst = profile.AtLeast(6, 11),
         LoopClearsAtClose = profile.AtLeast(6, 10),
         RamDiskDiscards = profile.AtLeast(6, 10),
+        UnboundLoopIsNonRotational = profile.AtLeast(6, 11),
         LargestBlockSize = profile.AtLeast(6, 15) ? 65536u : 4096u,
     };
 }

@@ -12,6 +12,7 @@ public sealed class LoopControl
 
     private readonly SortedDictionary<int, LoopDevice> _devices = [];
     private LoopDevice? _removing;
+    private bool _hasWarned;
 
     /// <summary>Loads the driver with the devices that the module makes at once (its <c>max_loop</c>).</summary>
     public LoopControl(BlockLayer layer, int count = 8)
@@ -70,7 +71,9 @@ public sealed class LoopControl
     {
         if (number < 0)
         {
-            Layer.World.Log.Add("loop: deleting an unspecified loop device is not supported.");
+            if (!_hasWarned)
+                Layer.World.Log.Add("deleting an unspecified loop device is not supported.");
+            _hasWarned = true;
             return Errno.EINVAL;
         }
         if (!_devices.TryGetValue(number, out var device))

@@ -46,6 +46,7 @@ public sealed partial class LoopDevice : BlockDevice
             LogicalBlockSize = blockBytes,
             PhysicalBlockSize = blockBytes,
             IoMin = blockBytes,
+            NonRotational = Layer.Quirks.UnboundLoopIsNonRotational,
         };
     }
 

@@ -26,7 +26,7 @@ public sealed class RamDisk : BlockDevice
         Limits.NoWait = true;
         if (!layer.Quirks.RamDiskDiscards)
             return;
-        Limits.MaxDiscardSectors = Limits.MaxHwDiscardSectors = QueueLimits.MaxBioSectors;
+        Limits.MaxDiscardSectors = Limits.MaxHwDiscardSectors = QueueLimits.MaxSectorsUnlimited;
         Limits.DiscardGranularity = PageBytes;
     }
 

@@ -148,7 +148,9 @@ public sealed partial class DmTable
         var found = _caller.LookupBlockDevice(System.Text.Encoding.Latin1.GetBytes(name));
         if (found.IsOk)
             return found;
-        return Driver.Quirks.PathErrorsPass ? found.Error : Errno.ENODEV;
+        if (Driver.Quirks.PathErrorsPass)
+            return found.Error;
+        return DmText.TryBootName(name, out var number) && number != DevT.Zero ? number : Errno.ENODEV;
     }
 
     /// <summary>Gives a device back.</summary>

@@ -61,6 +61,21 @@ public static class DmText
         return colon > 0 && TryDigits(word.AsSpan(0, colon), out major) && TryDigits(word.AsSpan(colon + 1), out minor);
     }
 
+    /// <summary>Reads the further names that the kernel takes for its root device: <c>major:minor:offset</c> and a bare hexadecimal number.</summary>
+    /// <remarks>Linux 6.1 init/do_mounts.c: name_to_dev_t().</remarks>
+    public static bool TryBootName(string word, out DevT number)
+    {
+        number = DevT.Zero;
+        string[] parts = word.Split(':');
+        if (parts.Length == 3 && TryDigits(parts[0], out uint major) && TryDigits(parts[1], out uint minor) && TryDigits(parts[2], out _))
+            number = new(major, minor);
+        else if (uint.TryParse(word, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out uint encoded))
+            number = DevT.Decode(encoded);
+        else
+            return false;
+        return true;
+    }
+
     private static bool TryDigits(ReadOnlySpan<char> word, out uint value) => uint.TryParse(word, NumberStyles.None, CultureInfo.InvariantCulture, out value);
 
     /// <summary>A string of the caller's bytes, one character a byte.</summary>
