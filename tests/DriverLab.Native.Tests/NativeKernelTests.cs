@@ -1,0 +1,150 @@
+using DriverLab.Linux;
+using DriverLab.Linux.Abi;
+
+namespace DriverLab.Native.Tests;
+
+/// <summary>What is peculiar to tasks that are threads; what they share with every kernel is in the contracts.</summary>
+public sealed class NativeKernelTests
+{
+    [Test]
+    public void A_task_does_not_share_its_working_directory_with_the_process()
+    {
+        string before = Environment.CurrentDirectory;
+        using var kernel = NativeKernel.NewTask();
+        Assert.That(kernel.Chdir("/proc"u8), Is.EqualTo(Errno.OK));
+        Assert.That(Environment.CurrentDirectory, Is.EqualTo(before));
+    }
+
+    [Test]
+    public void A_task_begins_without_the_processs_descriptors()
+    {
+        using var kernel = NativeKernel.NewTask();
+        Assert.That(kernel.OpenAt(Fd.Cwd, "/dev/null"u8, OpenFlags.O_RDONLY, 0).Value.Value, Is.InRange(3, 4));
+    }
+
+    [Test]
+    public void A_kept_descriptor_stays_at_its_number()
+    {
+        using var file = File.OpenHandle("/dev/null");
+        int number = (int)file.DangerousGetHandle();
+        using var kernel = NativeKernel.NewTask(new NativeTaskOptions { KeepDescriptor = number });
+        using var child = kernel.Fork();
+        Assert.That((kernel.GetStatusFlags(new Fd(number)).Error, child.GetStatusFlags(new Fd(number)).Error), Is.EqualTo((Errno.OK, Errno.OK)));
+    }
+
+    [Test]
+    public void Closing_in_a_task_leaves_the_process_alone()
+    {
+        using var file = File.OpenHandle("/dev/null");
+        int number = (int)file.DangerousGetHandle();
+        using (var kernel = NativeKernel.NewTask(new NativeTaskOptions { KeepDescriptor = number }))
+            _ = kernel.Close(new Fd(number));
+        Assert.That(RandomAccess.Read(file, new byte[1], 0), Is.Zero);
+    }
+
+    [Test]
+    public void Ids_of_a_task_are_its_own()
+    {
+        if (!Environment.IsPrivilegedProcess)
+            Assert.Ignore("changing ids needs the superuser");
+        using var kernel = NativeKernel.NewTask();
+        using var alice = kernel.Fork();
+        Assert.That(alice.SetIds(UserIds.User(1000)), Is.EqualTo(Errno.OK));
+        Assert.That((alice.OpenAt(Fd.Cwd, "/proc/1/environ"u8, OpenFlags.O_RDONLY, 0).IsOk, Environment.IsPrivilegedProcess), Is.EqualTo((false, true)));
+    }
+
+    [Test]
+    public void A_program_runs_on_the_tasks_thread()
+    {
+        using var kernel = NativeKernel.NewTask();
+        int caller = Environment.CurrentManagedThreadId;
+        int worker = kernel.Run(_ => Environment.CurrentManagedThreadId);
+        Assert.That((worker != caller, kernel.Run(_ => Environment.CurrentManagedThreadId)), Is.EqualTo((true, worker)));
+    }
+
+    [Test]
+    public void A_programs_exception_reaches_the_caller_and_the_task_lives_on()
+    {
+        using var kernel = NativeKernel.NewTask();
+        Assert.That(() => kernel.Run(_ => throw new InvalidTimeZoneException("mine")), Throws.TypeOf<InvalidTimeZoneException>());
+        Assert.That(kernel.Chdir("/"u8), Is.EqualTo(Errno.OK));
+    }
+
+    [Test]
+    public void A_disposed_task_has_no_thread_and_refuses_calls()
+    {
+        var kernel = NativeKernel.NewTask();
+        string thread = $"/proc/self/task/{kernel.ThreadId}";
+        Assert.That(Directory.Exists(thread), Is.True);
+        kernel.Dispose();
+        kernel.Dispose();
+        Assert.That(Directory.Exists(thread), Is.False);
+        Assert.That(() => kernel.Chdir("/"u8), Throws.TypeOf<ObjectDisposedException>());
+    }
+
+    [Test]
+    public void A_task_may_end_inside_its_own_program()
+    {
+        var kernel = NativeKernel.NewTask();
+        kernel.Run(k => k.Dispose());
+        Assert.That(() => kernel.Chdir("/"u8), Throws.TypeOf<ObjectDisposedException>());
+    }
+
+    [Test]
+    public void Calls_allocate_nothing()
+    {
+        using var kernel = NativeKernel.NewTask();
+        Work(kernel);
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        Work(kernel);
+        long handedOver = GC.GetAllocatedBytesForCurrentThread() - before;
+        long direct = kernel.Run(k =>
+        {
+            long start = GC.GetAllocatedBytesForCurrentThread();
+            Work(k);
+            return GC.GetAllocatedBytesForCurrentThread() - start;
+        });
+        Assert.That((handedOver, direct), Is.EqualTo((0L, 0L)));
+    }
+
+    [Test]
+    public void A_path_ends_at_its_first_NUL()
+    {
+        using var kernel = NativeKernel.NewTask();
+        Assert.That(kernel.Chdir("/\0nothing"u8), Is.EqualTo(Errno.OK));
+    }
+
+    [Test]
+    public void A_hundred_tasks_work_side_by_side()
+    {
+        using var first = NativeKernel.NewTask();
+        var tasks = Enumerable.Range(0, 100).Select(_ => first.Fork()).ToArray();
+        _ = Parallel.ForEach(tasks, new ParallelOptions { MaxDegreeOfParallelism = 4 }, Work);
+        foreach (var task in tasks)
+            task.Dispose();
+        Assert.That(first.Chdir("/"u8), Is.EqualTo(Errno.OK));
+    }
+
+    [Test]
+    public void The_profile_is_that_of_the_running_kernel()
+    {
+        using var kernel = NativeKernel.NewTask();
+        Assert.That(File.ReadAllText("/proc/sys/kernel/osrelease").Trim(), Is.EqualTo(kernel.Profile.Name));
+    }
+
+    [TestCase("CONFIG_A=y\n# CONFIG_B is not set\nCONFIG_C=m\nCONFIG_D=\"text\"\nnonsense\n")]
+    public void A_configuration_file_is_read(string text)
+        => Assert.That(HostProfile.Parse(new StringReader(text)), Is.EquivalentTo(new Dictionary<string, string> { ["CONFIG_A"] = "y", ["CONFIG_C"] = "m", ["CONFIG_D"] = "text" }));
+
+    private static void Work(IKernel kernel)
+    {
+        Span<byte> buffer = stackalloc byte[64];
+        for (int i = 0; i < 50; i++)
+        {
+            var fd = kernel.OpenAt(Fd.Cwd, "/dev/zero"u8, OpenFlags.O_RDONLY, 0).Value;
+            _ = kernel.Read(fd, buffer);
+            _ = kernel.Statx(fd, default, AtFlags.AT_EMPTY_PATH, StatxMask.STATX_BASIC_STATS, out _);
+            _ = kernel.Close(fd);
+        }
+    }
+}
