@@ -2,12 +2,16 @@ namespace DriverLab.Simulation;
 
 /// <summary>Everything that makes a run reproducible: clock, run queue, random streams, kernel log. One per emulated kernel, passed by constructor.</summary>
 /// <param name="seed">The seed of every random stream.</param>
-public sealed class World(ulong seed)
+/// <param name="mutations">Faults put in on purpose, to test comparing; null for none.</param>
+public sealed class World(ulong seed, MutationSet? mutations = null)
 {
     private readonly Dictionary<string, Prng> _streams = [];
 
     /// <summary>The seed that this world was made from.</summary>
     public ulong Seed { get; } = seed;
+
+    /// <summary>Faults put in on purpose.</summary>
+    public MutationSet Mutations { get; } = mutations ?? MutationSet.None;
 
     /// <summary>Emulated time.</summary>
     public Clock Clock { get; } = new();

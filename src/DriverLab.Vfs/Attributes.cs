@@ -1,5 +1,6 @@
 using DriverLab.Linux;
 using DriverLab.Linux.Abi;
+using DriverLab.Simulation;
 
 namespace DriverLab.Vfs;
 
@@ -69,7 +70,7 @@ public static class Attributes
         if (attr.Has(AttrValid.ATTR_KILL_SUID))
         {
             attr.Valid &= ~AttrValid.ATTR_KILL_SUID;
-            if ((inode.Mode & Mode.S_ISUID) != 0)
+            if ((inode.Mode & Mode.S_ISUID) != 0 && !inode.Sb.Core.IsMutated(Mutation.ChownKeepsSetuid))
             {
                 attr.Valid |= AttrValid.ATTR_MODE;
                 attr.Mode = inode.Mode & ~Mode.S_ISUID;
@@ -178,7 +179,8 @@ public static class Attributes
         if ((inode.Mode & (Mode.S_ISUID | Mode.S_ISGID)) != 0 && inode.IsRegular && !caller.Credentials.Capable(Capabilities.CAP_FSETID))
         {
             kill = (inode.Mode & Mode.S_ISUID) != 0 ? AttrValid.ATTR_KILL_SUID : AttrValid.None;
-            kill |= ShouldDropSgid(inode, caller.Credentials);
+            if (!inode.Sb.Core.IsMutated(Mutation.WriteKeepsSetgid))
+                kill |= ShouldDropSgid(inode, caller.Credentials);
         }
         if (inode.GetXattr(caller, dentry, Xattrs.SecurityCapability, default).IsOk)
             kill |= AttrValid.ATTR_KILL_PRIV;

@@ -1,5 +1,6 @@
 using DriverLab.Linux;
 using DriverLab.Linux.Abi;
+using DriverLab.Simulation;
 
 namespace DriverLab.Vfs;
 
@@ -114,7 +115,7 @@ public static class Files
         const long day = 86_400_000_000_000;
         bool isRelative = (mount.Flags & MountFlags.MS_RELATIME) != 0;
         bool isStale = inode.MtimeNs >= inode.AtimeNs || inode.CtimeNs >= inode.AtimeNs || now - inode.AtimeNs >= day;
-        if (isRelative && !isStale || inode.AtimeNs == now || mount.IsReadOnly)
+        if (isRelative && !isStale && !inode.Sb.Core.IsMutated(Mutation.RelatimeAlwaysUpdates) || inode.AtimeNs == now || mount.IsReadOnly)
             return;
         inode.UpdateAtime(now);
     }

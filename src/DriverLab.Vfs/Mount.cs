@@ -1,5 +1,6 @@
 using DriverLab.Linux;
 using DriverLab.Linux.Abi;
+using DriverLab.Simulation;
 
 namespace DriverLab.Vfs;
 
@@ -75,7 +76,7 @@ public sealed class Mount
     /// <summary>May something be changed through this mount?</summary>
     /// <returns>EROFS.</returns>
     /// <remarks>Linux fs/namespace.c: mnt_want_write().</remarks>
-    public Errno WantWrite() => IsReadOnly ? Errno.EROFS : Errno.OK;
+    public Errno WantWrite() => IsReadOnly && !Sb.Core.IsMutated(Mutation.ReadOnlyMountWrites) ? Errno.EROFS : Errno.OK;
 
     /// <summary>A copy that no namespace shows, for a stacked file system's layers. Give it back with <see cref="Kill"/>.</summary>
     /// <returns>EINVAL (unbindable, not mounted here).</returns>

@@ -1,6 +1,7 @@
 using System.Text;
 using DriverLab.Linux;
 using DriverLab.Linux.Abi;
+using DriverLab.Simulation;
 
 namespace DriverLab.Vfs;
 
@@ -217,7 +218,7 @@ public static class MountCalls
             return NotModelledException.Throw("umount of the task's own root");
         if (mount.Parent is null)
             return Errno.EINVAL;
-        if (!isLazy && (mount.Users > 0 || mount.Children.Count > 0))
+        if (!isLazy && (mount.Users > 0 && !mount.Sb.Core.IsMutated(Mutation.UmountIgnoresOpenFiles) || mount.Children.Count > 0))
             return Errno.EBUSY;
         MountTree.Umount(mount, propagate: true);
         return Errno.OK;

@@ -1,5 +1,6 @@
 using DriverLab.Linux;
 using DriverLab.Linux.Abi;
+using DriverLab.Simulation;
 
 namespace DriverLab.Vfs;
 
@@ -237,7 +238,7 @@ public static partial class Namei
     public static Errno VfsRename(Caller caller, Inode oldDirectory, Dentry old, Inode newDirectory, Dentry target, RenameFlags flags)
     {
         bool exchange = (flags & RenameFlags.RENAME_EXCHANGE) != 0;
-        if (old.Inode is { } same && ReferenceEquals(same, target.Inode))
+        if (old.Inode is { } same && ReferenceEquals(same, target.Inode) && !old.Sb.Core.IsMutated(Mutation.RenameOntoItselfMoves))
             return Errno.OK;
         var error = CheckRename(caller, oldDirectory, old, newDirectory, target, exchange);
         if (error != Errno.OK)

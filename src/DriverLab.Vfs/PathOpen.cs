@@ -1,5 +1,6 @@
 using DriverLab.Linux;
 using DriverLab.Linux.Abi;
+using DriverLab.Simulation;
 
 namespace DriverLab.Vfs;
 
@@ -110,7 +111,7 @@ public static class PathOpen
         var inode = path.Inode;
         if ((flags & OpenFlags.O_CREAT) != 0 && !created)
         {
-            if ((flags & OpenFlags.O_EXCL) != 0)
+            if ((flags & OpenFlags.O_EXCL) != 0 && !inode.Sb.Core.IsMutated(Mutation.ExclusiveOpenSucceeds))
                 return Errno.EEXIST;
             if (inode.IsDirectory)
                 return Errno.EISDIR;

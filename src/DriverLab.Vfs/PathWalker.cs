@@ -1,5 +1,6 @@
 using DriverLab.Linux;
 using DriverLab.Linux.Abi;
+using DriverLab.Simulation;
 
 namespace DriverLab.Vfs;
 
@@ -56,7 +57,7 @@ internal struct PathWalker(Caller caller, VfsPath start)
         while (true)
         {
             var error = Permissions.Check(_dentry.Inode!, _caller, AccessMode.X_OK);
-            if (error != Errno.OK)
+            if (error != Errno.OK && !_dentry.Sb.Core.IsMutated(Mutation.SearchPermissionSkipped))
                 return error;
             int length = path.IndexOf((byte)'/');
             var component = length < 0 ? path : path[..length];
@@ -110,7 +111,7 @@ internal struct PathWalker(Caller caller, VfsPath start)
     public Errno PickLink(out ReadOnlyMemory<byte> text)
     {
         text = default;
-        if (_links++ >= Limits.MAXSYMLINKS)
+        if (_links++ >= Limits.MAXSYMLINKS + (_dentry.Sb.Core.IsMutated(Mutation.OneLinkMore) ? 1 : 0))
             return Errno.ELOOP;
         if ((_mount.Flags & MountFlags.MS_NOSYMFOLLOW) != 0)
             return Errno.ELOOP;

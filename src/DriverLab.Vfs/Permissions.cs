@@ -1,5 +1,6 @@
 using DriverLab.Linux;
 using DriverLab.Linux.Abi;
+using DriverLab.Simulation;
 
 namespace DriverLab.Vfs;
 
@@ -76,7 +77,7 @@ public static class Permissions
 
     /// <summary>A sticky directory lets only the owners of file or directory, or CAP_FOWNER, remove a name.</summary>
     public static bool StickyForbids(Inode directory, Inode inode, Credentials by) =>
-        (directory.Mode & Mode.S_ISVTX) != 0 && inode.Uid != by.Fsuid && directory.Uid != by.Fsuid && !by.Capable(Capabilities.CAP_FOWNER);
+        (directory.Mode & Mode.S_ISVTX) != 0 && !directory.Sb.Core.IsMutated(Mutation.StickyIgnored) && inode.Uid != by.Fsuid && directory.Uid != by.Fsuid && !by.Capable(Capabilities.CAP_FOWNER);
 
     /// <summary>Owner, or CAP_FOWNER.</summary>
     public static bool OwnerOrCapable(Inode inode, Credentials by) => inode.Uid == by.Fsuid || by.Capable(Capabilities.CAP_FOWNER);
@@ -96,7 +97,7 @@ public static class Permissions
         int mode = (int)inode.Mode;
         if (inode.Uid == by.Fsuid)
             mode >>= 6;
-        else if ((((mode >> 3) ^ mode) & (int)mask) != 0 && by.InGroup(inode.Gid))
+        else if ((((mode >> 3) ^ mode) & (int)mask) != 0 && by.InGroup(inode.Gid) && !inode.Sb.Core.IsMutated(Mutation.GroupClassIgnored))
             mode >>= 3;
         return ((int)mask & ~mode) == 0;
     }

@@ -21,6 +21,9 @@ public sealed class VfsCore(World world, KernelProfile profile)
     /// <summary>The time that inodes are stamped with, in nanoseconds since the epoch.</summary>
     public long NowNs => World.Clock.NowNs;
 
+    /// <summary>Whether this fault was put in on purpose.</summary>
+    public bool IsMutated(Mutation mutation) => World.Mutations.Has(mutation);
+
     /// <summary>The kernel log.</summary>
     public KernelLog Log => World.Log;
 

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using DriverLab.Linux;
 using DriverLab.Linux.Abi;
+using DriverLab.Simulation;
 
 namespace DriverLab.Vfs;
 
@@ -70,7 +71,7 @@ public static class Xattrs
             return Errno.EPERM;
         if (name.StartsWith("security."u8) || name.StartsWith("system."u8))
             return Errno.OK;
-        if (name.StartsWith("trusted."u8))
+        if (name.StartsWith("trusted."u8) && !inode.Sb.Core.IsMutated(Mutation.TrustedVisibleToAll))
             return caller.Credentials.Capable(Capabilities.CAP_SYS_ADMIN) ? Errno.OK : writes ? Errno.EPERM : Errno.ENODATA;
         if (name.StartsWith("user."u8))
         {

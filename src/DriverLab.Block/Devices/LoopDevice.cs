@@ -2,6 +2,7 @@ using System.Numerics;
 using DriverLab.Linux;
 using DriverLab.Linux.Abi;
 using DriverLab.Linux.Ioctl;
+using DriverLab.Simulation;
 
 namespace DriverLab.Block.Devices;
 
@@ -93,11 +94,12 @@ public sealed partial class LoopDevice : BlockDevice
             return before;
         if (bio.Sectors == 0)
             return Errno.OK;
-        long position = (long)_info.Offset + (bio.Sector << 9);
+        long position = (Layer.World.Mutations.Has(Mutation.LoopOffsetIgnored) ? 0 : (long)_info.Offset) + (bio.Sector << 9);
         var error = bio.Op switch
         {
             BioOp.Read => Read(bio, position),
             BioOp.Write => Write(bio, position),
+            BioOp.Discard when Layer.World.Mutations.Has(Mutation.DiscardKeepsData) => Errno.OK,
             BioOp.Discard => Punch(FallocFlags.FALLOC_FL_PUNCH_HOLE, position, (long)bio.Sectors << 9),
             BioOp.WriteZeroes => Punch(bio.Has(BioFlags.NoUnmap) ? FallocFlags.FALLOC_FL_ZERO_RANGE : FallocFlags.FALLOC_FL_PUNCH_HOLE, position, (long)bio.Sectors << 9),
             BioOp.Flush => Flush(),
@@ -237,7 +239,7 @@ public sealed partial class LoopDevice : BlockDevice
         ConfigureDiscard();
         Limits.NonRotational = file.FileSystemDevice?.Limits.NonRotational ?? true;
         UpdateDirect((_info.Flags & LoopFlags.LO_FLAGS_DIRECT_IO) != 0);
-        _ = SetCapacityAndNotify(SizeOf(file, _info.Offset, _info.SizeLimit));
+        _ = SetCapacityAndNotify(SizeOf(file, _info.Offset, Layer.World.Mutations.Has(Mutation.LoopSizeLimitIgnored) ? 0 : _info.SizeLimit));
         _state = State.Bound;
         if ((_info.Flags & LoopFlags.LO_FLAGS_PARTSCAN) != 0)
             ScanPartitions();

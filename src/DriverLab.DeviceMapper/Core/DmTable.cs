@@ -1,5 +1,6 @@
 using DriverLab.Block;
 using DriverLab.Linux;
+using DriverLab.Simulation;
 
 namespace DriverLab.DeviceMapper;
 
@@ -61,7 +62,7 @@ public sealed partial class DmTable
             return Refuse($"{Device.Number}: {typeName}: unknown target type");
         if (CheckFeatures(type) is { } complaint)
             return Refuse(type, complaint, Errno.EINVAL);
-        if (start != SizeSectors)
+        if (start != SizeSectors && !Device.Layer.World.Mutations.Has(Mutation.TableGapAccepted))
             return Refuse(type, "Gap in table", Errno.EINVAL);
         var row = new DmRowContext(this, type, start, length, DmText.Split(parameters));
         var made = type.Create(row);

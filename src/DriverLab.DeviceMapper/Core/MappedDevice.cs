@@ -1,5 +1,6 @@
 using DriverLab.Block;
 using DriverLab.Linux;
+using DriverLab.Simulation;
 
 namespace DriverLab.DeviceMapper;
 
@@ -64,7 +65,7 @@ public sealed partial class MappedDevice : BlockDevice
     /// <remarks>Linux drivers/md/dm.c: dm_lock_for_deletion().</remarks>
     internal Errno LockForDeletion(bool markDeferred, bool onlyDeferred)
     {
-        if (Openers > 0)
+        if (Openers > 0 && !Layer.World.Mutations.Has(Mutation.BusyDeviceRemoved))
         {
             IsRemovalDeferred |= markDeferred;
             return Errno.EBUSY;
@@ -247,7 +248,7 @@ public sealed partial class MappedDevice : BlockDevice
     /// <summary>Something happened that user space may wait for.</summary>
     internal void RaiseEvent()
     {
-        EventNr = unchecked(EventNr + 1);
+        EventNr = unchecked(EventNr + (Layer.World.Mutations.Has(Mutation.EventsNotCounted) ? 0u : 1u));
         Driver.RaiseGlobalEvent();
     }
 

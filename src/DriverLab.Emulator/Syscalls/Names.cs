@@ -1,5 +1,6 @@
 using DriverLab.Linux;
 using DriverLab.Linux.Abi;
+using DriverLab.Simulation;
 using DriverLab.Vfs;
 
 namespace DriverLab.Emulator;
@@ -20,7 +21,7 @@ public partial class EmulatedTask
     public Errno MkdirAt(Fd directory, ReadOnlySpan<byte> path, Mode mode)
     {
         var error = StartCreate(directory, path, wantDirectory: true, out var parent, out var dentry);
-        return error != Errno.OK ? error : Namei.VfsMkdir(Caller, parent.Inode, dentry, mode & ~Caller.Umask);
+        return error != Errno.OK ? error : Namei.VfsMkdir(Caller, parent.Inode, dentry, State.Core.IsMutated(Mutation.MkdirIgnoresUmask) ? mode : mode & ~Caller.Umask);
     }
 
     /// <inheritdoc/>
@@ -133,7 +134,7 @@ public partial class EmulatedTask
     public Errno RenameAt2(Fd oldDirectory, ReadOnlySpan<byte> oldPath, Fd newDirectory, ReadOnlySpan<byte> newPath, RenameFlags flags)
     {
         const RenameFlags known = RenameFlags.RENAME_NOREPLACE | RenameFlags.RENAME_EXCHANGE | RenameFlags.RENAME_WHITEOUT;
-        bool exchange = (flags & RenameFlags.RENAME_EXCHANGE) != 0, noReplace = (flags & RenameFlags.RENAME_NOREPLACE) != 0;
+        bool exchange = (flags & RenameFlags.RENAME_EXCHANGE) != 0, noReplace = (flags & RenameFlags.RENAME_NOREPLACE) != 0 && !State.Core.IsMutated(Mutation.NoReplaceIgnored);
         if ((flags & ~known) != 0 || exchange && (flags & ~RenameFlags.RENAME_EXCHANGE) != 0)
             return Errno.EINVAL;
         var error = PathWalk.CheckName(oldPath, LookupFlags.None);

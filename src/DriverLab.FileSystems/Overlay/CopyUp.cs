@@ -1,6 +1,7 @@
 using DriverLab.FileSystems.Layers;
 using DriverLab.Linux;
 using DriverLab.Linux.Abi;
+using DriverLab.Simulation;
 using DriverLab.Vfs;
 
 namespace DriverLab.FileSystems.Overlay;
@@ -127,7 +128,8 @@ internal ref struct CopyUp
             _inode.IsIndexed = true;
             return IndexDirectory.StoreNlink(_sb, _inode, fromUpper: true);
         }
-        CopyAttributes.Times(Mounter, _parent.Upper!, _parentStat);
+        if (!_parent.Sb.Core.IsMutated(Mutation.CopyUpTouchesParent))
+            CopyAttributes.Times(Mounter, _parent.Upper!, _parentStat);
         _dentry.HasUpperAlias = true;
         return Errno.OK;
     }
@@ -188,7 +190,7 @@ internal ref struct CopyUp
         if (error == Errno.OK)
         {
             var sb = _sb;
-            error = CopyAttributes.Xattrs(Mounter, lower.Dentry, temp, name => !sb.Names.IsOwn(name, sb.Escapes));
+            error = CopyAttributes.Xattrs(Mounter, lower.Dentry, temp, name => !sb.Names.IsOwn(name, sb.Escapes) && !sb.Core.IsMutated(Mutation.CopyUpLosesXattrs));
         }
         bool hasOrigin = _inode.IsDirectory || _isIndexed || _stat.Nlink == 1;
         if (error == Errno.OK && hasOrigin)
@@ -231,7 +233,8 @@ internal ref struct CopyUp
         error = entry.IsOk ? Namei.VfsLink(Mounter, _inode.Upper!, _parent.Upper!.Inode!, entry.Value) : entry.Error;
         if (error != Errno.OK)
             return error;
-        CopyAttributes.Times(Mounter, _parent.Upper!, _parentStat);
+        if (!_parent.Sb.Core.IsMutated(Mutation.CopyUpTouchesParent))
+            CopyAttributes.Times(Mounter, _parent.Upper!, _parentStat);
         _dentry.HasUpperAlias = true;
         return IndexDirectory.StoreNlink(_sb, _inode, fromUpper: true);
     }

@@ -1,6 +1,7 @@
 using DriverLab.FileSystems.Layers;
 using DriverLab.Linux;
 using DriverLab.Linux.Abi;
+using DriverLab.Simulation;
 using DriverLab.Vfs;
 
 namespace DriverLab.FileSystems.Overlay;
@@ -130,7 +131,7 @@ internal static class Creation
         var fresh = made.Value;
         var error = RestoreMode(sb, fresh, wanted);
         bool isDirectory = fresh.IsDirectory && wanted.Link is null;
-        if (error == Errno.OK && isDirectory)
+        if (error == Errno.OK && isDirectory && !sb.Core.IsMutated(Mutation.OpaqueNotSet))
             error = SetOpaque(dentry, fresh, Errno.EIO);
         if (error == Errno.OK)
             error = work.Rename(work.Directory, fresh, parent.Upper!, whiteout.Value, isDirectory ? RenameFlags.RENAME_EXCHANGE : RenameFlags.None);

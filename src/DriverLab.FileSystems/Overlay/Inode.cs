@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using DriverLab.FileSystems.Layers;
 using DriverLab.Linux;
 using DriverLab.Linux.Abi;
+using DriverLab.Simulation;
 using DriverLab.Vfs;
 
 namespace DriverLab.FileSystems.Overlay;
@@ -176,7 +177,7 @@ internal abstract class OverlayInode : Inode
         }
         MapDevAndIno(ref stat, fsId, isDirectory);
         if (isDirectory && IsMerged)
-            stat.Nlink = 1;
+            stat.Nlink = Overlay.Core.IsMutated(Mutation.MergedLinksCounted) ? stat.Nlink : 1;
         else if (!isDirectory && IsIndexed)
             stat.Nlink = Nlink;
         return Errno.OK;

@@ -1,5 +1,6 @@
 using DriverLab.FileSystems.Layers;
 using DriverLab.Linux;
+using DriverLab.Simulation;
 using DriverLab.Vfs;
 
 namespace DriverLab.FileSystems.Overlay;
@@ -210,7 +211,7 @@ internal sealed class LayerLookup(OverlaySuperBlock sb)
         var dentry = looked.Value;
         if (dentry.Inode!.IsWhiteout || (_parentHoldsMarked && sb.IsMarkedWhiteout(dentry)))
         {
-            _stop = _isOpaque = true;
+            _stop = _isOpaque = !sb.Core.IsMutated(Mutation.WhiteoutNotSeen);
             return Errno.OK;
         }
         if (!dentry.IsDirectory)
@@ -231,7 +232,7 @@ internal sealed class LayerLookup(OverlaySuperBlock sb)
             _layer.HasXattrWhiteouts = true;
             _holdsMarked = true;
         }
-        else if (opaque == 'y')
+        else if (opaque == 'y' && !sb.Core.IsMutated(Mutation.OpaqueNotSeen))
         {
             _stop = true;
             _isOpaque |= isLastElement;

@@ -1,6 +1,7 @@
 using DriverLab.FileSystems.Layers;
 using DriverLab.Linux;
 using DriverLab.Linux.Abi;
+using DriverLab.Simulation;
 using DriverLab.Vfs;
 
 namespace DriverLab.FileSystems.Overlay;
@@ -119,7 +120,7 @@ internal sealed class MergeReceiver(OverlayDentry dentry, MergeList entries, boo
         {
             ref var entry = ref entries.Discovered(index);
             var found = Namei.LookupOnePositive(_sb.Mounter, real, entries.NameOf(entry));
-            entry.IsHidden = found.IsOk && found.Value.Inode!.IsWhiteout;
+            entry.IsHidden = found.IsOk && found.Value.Inode!.IsWhiteout && !_sb.Core.IsMutated(Mutation.WhiteoutsListed);
         }
         return error;
     }

@@ -1,6 +1,7 @@
 using DriverLab.FileSystems.Layers;
 using DriverLab.Linux;
 using DriverLab.Linux.Abi;
+using DriverLab.Simulation;
 using DriverLab.Vfs;
 
 namespace DriverLab.FileSystems.Overlay;
@@ -15,7 +16,7 @@ internal static class Removal
     {
         var sb = dentry.Sb;
         var inode = dentry.Inode!;
-        bool lowerExists = LowerExists(dentry);
+        bool lowerExists = LowerExists(dentry) && !(inode.Upper is not null && sb.Core.IsMutated(Mutation.WhiteoutNotMade));
         List<byte[]>? whiteouts = null;
         if (isDirectory && (lowerExists || !IsPureUpper(inode)))
         {

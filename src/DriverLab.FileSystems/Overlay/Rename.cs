@@ -1,5 +1,6 @@
 using DriverLab.Linux;
 using DriverLab.Linux.Abi;
+using DriverLab.Simulation;
 using DriverLab.Vfs;
 
 namespace DriverLab.FileSystems.Overlay;
@@ -45,7 +46,7 @@ internal ref struct Renaming
         if ((_flags & ~(RenameFlags.RENAME_EXCHANGE | RenameFlags.RENAME_NOREPLACE)) != 0)
             return Errno.EINVAL;
         _flags &= ~RenameFlags.RENAME_NOREPLACE;
-        if (!CanMove(_old) || (_exchanges && !CanMove(_new)))
+        if ((!CanMove(_old) || (_exchanges && !CanMove(_new))) && !_sb.Core.IsMutated(Mutation.LowerDirectoryRenamed))
             return Errno.EXDEV;
         List<byte[]>? whiteouts = null;
         var error = Errno.OK;

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using DriverLab.Linux;
 using DriverLab.Linux.Abi;
+using DriverLab.Simulation;
 using DriverLab.Vfs;
 using DriverLab.Vfs.Helpers;
 
@@ -69,7 +70,7 @@ internal sealed class TmpfsSuperBlock : SuperBlock
     /// <returns>ENOSPC.</returns>
     public Errno ChargeBlocks(ulong pages)
     {
-        if (_maxBlocks != 0 && _usedBlocks + pages > _maxBlocks)
+        if (_maxBlocks != 0 && _usedBlocks + pages > _maxBlocks && !Core.IsMutated(Mutation.TmpfsWithoutLimit))
             return Errno.ENOSPC;
         _usedBlocks += pages;
         return Errno.OK;
@@ -90,7 +91,7 @@ internal sealed class TmpfsSuperBlock : SuperBlock
     /// <returns>ENOSPC.</returns>
     public Errno ChargeInodeSpace(ulong bytes)
     {
-        if (_maxInodes != 0 && _freeInodeSpace < bytes)
+        if (_maxInodes != 0 && _freeInodeSpace < bytes && !Core.IsMutated(Mutation.TmpfsInodesWithoutLimit))
             return Errno.ENOSPC;
         _freeInodeSpace -= bytes;
         return Errno.OK;

@@ -1,5 +1,6 @@
 using DriverLab.Linux;
 using DriverLab.Linux.Abi;
+using DriverLab.Simulation;
 
 namespace DriverLab.Vfs.Helpers;
 
@@ -204,7 +205,7 @@ public class MemoryOpenFile(VfsPath path, OpenFlags flags) : OpenFile(path, flag
     {
         if (data.IsEmpty)
             return 0;
-        if ((Flags & OpenFlags.O_APPEND) != 0)
+        if ((Flags & OpenFlags.O_APPEND) != 0 && !Inode.Sb.Core.IsMutated(Mutation.AppendWritesInPlace))
             position = Inode.Size;
         var error = Files.WriteChecks(this, position, ref data);
         if (error == Errno.OK)

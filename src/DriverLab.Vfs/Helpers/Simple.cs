@@ -1,5 +1,6 @@
 using DriverLab.Linux;
 using DriverLab.Linux.Abi;
+using DriverLab.Simulation;
 
 namespace DriverLab.Vfs.Helpers;
 
@@ -13,7 +14,7 @@ public static class Simple
     {
         inode.Uid = caller.Credentials.Fsuid;
         inode.Gid = caller.Credentials.Fsgid;
-        if (directory is null || (directory.Mode & Mode.S_ISGID) == 0)
+        if (directory is null || (directory.Mode & Mode.S_ISGID) == 0 || inode.Sb.Core.IsMutated(Mutation.SetgidNotInherited))
             return;
         inode.Gid = directory.Gid;
         if (inode.IsDirectory)
@@ -100,7 +101,8 @@ public static class Simple
     public static void Link(Inode directory, Dentry old, Dentry dentry)
     {
         var inode = old.Inode!;
-        inode.CtimeNs = inode.Sb.Core.NowNs;
+        if (!inode.Sb.Core.IsMutated(Mutation.LinkKeepsChangeTime))
+            inode.CtimeNs = inode.Sb.Core.NowNs;
         inode.Nlink++;
         Instantiate(directory, dentry, inode);
     }
@@ -111,7 +113,8 @@ public static class Simple
     {
         Touch(directory);
         dentry.Inode!.CtimeNs = directory.CtimeNs;
-        dentry.Inode.Nlink--;
+        if (!directory.Sb.Core.IsMutated(Mutation.UnlinkKeepsLinkCount))
+            dentry.Inode.Nlink--;
     }
 
     /// <summary>Takes an empty directory away.</summary>

@@ -1,6 +1,7 @@
 using System.Text;
 using DriverLab.Block;
 using DriverLab.Linux;
+using DriverLab.Simulation;
 
 namespace DriverLab.DeviceMapper.Targets;
 
@@ -36,12 +37,14 @@ internal sealed class LinearTarget : DmTarget
     private readonly DmDevice _device;
     private readonly BlockDevice _below;
     private readonly long _start;
+    private readonly int _skew;
 
     public LinearTarget(DmRowContext row, DmDevice device, long start) : base(row)
     {
         _device = device;
         _below = device.Device;
         _start = start;
+        _skew = _below.Layer.World.Mutations.Has(Mutation.LinearOffByOne) ? 1 : 0;
         FlushBios = DiscardBios = SecureEraseBios = WriteZeroesBios = 1;
     }
 
@@ -51,7 +54,7 @@ internal sealed class LinearTarget : DmTarget
     {
         bio.Device = _below;
         if (bio.Sectors != 0)
-            bio.Sector = bio.Sector - Begin + _start;
+            bio.Sector = bio.Sector - Begin + _start + _skew;
         return MapResult.Remapped;
     }
 

@@ -1,6 +1,7 @@
 using System.Text;
 using DriverLab.Block;
 using DriverLab.Linux;
+using DriverLab.Simulation;
 
 namespace DriverLab.DeviceMapper.Targets;
 
@@ -89,7 +90,7 @@ internal sealed class StripedTarget : DmTarget
         long offset = Offset(bio.Sector);
         long chunk = Math.DivRem(offset, _chunkSectors, out long within);
         long rowOfChunks = Math.DivRem(chunk, _legs.Length, out long index);
-        var leg = _legs[index];
+        var leg = _legs[_legs[0].Below.Layer.World.Mutations.Has(Mutation.StripesInReverse) ? _legs.Length - 1 - index : index];
         bio.Device = leg.Below;
         bio.Sector = leg.Start + rowOfChunks * _chunkSectors + within;
         return MapResult.Remapped;

@@ -1,0 +1,99 @@
+namespace DriverLab.Simulation;
+
+/// <summary>Faults that can be put into the emulator on purpose, each by name, to prove that comparing finds them. For tests only; none is ever on by itself.</summary>
+public enum Mutation
+{
+    /// <summary>Suite vfs: anybody who may write a sticky directory removes anybody's names.</summary>
+    StickyIgnored,
+    /// <summary>Suite vfs: the group's permission bits are never looked at.</summary>
+    GroupClassIgnored,
+    /// <summary>Suite vfs: a path walk asks no directory for search permission.</summary>
+    SearchPermissionSkipped,
+    /// <summary>Suite vfs: a path walk follows 41 symbolic links.</summary>
+    OneLinkMore,
+    /// <summary>Suite vfs: chown leaves the set-user-ID bit.</summary>
+    ChownKeepsSetuid,
+    /// <summary>Suite vfs: writing leaves the set-group-ID bit.</summary>
+    WriteKeepsSetgid,
+    /// <summary>Suite vfs: children of a set-group-ID directory get the caller's group.</summary>
+    SetgidNotInherited,
+    /// <summary>Suite vfs: mkdir takes nothing off the mode.</summary>
+    MkdirIgnoresUmask,
+    /// <summary>Suite vfs: a rename between two names of one inode removes the old name.</summary>
+    RenameOntoItselfMoves,
+    /// <summary>Suite vfs: RENAME_NOREPLACE replaces.</summary>
+    NoReplaceIgnored,
+    /// <summary>Suite vfs: unlink leaves the link count.</summary>
+    UnlinkKeepsLinkCount,
+    /// <summary>Suite vfs: link leaves the change time of the file.</summary>
+    LinkKeepsChangeTime,
+    /// <summary>Suite vfs: everybody may read trusted.* attributes.</summary>
+    TrustedVisibleToAll,
+    /// <summary>Suite vfs: O_CREAT|O_EXCL opens what is there.</summary>
+    ExclusiveOpenSucceeds,
+    /// <summary>Suite vfs: O_APPEND writes at the position.</summary>
+    AppendWritesInPlace,
+    /// <summary>Suite vfs: every read moves the access time, relatime or not.</summary>
+    RelatimeAlwaysUpdates,
+    /// <summary>Suite vfs: umount succeeds under open files.</summary>
+    UmountIgnoresOpenFiles,
+    /// <summary>Suite vfs: a read-only mount lets writes through.</summary>
+    ReadOnlyMountWrites,
+    /// <summary>Suite vfs: a tmpfs takes more pages than its size option says.</summary>
+    TmpfsWithoutLimit,
+    /// <summary>Suite vfs: a tmpfs makes more inodes than nr_inodes says.</summary>
+    TmpfsInodesWithoutLimit,
+    /// <summary>Suite block: a loop device reads and writes from the file's start whatever its offset.</summary>
+    LoopOffsetIgnored,
+    /// <summary>Suite block: a loop device is as long as its file.</summary>
+    LoopSizeLimitIgnored,
+    /// <summary>Suite block: a discard of a loop device does nothing.</summary>
+    DiscardKeepsData,
+    /// <summary>Suite dm: linear maps one sector further.</summary>
+    LinearOffByOne,
+    /// <summary>Suite dm: striped deals chunks out from the last device to the first.</summary>
+    StripesInReverse,
+    /// <summary>Suite dm: an open mapped device is removed.</summary>
+    BusyDeviceRemoved,
+    /// <summary>Suite dm: a table with a gap is accepted.</summary>
+    TableGapAccepted,
+    /// <summary>Suite dm: the event counter stands still.</summary>
+    EventsNotCounted,
+    /// <summary>Suite overlay: lookup merges below an opaque directory.</summary>
+    OpaqueNotSeen,
+    /// <summary>Suite overlay: a directory made over a whiteout is not opaque.</summary>
+    OpaqueNotSet,
+    /// <summary>Suite overlay: lookup goes on below a whiteout.</summary>
+    WhiteoutNotSeen,
+    /// <summary>Suite overlay: unlink of a lower file leaves no whiteout.</summary>
+    WhiteoutNotMade,
+    /// <summary>Suite overlay: copy-up leaves extended attributes behind.</summary>
+    CopyUpLosesXattrs,
+    /// <summary>Suite overlay: copy-up leaves its traces in the parent's times.</summary>
+    CopyUpTouchesParent,
+    /// <summary>Suite overlay: a lower directory is renamed without redirects.</summary>
+    LowerDirectoryRenamed,
+    /// <summary>Suite overlay: a merged listing shows names that are whited out.</summary>
+    WhiteoutsListed,
+    /// <summary>Suite overlay: a merged directory shows the upper directory's link count.</summary>
+    MergedLinksCounted,
+}
+
+/// <summary>The faults that are switched on in one world. Empty everywhere but in the tests of the comparer.</summary>
+public sealed class MutationSet
+{
+    /// <summary>No fault.</summary>
+    public static readonly MutationSet None = new();
+
+    private readonly ulong _bits;
+
+    /// <summary>Switches faults on; there are fewer than 64.</summary>
+    public MutationSet(params ReadOnlySpan<Mutation> mutations)
+    {
+        foreach (var mutation in mutations)
+            _bits |= 1UL << (int)mutation;
+    }
+
+    /// <summary>True when this fault is on.</summary>
+    public bool Has(Mutation mutation) => (_bits >> (int)mutation & 1) != 0;
+}
