@@ -3,5 +3,7 @@
 here=$(dirname "$(readlink -f "$0")")
 DOTNET_ROOT=${DOTNET_ROOT:-@DOTNET_ROOT@}
 DRIVERLAB_HOME=${DRIVERLAB_HOME:-$(dirname "$here")}
-export DOTNET_ROOT DRIVERLAB_HOME
+# No diagnostics port: it would leave a socket in /tmp behind when the command is killed.
+DOTNET_EnableDiagnostics=${DOTNET_EnableDiagnostics:-0}
+export DOTNET_ROOT DRIVERLAB_HOME DOTNET_EnableDiagnostics
 exec "$here/app/driverlab" "$@"

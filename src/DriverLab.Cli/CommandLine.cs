@@ -22,6 +22,7 @@ public static class CommandLine
             ScenarioCommand.Create(output, error),
             GoldenCommand.Create(output, error),
             KernelCommand.Create(output, error),
+            RigCommand.Create(output, error),
             DoctorCommand.Create(output, error),
         };
         var parsed = root.Parse(arguments);

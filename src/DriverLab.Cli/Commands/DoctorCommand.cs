@@ -2,7 +2,6 @@ using System.CommandLine;
 using System.Globalization;
 using DriverLab.Cli.Output;
 using DriverLab.Rig;
-using DriverLab.Rig.Machines;
 
 namespace DriverLab.Cli.Commands;
 
@@ -10,7 +9,6 @@ namespace DriverLab.Cli.Commands;
 internal static class DoctorCommand
 {
     private const string ProbeKernel = "6.1";
-    private const long WantedFreeBytes = 2L << 30;
 
     public static Command Create(TextWriter output, TextWriter error)
     {
@@ -22,24 +20,15 @@ internal static class DoctorCommand
     private static async Task<int> RunAsync(TextWriter output, Progress progress, CancellationToken cancellation)
     {
         progress.Report($"driverlab {ConformRun.Version()}");
-        bool ok = true;
-        void Say(bool good, string what, string found, string todo)
-        {
-            ok &= good;
-            output.WriteLine($"{(good ? "ok  " : "MISS")}\t{what}\t{found}{(good ? "" : $"\t-> {todo}")}");
-        }
-        Tool(Say, "qemu-system-x86_64", "apt-get install qemu-system-x86");
-        Tool(Say, "apt-get", "use --kernel-image FILE --modules DIR: fetching kernels needs Debian's apt");
-        Tool(Say, "dpkg-deb", "apt-get install dpkg");
-        Tool(Say, "busybox", "apt-get install busybox-static");
-        Tool(Say, "gcc", "apt-get install gcc libc6-dev zlib1g-dev (links the guest program; not needed with an installed command)");
         var kernels = RealKernels.OfUser();
-        string root = kernels.Cache.Root;
-        long free = new DriveInfo(root).AvailableFreeSpace;
-        Say(free >= WantedFreeBytes, "disk", string.Create(CultureInfo.InvariantCulture, $"{free / 1e9:0.0} GB free for the cache {root}"), "free 2 GB there, or name another folder with DRIVERLAB_CACHE");
+        var findings = await RigEnvironment.InspectAsync(kernels.Cache, cancellation);
+        foreach (var finding in findings)
+            output.WriteLine($"{(finding.Ok ? "ok  " : "MISS")}\t{finding.What}\t{finding.Found}{(finding.Ok ? "" : $"\t-> {finding.Remedy}")}");
+        string[] packages = [.. findings.Where(finding => !finding.Ok && finding.Package.Length > 0).Select(finding => finding.Package).Distinct()];
+        if (packages.Length > 0)
+            output.WriteLine($"to install all: apt-get install --no-install-recommends {string.Join(' ', packages)}");
         output.WriteLine($"{(Environment.IsPrivilegedProcess ? "ok  " : "note")}\tuser\t{(Environment.IsPrivilegedProcess ? "root: --kernel host works" : "not root: --kernel host does not work, machines do")}");
-        if (ok)
-            ok = await MachineAsync(kernels, output, progress, cancellation);
+        bool ok = findings.All(finding => finding.Ok) && await MachineAsync(kernels, output, progress, cancellation);
         return ok ? ExitCode.Same : ExitCode.EnvironmentMissing;
     }
 
@@ -48,7 +37,7 @@ internal static class DoctorCommand
         try
         {
             await using var machine = await kernels.StartAsync(ProbeKernel, progress: progress, cancellation: cancellation);
-            output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"ok  \taccelerator\t{machine.Accelerator.Name}: {machine.Accelerator.Why}"));
+            output.WriteLine($"ok  \taccelerator\t{machine.Accelerator.Name}: {machine.Accelerator.Why}");
             output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"ok  \tmachine\t{machine.Hello.Release} answered after {machine.BootTime.TotalSeconds:0.0} s"));
             await machine.PowerOffAsync(cancellation);
             return true;
@@ -58,11 +47,5 @@ internal static class DoctorCommand
             output.WriteLine($"MISS\tmachine\t{e.Message}");
             return false;
         }
-    }
-
-    private static void Tool(Action<bool, string, string, string> say, string name, string todo)
-    {
-        string? found = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Concat(["/usr/sbin", "/sbin"]).Select(d => Path.Combine(d, name)).FirstOrDefault(File.Exists);
-        say(found is not null, name, found ?? "not found", todo);
     }
 }
