@@ -21,7 +21,7 @@ public sealed class Comparer(NormaliserSet normalisers, Ledger ledger)
 
         var (found, gap) = CompareSteps(scenario, kernel, emulator, real);
         if (gap is null && emulator.Reason != real.Reason)
-            found.Add(new(scenario.Name, kernel, 0, "run", "", Whole(emulator), Whole(real), "runner"));
+            found.Insert(0, new(scenario.Name, kernel, 0, "run", "", Whole(emulator), Whole(real), "runner"));
         if (scenario.Gap is not null && gap is null && found.Count == 0)
             found.Add(new(scenario.Name, kernel, 0, "gap", "", $"no gap, but the header says gap \"{scenario.Gap}\"; take it out", "", "scenario"));
 
@@ -39,7 +39,9 @@ public sealed class Comparer(NormaliserSet normalisers, Ledger ledger)
         var found = new List<Divergence>();
         var ours = ByStep(emulator);
         var theirs = ByStep(real);
-        foreach (var step in scenario.Steps)
+        // A run that broke off has no lines for the steps after it; that it broke off is the difference.
+        int last = Math.Min(LastStep(scenario, emulator), LastStep(scenario, real));
+        foreach (var step in scenario.Steps.Take(last))
         {
             var a = Lines(scenario, step, ours);
             var b = Lines(scenario, step, theirs);
@@ -105,6 +107,8 @@ public sealed class Comparer(NormaliserSet normalisers, Ledger ledger)
         }
         return steps;
     }
+
+    private static int LastStep(Scenario scenario, ScenarioRun run) => run.Status == RunStatus.Broken && run.Lines is not [.., { Step: "end" }] ? run.Lines.Select(l => l.StepNumber).DefaultIfEmpty().Max() : scenario.Steps.Count;
 
     private static string End(ScenarioRun run) => run.Lines is [.., { Step: "end" } last] ? last.Outcome : run.Reason;
 

@@ -87,7 +87,7 @@ internal static class Manifest
             var got = task.GetXattr(path, bytes, value, AtFlags.AT_SYMLINK_NOFOLLOW);
             if (got.Error == Errno.ERANGE)
                 got = task.GetXattr(path, bytes, value = new byte[Limits.XATTR_SIZE_MAX], AtFlags.AT_SYMLINK_NOFOLLOW);
-            _ = text.Append(' ').Append(name).Append('=').Append(got.IsOk ? Render.Data(value.AsSpan(0, got.Value)) : got.Error.ToString());
+            _ = text.Append(' ').Append(name).Append('=').Append(got.IsOk ? Render.Xattr(bytes, value.AsSpan(0, got.Value)) : got.Error.ToString());
         }
     }
 

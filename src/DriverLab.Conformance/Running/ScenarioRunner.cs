@@ -108,7 +108,14 @@ public sealed class ScenarioRunner(IKernel kernel)
         {
             return $"scenario: {problem.Message}";
         }
+        catch (Exception defect) when (defect is not OutOfMemoryException)
+        {
+            // No kernel answers with an exception: this is a defect of the emulator or of a verb, and differs from everything a kernel says.
+            return $"{TraceLine.DefectPrefix}{defect.GetType().Name}: {Render.Text(defect.Message)} {Render.Text(FirstFrame(defect))}";
+        }
     }
+
+    private static string FirstFrame(Exception defect) => defect.StackTrace?.Split('\n')[0].Trim() ?? "";
 
     /// <summary>The actor's task, made at its first statement from main's: it sees main's working directory and open files of that moment.</summary>
     private static IKernel? TaskOf(RunState run, Step step)

@@ -13,6 +13,9 @@ public readonly record struct TraceLine(string Step, string Actor, string Op, st
     /// <summary>The first words of an outcome where the caller would wait for ever.</summary>
     public const string HangPrefix = "would-hang";
 
+    /// <summary>The first words of an outcome that no kernel can have: an exception.</summary>
+    public const string DefectPrefix = "defect: ";
+
     /// <summary>True when the emulator has a gap here.</summary>
     public bool IsGap => Outcome.StartsWith(GapPrefix, StringComparison.Ordinal);
 
