@@ -49,7 +49,7 @@ public sealed partial class BlockFile
             case Blk.BLKRASET or Blk.BLKFRASET:
                 if (!caller.IsSysAdmin)
                     return Errno.EACCES;
-                Device.ReadAheadSectors = value * 512 / PageCache.PageBytes * PageCache.PageBytes / 512;
+                Device.ReadAheadSectors = unchecked(value * 512) / PageCache.PageBytes * PageCache.PageBytes / 512;
                 return 0;
             case Blk.BLKRRPART:
                 return Done(!caller.IsSysAdmin ? Errno.EACCES : Device.RereadPartitions());

@@ -1,4 +1,5 @@
 using DriverLab.Block.Devices;
+using DriverLab.DeviceMapper.Targets;
 using DriverLab.Emulator.Devices;
 using DriverLab.FileSystems.Overlay;
 using DriverLab.FileSystems.Proc;
@@ -29,6 +30,7 @@ public sealed class ModuleSet(params IReadOnlyList<Module> all)
         new FileSystemModule("tmpfs", static _ => new TmpFileSystem()),
         new BrdModule(),
         new DeviceMapperModule(),
+        new DmTargetModule("dm_zero", static k => new ZeroType(k.DeviceMapper!.Quirks)),
         new LoopModule(),
         new MemModule());
 
@@ -72,6 +74,16 @@ public sealed class DeviceMapperModule : Module
         kernel.DeviceMapper = new DeviceMapper.DeviceMapper(kernel.Block, kernel.Profile);
         kernel.AddCharDevice(DeviceMapper.DeviceMapper.ControlNumber, new DmControlDevice(new DeviceMapper.DmControl(kernel.DeviceMapper), kernel));
     }
+}
+
+/// <summary>A module that is one device-mapper target.</summary>
+public sealed class DmTargetModule(string name, Func<KernelState, DeviceMapper.DmTargetType> make) : Module
+{
+    /// <inheritdoc/>
+    public override string Name => name;
+
+    /// <inheritdoc/>
+    public override void Load(KernelState kernel) => kernel.DeviceMapper!.Register(make(kernel));
 }
 
 /// <summary>Loop devices and /dev/loop-control.</summary>

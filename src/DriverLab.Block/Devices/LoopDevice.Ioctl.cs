@@ -37,9 +37,9 @@ public sealed partial class LoopDevice
         switch (request)
         {
             case Request.LOOP_SET_FD:
-                return Done(Configure((uint)value, 0, default, forWriting, exclusive, caller));
+                return Done(Configure(unchecked((uint)value), 0, default, forWriting, exclusive, caller));
             case Request.LOOP_CHANGE_FD:
-                return Done(ChangeFile((int)value, caller));
+                return Done(ChangeFile(unchecked((int)value), caller));
             case Request.LOOP_CLR_FD:
                 return Done(Clear());
             case Request.LOOP_SET_CAPACITY:

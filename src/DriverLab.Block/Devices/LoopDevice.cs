@@ -194,7 +194,7 @@ public sealed partial class LoopDevice : BlockDevice
 
     private Errno Configure(uint fd, uint blockSize, LoopInfo64 info, bool forWriting, bool exclusive, IBlockCaller caller)
     {
-        var got = caller.GetFile((int)fd);
+        var got = caller.GetFile(unchecked((int)fd));
         if (!got.IsOk)
             return got.Error;
         var file = got.Value;

@@ -126,7 +126,7 @@ public sealed partial class DeviceMapper
         _ = _byName.Remove(device.DmName);
         if (device.Uuid.Length > 0)
             _ = _byUuid.Remove(device.Uuid);
-        device.DropInactive();
+        device.TakeInactive()?.Destroy();
         device.RaiseEventOnRemoval();
         device.Destroy();
         _ = _byMinor.Remove(device.Number.Minor);

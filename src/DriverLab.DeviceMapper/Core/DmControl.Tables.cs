@@ -16,9 +16,10 @@ public sealed partial class DmControl
         if (count > DmIoctl.DM_MAX_TARGETS)
             return Errno.EOVERFLOW;
         var table = new DmTable(device, !call.Has(DmFlags.DM_READONLY_FLAG), call.Caller);
+        DmTable? replaced = null;
         var error = Populate(table, call, count);
         if (error == Errno.OK)
-            error = device.Load(table);
+            error = device.Load(table, out replaced);
         if (error != Errno.OK)
         {
             table.Destroy();
@@ -26,6 +27,7 @@ public sealed partial class DmControl
         }
         call.Set(DmFlags.DM_INACTIVE_PRESENT_FLAG, true);
         FillStatus(call, device);
+        replaced?.Destroy();
         return Errno.OK;
     }
 
@@ -68,9 +70,10 @@ public sealed partial class DmControl
     {
         if (Find(call) is not { } device)
             return Errno.ENXIO;
-        device.DropInactive();
+        var dropped = device.TakeInactive();
         call.Set(DmFlags.DM_INACTIVE_PRESENT_FLAG, false);
         FillStatus(call, device);
+        dropped?.Destroy();
         return Errno.OK;
     }
 

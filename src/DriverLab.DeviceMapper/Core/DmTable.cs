@@ -56,7 +56,7 @@ public sealed partial class DmTable
             return Refuse($"{Device.Number}: target type {_rows[0].Type.Name} must appear alone in table");
         if (length == 0)
             return Refuse($"{Device.Number}: zero-length target");
-        if ((ulong)start + (ulong)length is var end && (end < (ulong)start || end > SectorLimit))
+        if (start < 0 || length < 0 || start > SectorLimit - length)
             return Refuse($"{Device.Number}: too large device");
         if (Driver.FindType(typeName) is not { } type)
             return Refuse($"{Device.Number}: {typeName}: unknown target type");

@@ -120,8 +120,9 @@ public sealed partial class MappedDevice : BlockDevice
     /// <summary>Puts a table into the inactive slot. The first one makes the disk, so its limits are checked now; those of later ones at resume.</summary>
     /// <returns>EINVAL: limits, or a live table that may not be replaced by this type.</returns>
     /// <remarks>Linux drivers/md/dm-ioctl.c: table_load(); drivers/md/dm.c: dm_setup_md_queue().</remarks>
-    internal Errno Load(DmTable table)
+    internal Errno Load(DmTable table, out DmTable? replaced)
     {
+        replaced = null;
         if (LiveTable?.ImmutableType is { } immutable && immutable != table.ImmutableType && !table.HasWildcard)
         {
             Driver.Log("ioctl", $"can't replace immutable target type {immutable.Name}");
@@ -140,18 +141,18 @@ public sealed partial class MappedDevice : BlockDevice
             _isDiskAdded = true;
             Layer.Devices.Add(this);
         }
-        var old = InactiveTable;
+        replaced = InactiveTable;
         InactiveTable = table;
-        old?.Destroy();
         return Errno.OK;
     }
 
-    /// <summary>Drops the inactive table.</summary>
-    internal void DropInactive()
+    /// <summary>Empties the inactive slot.</summary>
+    /// <returns>The table that was there, for the caller to destroy.</returns>
+    internal DmTable? TakeInactive()
     {
-        var old = InactiveTable;
+        var table = InactiveTable;
         InactiveTable = null;
-        old?.Destroy();
+        return table;
     }
 
     /// <summary>Makes the inactive table live, if there is one, and lets I/O flow.</summary>
