@@ -71,7 +71,7 @@ public static class PathOpen
                 return error;
             if (created || (lookup & LookupFlags.LOOKUP_FOLLOW) == 0 || !walker.Current.Inode.IsSymlink)
                 break;
-            error = walker.PickLink(out var text);
+            error = walker.PickLink(out var text, isLast: true);
             if (error != Errno.OK)
                 return error;
             if (text.IsEmpty)

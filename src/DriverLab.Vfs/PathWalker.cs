@@ -31,7 +31,7 @@ internal struct PathWalker(Caller caller, VfsPath start)
                 return error;
             if ((flags & LookupFlags.LOOKUP_FOLLOW) == 0 || !_dentry.Inode!.IsSymlink)
                 break;
-            error = PickLink(out var text);
+            error = PickLink(out var text, isLast: true);
             if (error != Errno.OK)
                 return error;
             if (text.IsEmpty)
@@ -107,12 +107,15 @@ internal struct PathWalker(Caller caller, VfsPath start)
     }
 
     /// <summary>Reads the link at the current place and goes back to where its text starts; a magic link jumps and leaves no text.</summary>
-    /// <returns>ELOOP, then the link's own.</returns>
-    public Errno PickLink(out ReadOnlyMemory<byte> text)
+    /// <returns>ELOOP, EACCES (fs.protected_symlinks, for a last component), ELOOP (nosymfollow), then the link's own.</returns>
+    public Errno PickLink(out ReadOnlyMemory<byte> text, bool isLast)
     {
         text = default;
         if (_links++ >= Limits.MAXSYMLINKS + (_dentry.Sb.Core.IsMutated(Mutation.OneLinkMore) ? 1 : 0))
             return Errno.ELOOP;
+        var denied = isLast ? Permissions.MayFollow(_dentry.Parent.Inode!, _dentry.Inode!, _caller) : Errno.OK;
+        if (denied != Errno.OK)
+            return denied;
         if ((_mount.Flags & MountFlags.MS_NOSYMFOLLOW) != 0)
             return Errno.ELOOP;
         Files.TouchAtime(Current);
@@ -139,7 +142,7 @@ internal struct PathWalker(Caller caller, VfsPath start)
     {
         while (_dentry.Inode!.IsSymlink)
         {
-            var error = PickLink(out var text);
+            var error = PickLink(out var text, isLast: false);
             if (error != Errno.OK || text.IsEmpty)
                 return error;
             error = LinkPathWalk(text.Span, out var last, out var type, out _);

@@ -92,6 +92,30 @@ public static class Permissions
         return by.InGroup(directory.Gid) || by.Capable(Capabilities.CAP_FSETID) ? mode : mode & ~Mode.S_ISGID;
     }
 
+    /// <summary>May the caller give this inode another name? Without fs.protected_hardlinks anyone may.</summary>
+    /// <returns>EPERM.</returns>
+    /// <remarks>Linux fs/namei.c: may_linkat(), safe_hardlink_source().</remarks>
+    public static Errno MayLink(Inode inode, Caller caller)
+    {
+        if (!inode.Sb.Core.Quirks.ProtectedHardlinks || OwnerOrCapable(inode, caller.Credentials))
+            return Errno.OK;
+        const Mode groupExecutable = Mode.S_ISGID | Mode.S_IXGRP;
+        bool isSafe = inode.IsRegular && (inode.Mode & Mode.S_ISUID) == 0 && (inode.Mode & groupExecutable) != groupExecutable
+            && Check(inode, caller, AccessMode.R_OK | AccessMode.W_OK) == Errno.OK;
+        return isSafe ? Errno.OK : Errno.EPERM;
+    }
+
+    /// <summary>May the caller follow this link as the last component? Without fs.protected_symlinks anyone may.</summary>
+    /// <returns>EACCES.</returns>
+    /// <remarks>Linux fs/namei.c: may_follow_link().</remarks>
+    public static Errno MayFollow(Inode directory, Inode link, Caller caller)
+    {
+        const Mode open = Mode.S_ISVTX | Mode.S_IWOTH;
+        if (!link.Sb.Core.Quirks.ProtectedSymlinks || link.Uid == caller.Credentials.Fsuid)
+            return Errno.OK;
+        return (directory.Mode & open) != open || directory.Uid == link.Uid ? Errno.OK : Errno.EACCES;
+    }
+
     private static bool ByMode(Inode inode, Credentials by, AccessMode mask)
     {
         int mode = (int)inode.Mode;

@@ -16,8 +16,18 @@ public sealed record VfsQuirks
     public bool TmpfileTakesFile { get; init; } = true;
 
     /// <summary>O_CREAT with O_DIRECTORY is EINVAL.</summary>
-    /// <remarks>6.4, "open: return EINVAL for O_DIRECTORY | O_CREAT" (43b450632676); before, it made a regular file or opened the directory.</remarks>
+    /// <remarks>6.4, "open: return EINVAL for O_DIRECTORY | O_CREAT" (43b450632676), in stable 6.1 as well; before, it made a regular file or opened the directory.</remarks>
     public bool CreatDirectoryIsEinval { get; init; }
+
+    /// <summary>fs.protected_hardlinks: only an owner may link to what it could not read and write. 1 in Debian's kernels and wherever systemd sets it.</summary>
+    public bool ProtectedHardlinks { get; init; } = true;
+
+    /// <summary>fs.protected_symlinks: in sticky, world-writable directories a link is followed only by its owner, or when the directory is the owner's.</summary>
+    public bool ProtectedSymlinks { get; init; } = true;
+
+    /// <summary>Attributes of <c>security.*</c> may be set without CAP_SYS_ADMIN: the BPF security module's empty hook stands in for the capability check.</summary>
+    /// <remarks>security/security.c: security_inode_setxattr() before 6.9; seen on Debian's 6.1, whose CONFIG_LSM ends with bpf.</remarks>
+    public bool BpfLsmSkipsXattrCheck { get; init; }
 
     /// <summary>statx reports STATX_MNT_ID_UNIQUE (6.8).</summary>
     public bool HasUniqueMountId { get; init; }
@@ -42,6 +52,9 @@ public sealed record VfsQuirks
     /// <summary>fallocate's modes exclude each other, and wrong combinations are EOPNOTSUPP (6.12, "fs: sort out the fallocate mode vs flag mess").</summary>
     public bool FallocateModesAreExclusive { get; init; }
 
+    /// <summary>stat of a block device's node tells the device's smallest efficient I/O as its block size (6.15).</summary>
+    public bool BlockNodesReportIoSize { get; init; }
+
     /// <summary>FALLOC_FL_WRITE_ZEROES exists (6.17).</summary>
     public bool HasWriteZeroes { get; init; }
 
@@ -50,11 +63,15 @@ public sealed record VfsQuirks
     {
         NoLSeekIsEspipe = profile.AtLeast(6, 0),
         TmpfileTakesFile = profile.AtLeast(6, 1),
-        CreatDirectoryIsEinval = profile.AtLeast(6, 4),
+        CreatDirectoryIsEinval = profile.AtLeast(6, 1),
+        ProtectedHardlinks = profile.Config.GetValueOrDefault("fs.protected_hardlinks", "1") != "0",
+        ProtectedSymlinks = profile.Config.GetValueOrDefault("fs.protected_symlinks", "1") != "0",
+        BpfLsmSkipsXattrCheck = !profile.AtLeast(6, 9) && profile.Config.GetValueOrDefault("CONFIG_LSM", "").Contains("bpf", StringComparison.Ordinal),
         TruncateChecksPermissionFirst = profile.AtLeast(6, 14),
         EmptyPathLinksOwnFiles = profile.AtLeast(6, 10),
         XattrNameComesFirst = profile.AtLeast(6, 13),
         FallocateModesAreExclusive = profile.AtLeast(6, 12),
+        BlockNodesReportIoSize = profile.AtLeast(6, 15),
         HasWriteZeroes = profile.AtLeast(6, 17),
         OffsetsNewestFirst = profile.AtLeast(6, 12),
         SimpleXattrsAreSorted = profile.AtLeast(6, 2),

@@ -66,7 +66,9 @@ public partial class EmulatedTask
         var error = Lookup(oldDirectory, oldPath, lookup, out var old);
         if (error == Errno.OK)
             error = StartCreate(newDirectory, newPath, wantDirectory: false, out var parent, out var dentry) is var e and not Errno.OK ? e
-                : !ReferenceEquals(old.Mount, parent.Mount) ? Errno.EXDEV : Namei.VfsLink(Caller, old.Dentry, parent.Inode, dentry);
+                : !ReferenceEquals(old.Mount, parent.Mount) ? Errno.EXDEV
+                : Permissions.MayLink(old.Inode, Caller) is var denied and not Errno.OK ? denied
+                : Namei.VfsLink(Caller, old.Dentry, parent.Inode, dentry);
         return error;
     }
 

@@ -17,12 +17,12 @@ internal sealed class TmpfsFile(TmpfsSuperBlock sb, Mode mode) : TmpfsInode(sb, 
         var error = Attributes.SetAttrPrepare(caller, dentry, ref attr);
         if (error != Errno.OK)
             return error;
-        bool resized = attr.Has(AttrValid.ATTR_SIZE) && attr.Size != Size;
-        if (attr.Has(AttrValid.ATTR_SIZE))
-            Resize(attr.Size);
         Attributes.SetAttrCopy(caller, this, attr);
-        if (resized)
-            Simple.Touch(this);
+        if (attr.Has(AttrValid.ATTR_SIZE))
+        {
+            Resize(attr.Size);
+            Simple.Touch(this); // also when the size stays as it is
+        }
         return Errno.OK;
     }
 
