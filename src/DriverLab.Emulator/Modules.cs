@@ -5,6 +5,7 @@ using DriverLab.FileSystems.Overlay;
 using DriverLab.FileSystems.Proc;
 using DriverLab.FileSystems.Ramfs;
 using DriverLab.FileSystems.Tmpfs;
+using DriverLab.Vfs;
 
 namespace DriverLab.Emulator;
 
@@ -24,10 +25,13 @@ public sealed class ModuleSet(params IReadOnlyList<Module> all)
     /// <summary>Everything that DriverLab models.</summary>
     public static ModuleSet Standard { get; } = new(
         new FileSystemModule("devtmpfs", static k => k.Devtmpfs),
+        new FileSystemModule("btrfs", static _ => new UnmodelledFileSystem("btrfs")),
+        new FileSystemModule("ext4", static _ => new UnmodelledFileSystem("ext4")),
         new FileSystemModule("overlay", static _ => new OverlayFileSystem()),
         new FileSystemModule("proc", static _ => new ProcFileSystem()),
         new FileSystemModule("ramfs", static _ => new RamFileSystem()),
         new FileSystemModule("tmpfs", static _ => new TmpFileSystem()),
+        new FileSystemModule("xfs", static _ => new UnmodelledFileSystem("xfs")),
         new BrdModule(),
         new DeviceMapperModule(),
         new DmTargetModule("dm_zero", static k => new ZeroType(k.DeviceMapper!.Quirks)),

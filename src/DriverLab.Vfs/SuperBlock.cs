@@ -131,6 +131,9 @@ public abstract class FileSystemType
     /// <summary>Needs a block device as its source (FS_REQUIRES_DEV).</summary>
     public virtual bool RequiresDevice => false;
 
+    /// <summary>/proc/filesystems shows it.</summary>
+    public virtual bool IsListed => true;
+
     /// <summary>Moves dentries in <see cref="Inode.Rename"/> itself (FS_RENAME_DOES_D_MOVE).</summary>
     public virtual bool RenameDoesMove => false;
 

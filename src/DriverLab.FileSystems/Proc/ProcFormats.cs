@@ -30,7 +30,7 @@ internal static class ProcFormats
     public static byte[] FileSystems(VfsCore core)
     {
         var writer = new MountOptionWriter();
-        foreach (var type in core.FileSystems)
+        foreach (var type in core.FileSystems.Where(t => t.IsListed))
             writer.Text($"{(type.RequiresDevice ? "" : "nodev")}\t{type.Name}\n");
         return writer.ToArray();
     }
