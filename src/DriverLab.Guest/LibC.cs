@@ -46,6 +46,9 @@ internal static unsafe partial class LibC
     [LibraryImport("libc", EntryPoint = "syscall", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     public static partial long FinitModule(long number, long fd, string parameters, long flags);
 
+    [LibraryImport("libc", EntryPoint = "ioctl", SetLastError = true)]
+    public static partial int Ioctl(int fd, ulong request, nint argument);
+
     [LibraryImport("libc", EntryPoint = "clock_settime", SetLastError = true)]
     public static partial int ClockSetTime(int clock, long* timespec);
 

@@ -22,6 +22,7 @@ public sealed class RealKernels
         Kernels = new(cache, catalogue);
         Images = new(cache, Kernels);
         GuestProgram = new(cache);
+        Saved = new(cache);
         probe = new(cache);
     }
 
@@ -43,12 +44,16 @@ public sealed class RealKernels
     /// <summary>The guest program.</summary>
     public GuestProgram GuestProgram { get; }
 
+    /// <summary>Saved machines.</summary>
+    public SavedMachines Saved { get; }
+
     /// <summary>Everything up to the point where a machine can be started: kernel, guest program, image.</summary>
     public async Task<MachineOptions> PrepareAsync(KernelEntry kernel, ImageRecipe? recipe = null, IProgress<string>? progress = null, CancellationToken cancellation = default)
     {
         string guest = await GuestProgram.GetAsync(progress, cancellation).ConfigureAwait(false);
         var image = await Images.BuildAsync(kernel, guest, recipe ?? new(), progress, cancellation).ConfigureAwait(false);
-        return new(kernel, image);
+        // An image with extra files is made for one purpose: keeping a machine of it would only fill the cache.
+        return new(kernel, image) { FromSaved = (recipe is null || recipe.Files.IsEmpty) && Environment.GetEnvironmentVariable("DRIVERLAB_SAVED") != "0" };
     }
 
     /// <summary>Fetches what is missing, boots a kernel of a line (<c>6.12</c>), and waits until its guest program answers.</summary>
@@ -58,11 +63,13 @@ public sealed class RealKernels
         return await StartAsync(await PrepareAsync(entry, recipe, progress, cancellation).ConfigureAwait(false), progress, cancellation).ConfigureAwait(false);
     }
 
-    /// <summary>Boots a prepared machine with the accelerator that works here.</summary>
+    /// <summary>Starts a prepared machine with the accelerator that works here: from its saved state when <see cref="MachineOptions.FromSaved"/> says so.</summary>
     public async Task<Machine> StartAsync(MachineOptions options, IProgress<string>? progress = null, CancellationToken cancellation = default)
     {
         var accelerator = options.Accelerator ?? await probe.GetAsync(options, progress, cancellation).ConfigureAwait(false);
-        progress?.Report($"booting {options.Kernel.Release} ({accelerator.Name}: {accelerator.Why})");
-        return await QemuMachine.StartAsync(options, accelerator, cancellation).ConfigureAwait(false);
+        progress?.Report($"starting {options.Kernel.Release} ({accelerator.Name}: {accelerator.Why})");
+        return options.FromSaved
+            ? await Saved.StartAsync(options, accelerator, progress, cancellation).ConfigureAwait(false)
+            : await QemuMachine.StartAsync(options, accelerator, cancellation).ConfigureAwait(false);
     }
 }

@@ -15,7 +15,7 @@ internal static class RigHost
         try
         {
             var kernel = await Kernels.Kernels.GetAsync(line, Progress, CancellationToken.None);
-            return await Kernels.PrepareAsync(kernel, null, Progress);
+            return await Kernels.PrepareAsync(kernel, null, Progress) with { FromSaved = false };
         }
         catch (RigException e) when (e is not MachineException)
         {

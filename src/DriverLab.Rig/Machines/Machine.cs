@@ -24,6 +24,9 @@ public abstract class Machine : IAsyncDisposable
     /// <summary>From the start of the process to the guest's hello.</summary>
     public abstract TimeSpan BootTime { get; }
 
+    /// <summary>True when this is a saved machine that goes on, false when it booted.</summary>
+    public abstract bool Restored { get; private protected set; }
+
     /// <summary>What the console showed last.</summary>
     public abstract string Console { get; }
 

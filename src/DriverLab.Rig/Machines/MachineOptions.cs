@@ -17,6 +17,9 @@ public sealed record MachineOptions(KernelEntry Kernel, GuestImage Image)
     /// <summary>More words for the kernel's command line.</summary>
     public string CommandLine { get; init; } = "";
 
+    /// <summary>True to start from a saved machine, which is made the first time: fresh state in a fraction of a second. False boots.</summary>
+    public bool FromSaved { get; init; }
+
     /// <summary>Until the guest's first word: longest time without a sign of life on console or port.</summary>
     public TimeSpan BootSilence { get; init; } = TimeSpan.FromSeconds(60);
 

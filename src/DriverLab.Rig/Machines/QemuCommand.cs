@@ -15,7 +15,10 @@ internal static class QemuCommand
     public const string PortName = "driverlab";
 
     /// <summary>Arguments. Standard input and output are the port, standard error is the console: no file and no socket is made that a killed run could leave behind.</summary>
-    public static IReadOnlyList<string> Arguments(MachineOptions options, Accelerator accelerator) =>
+    /// <param name="options">The machine.</param>
+    /// <param name="accelerator">What runs it.</param>
+    /// <param name="extra">More arguments: memory in a file, a control socket.</param>
+    public static IReadOnlyList<string> Arguments(MachineOptions options, Accelerator accelerator, IReadOnlyList<string> extra) =>
     [
         "-name", "driverlab-" + options.Kernel.Line,
         "-machine", "q35,smm=off,sata=off,usb=off,vmport=off,hpet=off,accel=" + accelerator.Name,
@@ -25,7 +28,22 @@ internal static class QemuCommand
         "-kernel", options.Kernel.Image, "-initrd", options.Image.File, "-append", KernelCommandLine(options),
         "-chardev", "file,id=console,path=/dev/stderr", "-serial", "chardev:console",
         "-device", "virtio-serial-pci", "-chardev", "stdio,id=port,signal=off", "-device", "virtserialport,chardev=port,name=" + PortName,
+        .. extra,
     ];
+
+    /// <summary>Memory in a file: shared when the machine is to be saved, private (copy on write) when it is restored.</summary>
+    public static IReadOnlyList<string> MemoryFile(MachineOptions options, string file, bool shared) =>
+    [
+        "-object", string.Create(CultureInfo.InvariantCulture, $"memory-backend-file,id=memory,size={options.MemoryMiB}M,mem-path={Escape(file)},share={(shared ? "on" : "off")}"),
+        "-machine", "memory-backend=memory",
+    ];
+
+    /// <summary>A control socket that QEMU listens on.</summary>
+    public static IReadOnlyList<string> Control(string socket) =>
+        ["-chardev", $"socket,id=control,path={Escape(socket)},server=on,wait=off", "-mon", "chardev=control,mode=control"];
+
+    // QEMU ends a value at a comma; two commas stand for one.
+    private static string Escape(string value) => value.Replace(",", ",,", StringComparison.Ordinal);
 
     /// <summary>Quiet but for what matters: an oops is a panic (what runs after one proves nothing), a panic ends the machine at once.</summary>
     private static string KernelCommandLine(MachineOptions options) =>

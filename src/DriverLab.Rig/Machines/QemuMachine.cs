@@ -8,7 +8,7 @@ using DriverLab.Rig.Processes;
 namespace DriverLab.Rig.Machines;
 
 /// <summary>A machine in a QEMU process of its own, which dies with this process.</summary>
-public sealed class QemuMachine : Machine
+public sealed partial class QemuMachine : Machine
 {
     private readonly MachineOptions options;
     private readonly TetheredProcess process;
@@ -45,6 +45,9 @@ public sealed class QemuMachine : Machine
     private TimeSpan bootTime;
 
     /// <inheritdoc/>
+    public override bool Restored { get; private protected set; }
+
+    /// <inheritdoc/>
     public override string Console => console.All();
 
     /// <summary>Id of the QEMU process.</summary>
@@ -53,17 +56,23 @@ public sealed class QemuMachine : Machine
     /// <summary>Boots a machine and waits for the guest's hello.</summary>
     /// <exception cref="RigException">QEMU is missing.</exception>
     /// <exception cref="MachineException">The guest did not get ready; which one says why.</exception>
-    public static async Task<QemuMachine> StartAsync(MachineOptions options, Accelerator accelerator, CancellationToken cancellation)
+    public static Task<QemuMachine> StartAsync(MachineOptions options, Accelerator accelerator, CancellationToken cancellation) =>
+        StartAsync(options, accelerator, [], _ => Task.CompletedTask, cancellation);
+
+    private static async Task<QemuMachine> StartAsync(MachineOptions options, Accelerator accelerator, IReadOnlyList<string> extra, Func<QemuMachine, Task> onStarted, CancellationToken cancellation)
     {
         string qemu = Tool.Require(QemuCommand.Program, QemuCommand.Package, "to run guests");
         long start = Stopwatch.GetTimestamp();
-        var started = await TetheredProcess.StartAsync(qemu, QemuCommand.Arguments(options, accelerator)).ConfigureAwait(false);
+        var started = await TetheredProcess.StartAsync(qemu, QemuCommand.Arguments(options, accelerator, extra)).ConfigureAwait(false);
         var machine = new QemuMachine(options, accelerator, started);
         try
         {
+            await onStarted(machine).ConfigureAwait(false);
             await machine.GreetAsync(cancellation).ConfigureAwait(false);
             machine.bootTime = Stopwatch.GetElapsedTime(start);
             await machine.SetClockAsync(DateTimeOffset.UtcNow, cancellation).ConfigureAwait(false);
+            if (machine.Restored)
+                _ = await machine.AskAsync(FrameKind.Entropy, RandomNumberGenerator.GetBytes(64), null, cancellation).ConfigureAwait(false);
             return machine;
         }
         catch
