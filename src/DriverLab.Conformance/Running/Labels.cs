@@ -9,6 +9,9 @@ public sealed class Labels
     private readonly Dictionary<int, string> _loops = [];
     private readonly Dictionary<(DevT Device, ulong Ino), string> _inodes = [];
 
+    /// <summary>What overlayfs chooses: temporary names, handles, UUIDs.</summary>
+    public OverlayLabels Overlay { get; } = new();
+
     /// <summary>The label of a device number, <c>d1</c>, <c>d2</c> …; 0:0 stays as it is, it is overlay's whiteout.</summary>
     public string Device(DevT device)
     {

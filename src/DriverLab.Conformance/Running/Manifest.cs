@@ -14,35 +14,36 @@ internal static class Manifest
         if (error != Errno.OK)
             return Render.Of(error);
         int count = 0;
-        Entry(c, path, st, ref count);
+        Entry(c, path, Render.Name(path), st, ref count);
         return $"ok {count} inodes";
     }
 
-    private static void Entry(StepContext c, byte[] path, in Statx st, ref int count)
+    private static void Entry(StepContext c, byte[] path, string shown, in Statx st, ref int count)
     {
         count++;
-        c.Detail(Render.Name(path), Line(c, path, st));
+        c.Detail(shown, Line(c, path, st));
         if ((st.Mode & Mode.S_IFMT) != Mode.S_IFDIR)
             return;
         var (names, error) = Files.List(c.Task, path);
         if (error != Errno.OK)
-            c.Detail(Render.Name(path) + "/", $"{error} at readdir");
-        names.Sort(static (a, b) => a.Name.AsSpan().SequenceCompareTo(b.Name));
+            c.Detail(shown + "/", $"{error} at readdir");
+        names.Sort(static (a, b) => OverlayLabels.Compare(a.Name, b.Name));
         foreach (var (name, type, _) in names)
         {
             if (path is [(byte)'/'] && (name.AsSpan().SequenceEqual("dev"u8) || name.AsSpan().SequenceEqual("proc"u8)))
                 continue;
             byte[] child = path is [.., (byte)'/'] ? [.. path, .. name] : [.. path, (byte)'/', .. name];
+            string shownChild = (shown.EndsWith('/') ? shown : shown + "/") + c.Run.Labels.Overlay.Name(name);
             error = c.Task.Statx(Fd.Cwd, child, AtFlags.AT_SYMLINK_NOFOLLOW, StatxMask.STATX_BASIC_STATS | StatxMask.STATX_BTIME, out var childStat);
             if (error != Errno.OK)
             {
                 count++;
-                c.Detail(Render.Name(child), $"{error} at lstat");
+                c.Detail(shownChild, $"{error} at lstat");
                 continue;
             }
             if (type != DirentType.DT_UNKNOWN && (int)type != (int)(childStat.Mode & Mode.S_IFMT) >> 12)
-                c.Detail(Render.Name(child) + " d_type", Render.Type(type));
-            Entry(c, child, childStat, ref count);
+                c.Detail(shownChild + " d_type", Render.Type(type));
+            Entry(c, child, shownChild, childStat, ref count);
         }
     }
 
@@ -56,7 +57,7 @@ internal static class Manifest
             _ = text.Append(" dev=").Append(c.Run.Labels.Device(st.Dev)).Append(" ino=").Append(c.Run.Labels.Inode(st.Dev, st.Ino));
         if (c.Run.Clock.IsOn)
             _ = text.Append(Inode.Times(c.Run, st));
-        Xattrs(c.Task, path, text);
+        Xattrs(c, path, text);
         if ((st.Mode & Mode.S_IFMT) == Mode.S_IFREG && st.Size > 0)
             _ = text.Append(" content=").Append(Files.Describe(c.Task, path));
         else if ((st.Mode & Mode.S_IFMT) == Mode.S_IFLNK)
@@ -64,8 +65,9 @@ internal static class Manifest
         return text.ToString();
     }
 
-    private static void Xattrs(IKernel task, byte[] path, StringBuilder text)
+    private static void Xattrs(StepContext c, byte[] path, StringBuilder text)
     {
+        var task = c.Task;
         var list = new byte[4096];
         var length = task.ListXattr(path, list, AtFlags.AT_SYMLINK_NOFOLLOW);
         if (length.Error == Errno.ERANGE)
@@ -87,7 +89,7 @@ internal static class Manifest
             var got = task.GetXattr(path, bytes, value, AtFlags.AT_SYMLINK_NOFOLLOW);
             if (got.Error == Errno.ERANGE)
                 got = task.GetXattr(path, bytes, value = new byte[Limits.XATTR_SIZE_MAX], AtFlags.AT_SYMLINK_NOFOLLOW);
-            _ = text.Append(' ').Append(name).Append('=').Append(got.IsOk ? Render.Xattr(bytes, value.AsSpan(0, got.Value)) : got.Error.ToString());
+            _ = text.Append(' ').Append(name).Append('=').Append(got.IsOk ? c.Run.Labels.Overlay.Xattr(bytes, value.AsSpan(0, got.Value)) : got.Error.ToString());
         }
     }
 

@@ -29,15 +29,6 @@ public static class Render
         return data.Length <= LongestText ? Quote(data) : $"digest:{TestData.Digest(data):x16}*{data.Length}";
     }
 
-    /// <summary>The value of an extended attribute. Overlayfs's file handles are shown by their heads: what follows holds the lower file system's random id and inode generations.</summary>
-    /// <remarks>Linux 6.12 fs/overlayfs/overlayfs.h: struct ovl_fb: version, magic 0xfb, length, flags, type, uuid[16], handle.</remarks>
-    public static string Xattr(ReadOnlySpan<byte> name, ReadOnlySpan<byte> value)
-    {
-        const int HeadBytes = 5;
-        bool isHandle = value.Length > HeadBytes && value[1] == 0xfb && (name.EndsWith(".overlay.origin"u8) || name.EndsWith(".overlay.upper"u8) || name.EndsWith(".overlay.index"u8));
-        return isHandle ? $"handle(version={value[0]} length={value[2]} flags={value[3]} type={value[4]})" : Data(value);
-    }
-
     /// <summary>Bytes in quotes, escaped as the scenario grammar does.</summary>
     public static string Quote(ReadOnlySpan<byte> data) => $"\"{Escape(data, quote: true)}\"";
 

@@ -91,7 +91,7 @@ internal static class AttributeVerbs
         var result = c.IsFd(0) ? c.Task.FGetXattr(c.Fd(0), c.Bytes(1), buffer) : c.Task.GetXattr(c.Bytes(0), c.Bytes(1), buffer, Follow(c));
         if (!result.IsOk)
             return Render.Of(result.Error);
-        return buffer.Length == 0 ? $"ok size {result.Value}" : $"ok {result.Value} {Render.Xattr(c.Bytes(1), buffer.AsSpan(0, result.Value))}";
+        return buffer.Length == 0 ? $"ok size {result.Value}" : $"ok {result.Value} {c.Run.Labels.Overlay.Xattr(c.Bytes(1), buffer.AsSpan(0, result.Value))}";
     }
 
     private static string SetXattr(StepContext c) => Render.Of(c.IsFd(0)

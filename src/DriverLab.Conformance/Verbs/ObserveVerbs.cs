@@ -57,9 +57,9 @@ internal static class ObserveVerbs
     {
         var (names, error) = Files.List(c.Task, c.Bytes(0), c.Has("dots"));
         if (c.Has("sorted"))
-            names.Sort(static (a, b) => a.Name.AsSpan().SequenceCompareTo(b.Name));
+            names.Sort(static (a, b) => OverlayLabels.Compare(a.Name, b.Name));
         foreach (var (name, type, next) in names)
-            c.Detail(Render.Name(name), c.Has("offsets") ? $"{Render.Type(type)} next={next}" : Render.Type(type));
+            c.Detail(c.Run.Labels.Overlay.Name(name), c.Has("offsets") ? $"{Render.Type(type)} next={next}" : Render.Type(type));
         return error == Errno.OK ? $"ok {names.Count} names" : Render.Of(error);
     }
 
