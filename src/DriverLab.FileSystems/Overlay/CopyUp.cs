@@ -139,6 +139,8 @@ internal ref struct CopyUp
         var temp = Namei.VfsTmpfile(Mounter, _sb.Work.Directory!, _stat.Mode);
         if (!temp.IsOk)
             return temp.Error;
+        var inode = temp.Value.Inode!;
+        inode.Hold(); // without a name, closing it would free it
         var error = FillIn(temp.Value);
         if (error == Errno.OK)
         {
@@ -149,8 +151,7 @@ internal ref struct CopyUp
             if (error == Errno.OK)
                 Appear(entry.Value);
         }
-        if (error != Errno.OK)
-            temp.Value.Inode!.DropIfUnused();
+        inode.Release();
         return error;
     }
 

@@ -56,6 +56,8 @@ internal sealed class OverlayOpenFile(VfsPath path, OpenFlags flags, OpenFile re
 
     public override bool SupportsDirect => _real.SupportsDirect;
 
+    public override bool SupportsFallocate => true;
+
     /// <summary>The open file of what is the real inode now.</summary>
     private Errno GetReal(out OpenFile real)
     {
