@@ -9,6 +9,12 @@ namespace DriverLab.Conformance.Running;
 /// <summary>Archives from outside that scenarios name as <c>asset:NAME</c>: on the emulator's side files of this machine, in a guest files of its image.</summary>
 public interface ILayerAssets
 {
+    /// <summary>What a scenario writes after <c>needs</c> when it wants archives.</summary>
+    const string Need = "layers";
+
+    /// <summary>An archive that is there if any is.</summary>
+    const string Probe = "debian-1";
+
     /// <summary>Opens an archive for reading from its beginning; null when there is none of this name.</summary>
     /// <param name="name">The name, made of letters, digits and <c>-</c>.</param>
     /// <param name="outside">A task that is not in the scenario's root.</param>

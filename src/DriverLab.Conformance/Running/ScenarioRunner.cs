@@ -37,8 +37,10 @@ public sealed class ScenarioRunner(IKernel kernel)
         Sandbox? sandbox = null;
         try
         {
-            if (_needs.FirstMissing(scenario.Needs) is { } missing)
+            if (_needs.FirstMissing(scenario.Needs.Where(static need => need != ILayerAssets.Need)) is { } missing)
                 return (RunStatus.Skipped, $"needs {missing}");
+            if (scenario.Needs.Contains(ILayerAssets.Need) && !HasLayers())
+                return (RunStatus.Skipped, $"needs {ILayerAssets.Need}: the archives of Debian's packages are not here");
             (sandbox, string problem) = Sandbox.Create(kernel);
             if (sandbox is null)
                 return (RunStatus.Broken, $"sandbox: {problem}");
@@ -61,6 +63,12 @@ public sealed class ScenarioRunner(IKernel kernel)
         {
             sandbox?.Dispose();
         }
+    }
+
+    private bool HasLayers()
+    {
+        using var archive = Assets.Open(ILayerAssets.Probe, kernel);
+        return archive is not null;
     }
 
     private static (RunStatus Status, string Reason) RunSteps(RunState run, ITraceSink sink)

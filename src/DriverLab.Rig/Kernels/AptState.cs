@@ -133,17 +133,18 @@ internal sealed class AptState
 /// <param name="Depends">The Depends field, unparsed.</param>
 /// <param name="Sha256">Hash of the package file, lower-case hexadecimal.</param>
 /// <param name="Size">Size of the package file in bytes.</param>
-internal sealed record AptPackage(string Name, string Version, string Depends, string Sha256, long Size)
+/// <param name="Architecture"><c>amd64</c>, or <c>all</c>.</param>
+internal sealed record AptPackage(string Name, string Version, string Depends, string Sha256, long Size, string Architecture = "amd64")
 {
     /// <summary>What <c>apt-get download</c> calls the file: a colon in the version is written <c>%3a</c>.</summary>
-    public string FileName => $"{Name}_{Version.Replace(":", "%3a", StringComparison.Ordinal)}_amd64.deb";
+    public string FileName => $"{Name}_{Version.Replace(":", "%3a", StringComparison.Ordinal)}_{Architecture}.deb";
 
     /// <summary>Reads one stanza; null when it is none.</summary>
     public static AptPackage? Parse(string stanza)
     {
         string? Field(string name) => stanza.Split('\n').Select(line => line.TrimEnd()).FirstOrDefault(line => line.StartsWith(name + ": ", StringComparison.Ordinal))?[(name.Length + 2)..];
         return Field("Package") is { } package && Field("Version") is { } version && Field("SHA256") is { } hash && long.TryParse(Field("Size"), CultureInfo.InvariantCulture, out long size)
-            ? new(package, version, Field("Depends") ?? "", hash, size)
+            ? new(package, version, Field("Depends") ?? "", hash, size, Field("Architecture") ?? "amd64")
             : null;
     }
 }

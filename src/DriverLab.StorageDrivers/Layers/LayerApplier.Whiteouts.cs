@@ -29,7 +29,7 @@ internal sealed partial class LayerApplier
             return _lowerError;
         if (error != Errno.OK)
             return DriverError.Of(error, "openat", entry.Name);
-        return opaque ? ApplyOpaque(entry) : IsOverlay ? HideLower(entry, target) : RemoveLower(entry, target);
+        return KeepTimes(entry) ?? (opaque ? ApplyOpaque(entry) : IsOverlay ? HideLower(entry, target) : RemoveLower(entry, target));
     }
 
     private DriverError? ApplyOpaque(TarEntry entry)

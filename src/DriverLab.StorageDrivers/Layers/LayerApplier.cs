@@ -13,7 +13,8 @@ namespace DriverLab.StorageDrivers.Layers;
 /// brings no attributes; (5) nothing from the tree is run; (6) names are bytes of one component when the kernel sees them; (7) sizes and counts are bounded
 /// (<see cref="TarLimits"/>); (8) new directories are closed until their mode is set; (9) what is read back is never followed; (10) overlayfs's own attributes and 0:0 devices are dropped.</para>
 /// <para>Layer semantics of OCI image-spec layer.md: a whiteout hides lower entries only and works wherever it stands in the archive; a directory over a directory replaces its attributes;
-/// anything else is removed, then made. Missing parents are made, with the attributes that the layers below give them, otherwise 0755 of user 0.</para>
+/// anything else is removed, then made. Missing parents are made, with the attributes that the layers below give them, otherwise 0755 of user 0.
+    /// Unlike Docker, a directory that the archive does not bring keeps its modification time.</para>
 /// </remarks>
 internal sealed partial class LayerApplier : IMissingDirectories, IDisposable
 {
@@ -88,7 +89,7 @@ internal sealed partial class LayerApplier : IMissingDirectories, IDisposable
         byte[][] parent = [.. components[..^1]];
         if (name.AsSpan().StartsWith(Whiteouts.Prefix))
             return ApplyWhiteout(entry, parent, name);
-        return DriverError.Of(_tree.Enter(parent, this), "openat", entry.Name) ?? _lowerError ?? ApplyNamed(entry, parent, name);
+        return DriverError.Of(_tree.Enter(parent, this), "openat", entry.Name) ?? _lowerError ?? KeepTimes(entry) ?? ApplyNamed(entry, parent, name);
     }
 
     /// <summary>An entry for the root itself sets its attributes; it can be nothing but a directory.</summary>
@@ -98,6 +99,16 @@ internal sealed partial class LayerApplier : IMissingDirectories, IDisposable
             return Refuse(entry, Errno.EINVAL, "the root can only be a directory");
         var error = _tree.Enter([], null);
         return DriverError.Of(error, "fchdir", entry.Name) ?? RemoveOldXattrs(entry, s_here) ?? SetAttributes(entry, s_here, []);
+    }
+
+    /// <summary>A directory that the archive does not bring keeps its time although names in it change; so complete trees and upper directories come out the same.</summary>
+    private DriverError? KeepTimes(TarEntry entry)
+    {
+        if (_directoryTimes.ContainsKey(_tree.CurrentPath))
+            return null;
+        var error = Task.FStat(_tree.Current, out var stat);
+        _directoryTimes.Add(_tree.CurrentPath, stat.ModificationTime);
+        return DriverError.Of(error, "statx", entry.Name);
     }
 
     private DriverError? ApplyNamed(TarEntry entry, byte[][] parent, byte[] name)
