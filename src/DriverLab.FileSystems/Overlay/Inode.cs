@@ -36,9 +36,6 @@ internal abstract class OverlayInode : Inode
     /// <summary>Merged, or was pure lower with whiteouts: listing needs a merge.</summary>
     public bool MayHoldWhiteouts { get; set; }
 
-    /// <summary>A lower layer of this directory says <c>opaque=x</c>.</summary>
-    public bool HoldsMarkedWhiteouts { get; set; }
-
     /// <summary>Counts changes that a cached listing must notice.</summary>
     public long Version { get; set; }
 

@@ -24,8 +24,6 @@ internal sealed class LayerLookup(OverlaySuperBlock sb)
     private bool _isOpaque;
     private bool _isLast;
     private bool _isMetacopy;
-    private bool _holdsMarked;
-    private bool _parentHoldsMarked;
 
     private Caller Mounter => sb.Mounter;
 
@@ -71,8 +69,7 @@ internal sealed class LayerLookup(OverlaySuperBlock sb)
         _count = 0;
         _name = dentry.Name.ToArray();
         _redirect = null;
-        _isDirectory = _stop = _isOpaque = _isLast = _isMetacopy = _holdsMarked = false;
-        _parentHoldsMarked = dentry.Parent.Inode!.HoldsMarkedWhiteouts;
+        _isDirectory = _stop = _isOpaque = _isLast = _isMetacopy = false;
     }
 
     // ---- the upper layer ----------------------------------------------------------------------------------------------------------------
@@ -209,7 +206,7 @@ internal sealed class LayerLookup(OverlaySuperBlock sb)
         if (!looked.IsOk)
             return looked.Error is Errno.ENOENT or Errno.ENAMETOOLONG ? Errno.OK : looked.Error;
         var dentry = looked.Value;
-        if (dentry.Inode!.IsWhiteout || (_parentHoldsMarked && sb.IsMarkedWhiteout(dentry)))
+        if (sb.IsWhiteout(dentry))
         {
             _stop = _isOpaque = !sb.Core.IsMutated(Mutation.WhiteoutNotSeen);
             return Errno.OK;
@@ -230,7 +227,6 @@ internal sealed class LayerLookup(OverlaySuperBlock sb)
         if (opaque == 'x' && isLastElement && _layer.Index > 0 && sb.Escapes)
         {
             _layer.HasXattrWhiteouts = true;
-            _holdsMarked = true;
         }
         else if (opaque == 'y' && !sb.Core.IsMutated(Mutation.OpaqueNotSeen))
         {
@@ -325,7 +321,6 @@ internal sealed class LayerLookup(OverlaySuperBlock sb)
         var inode = made.Value;
         if (found.Upper is not null)
             inode.Redirect ??= found.Redirect;
-        inode.HoldsMarkedWhiteouts |= _holdsMarked;
         dentry.Add(inode);
         return Errno.OK;
     }

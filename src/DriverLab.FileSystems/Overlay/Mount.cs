@@ -175,7 +175,8 @@ internal sealed class MountProcedure : ILayerSink
             error = ResolveLate(_options.WorkText, isUpper: true, out _workPath);
         if (error == Errno.OK)
             error = TakeWork();
-        depth = _upperPath.Dentry.Sb.StackDepth;
+        if (error == Errno.OK)
+            depth = _upperPath.Dentry.Sb.StackDepth;
         return error;
     }
 
@@ -447,10 +448,8 @@ internal sealed class MountProcedure : ILayerSink
         inode.IsImpure = upper is not null && _sb.GetOwnXattr(upper, _sb.Names.Impure, default) >= 0;
         foreach (var lower in lowers.AsSpan(0, lowers.Length - 1))
         {
-            if (!_sb.Escapes || _sb.OpaqueValue(lower.Dentry) != 'x')
-                continue;
-            lower.Layer.HasXattrWhiteouts = true;
-            inode.HoldsMarkedWhiteouts = true;
+            if (_sb.Escapes && _sb.OpaqueValue(lower.Dentry) == 'x')
+                lower.Layer.HasXattrWhiteouts = true;
         }
         _sb.AddInode(null, inode);
         root.Instantiate(inode);

@@ -38,7 +38,7 @@ public sealed record OverlayQuirks
     public required bool UserXattr { get; init; }
     /// <summary>5.10: <c>volatile</c>.</summary>
     public required bool Volatile { get; init; }
-    /// <summary>6.1: O_TMPFILE through the mount.</summary>
+    /// <summary>6.2: O_TMPFILE through the mount (6.1.192 answers EOPNOTSUPP).</summary>
     public required bool TmpFile { get; init; }
     /// <summary>6.5: options through fs_context: layers are resolved while the string is parsed, generic words (<c>ro</c>) are accepted, <c>::</c> starts data-only layers,
     /// the redirect mode is normalised before it is shown.</summary>
@@ -55,7 +55,7 @@ public sealed record OverlayQuirks
     public required bool OverrideCreds { get; init; }
     /// <summary>Before 6.16: data-only layers need metacopy=on, verity implies it.</summary>
     public required bool DataLayersNeedMetacopy { get; init; }
-    /// <summary>7.0, sent to 6.18.44 and other stable lines: <c>fsync=auto|strict|volatile</c>; <c>volatile</c> is shown as <c>fsync=volatile</c>.</summary>
+    /// <summary>7.0, sent to stable lines (seen in 6.12.117 and 6.18.44; not in 6.1.192): <c>fsync=auto|strict|volatile</c>; <c>volatile</c> is shown as <c>fsync=volatile</c>.</summary>
     public required bool FsyncOption { get; init; }
 
     /// <summary>The record for a kernel. With an empty configuration the upstream defaults hold (follow always, everything else off).</summary>
@@ -72,7 +72,7 @@ public sealed record OverlayQuirks
             MetacopyDefault = profile.Has("CONFIG_OVERLAY_FS_METACOPY"),
             UserXattr = profile.AtLeast(5, 11),
             Volatile = profile.AtLeast(5, 10),
-            TmpFile = profile.AtLeast(6, 1),
+            TmpFile = profile.AtLeast(6, 2),
             FsContext = profile.AtLeast(6, 5),
             PersistentUuid = profile.AtLeast(6, 6),
             PrivateXattrs = profile.AtLeast(6, 7) ? PrivateXattrs.Escaped : PrivateXattrs.Refused,
@@ -86,5 +86,8 @@ public sealed record OverlayQuirks
 
     private static bool HasFsyncOption(KernelProfile profile) =>
         profile.AtLeast(7, 0)
-        || (profile.Version is { Major: 6, Minor: 18 } && profile.AtLeast(6, 18, 44));
+        || (profile.Version is { Major: 6, Minor: 12 or 18 } && IsLateEnough(profile.Version));
+
+    // A profile that names only the line means its newest patch level.
+    private static bool IsLateEnough(KernelVersion version) => version.Patch == 0 || version.Patch >= (version.Minor == 12 ? 90 : 30);
 }

@@ -227,12 +227,12 @@ internal sealed class OverlaySuperBlock : SuperBlock
         return GetOwnXattr(real, Names.Opaque, value) == 1 ? value[0] : (byte)0;
     }
 
-    /// <summary>A whiteout of either kind. Marked files count only where the directory announces them; that is up to the caller.</summary>
-    /// <remarks>Linux fs/overlayfs/util.c: ovl_path_is_whiteout().</remarks>
+    /// <summary>A whiteout of either kind: a character device 0:0, or an empty regular file with the xattr. Listings look for the second kind only in directories that announce
+    /// it, lookups everywhere.</summary>
+    /// <remarks>Linux fs/overlayfs/util.c: ovl_path_is_whiteout(). Seen on 6.18.</remarks>
     public bool IsWhiteout(Dentry real) => real.Inode!.IsWhiteout || IsMarkedWhiteout(real);
 
-    /// <summary>An empty regular file with the whiteout xattr.</summary>
-    public bool IsMarkedWhiteout(Dentry real) =>
+    private bool IsMarkedWhiteout(Dentry real) =>
         Escapes && real.Inode is { IsRegular: true, Size: 0 } && GetOwnXattr(real, Names.Whiteout, default) >= 0;
 
     // ---- who creates ----------------------------------------------------------------------------------------------------------------------

@@ -175,12 +175,14 @@ internal static class XattrName
     public const int BufferSize = Limits.XATTR_NAME_MAX + 1 + 8;
 
     /// <summary>The name on the layers.</summary>
-    /// <returns>EOPNOTSUPP: an own name, and this line does not escape, or it gets too long.</returns>
+    /// <returns>EINVAL: nothing behind the prefix. EOPNOTSUPP: an own name, and this line does not escape, or it gets too long.</returns>
     public static Errno ToReal(OverlaySuperBlock sb, ReadOnlySpan<byte> name, Span<byte> buffer, out ReadOnlySpan<byte> real)
     {
         real = name;
         if (!name.StartsWith(sb.Names.Prefix))
             return Errno.OK;
+        if (name.Length == sb.Names.Prefix.Length)
+            return Errno.EINVAL;
         if (!sb.Escapes)
             return Errno.EOPNOTSUPP;
         int length = name.Length + sb.Names.EscapePrefix.Length - sb.Names.Prefix.Length;
