@@ -17,6 +17,15 @@ public sealed record BlockQuirks
     /// <summary>A loop device without a file counts as non-rotational (seen on 6.12, not on 6.1).</summary>
     public bool UnboundLoopIsNonRotational { get; init; }
 
+    /// <summary>A loop device keeps write cache and rotation when it is detached (seen on 6.12, not on 6.1).</summary>
+    public bool LoopKeepsFeatures { get; init; }
+
+    /// <summary>Reading a loop device beyond the end of a file that has shrunk is an error, where 6.1 gives zeros (seen on 6.12.117).</summary>
+    public bool LoopShortReadFails { get; init; }
+
+    /// <summary>A loop device stops offering what the file's fallocate once refused (6.11: loop_clear_limits()).</summary>
+    public bool LoopLearnsLimits { get; init; }
+
     /// <summary>Largest logical block size, in bytes (6.15 lets it exceed a page).</summary>
     public uint LargestBlockSize { get; init; }
 
@@ -27,6 +36,9 @@ public sealed record BlockQuirks
         LoopClearsAtClose = profile.AtLeast(6, 10),
         RamDiskDiscards = profile.AtLeast(6, 10),
         UnboundLoopIsNonRotational = profile.AtLeast(6, 11),
+        LoopKeepsFeatures = profile.AtLeast(6, 11),
+        LoopShortReadFails = profile.AtLeast(6, 12),
+        LoopLearnsLimits = profile.AtLeast(6, 11),
         LargestBlockSize = profile.AtLeast(6, 15) ? 65536u : 4096u,
     };
 }

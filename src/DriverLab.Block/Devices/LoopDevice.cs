@@ -108,7 +108,7 @@ public sealed partial class LoopDevice : BlockDevice
         return error == Errno.OK && bio.Has(BioFlags.Fua) ? Flush() : error;
     }
 
-    /// <summary>A short read, beyond the end of a file that has shrunk, makes the whole request zeros.</summary>
+    /// <summary>A short read, beyond the end of a file that has shrunk, makes the whole request zeros, or fails it in newer kernels.</summary>
     private Errno Read(Bio bio, long position)
     {
         var span = bio.Span;
@@ -119,6 +119,8 @@ public sealed partial class LoopDevice : BlockDevice
                 return result.Error;
             if (result.Value == 0)
             {
+                if (Layer.Quirks.LoopShortReadFails)
+                    return Errno.EIO;
                 span.Clear();
                 return Errno.OK;
             }
@@ -158,7 +160,18 @@ public sealed partial class LoopDevice : BlockDevice
         var error = _file!.Device is { } device
             ? device.IssueZeroOut(position >> 9, length >> 9, mode == FallocFlags.FALLOC_FL_PUNCH_HOLE ? ZeroOutFlags.NoFallback : ZeroOutFlags.NoUnmap)
             : _file.Fallocate(mode | FallocFlags.FALLOC_FL_KEEP_SIZE, position, length);
+        if (error == Errno.EOPNOTSUPP && Layer.Quirks.LoopLearnsLimits)
+            ForgetLimit(mode);
         return error is Errno.OK or Errno.EINVAL or Errno.EOPNOTSUPP ? error : Errno.EIO;
+    }
+
+    /// <summary>The file cannot do it: it is not asked again.</summary>
+    private void ForgetLimit(FallocFlags mode)
+    {
+        if ((mode & FallocFlags.FALLOC_FL_ZERO_RANGE) != 0)
+            Limits.MaxWriteZeroesSectors = 0;
+        else
+            Limits.MaxDiscardSectors = Limits.MaxHwDiscardSectors = Limits.DiscardGranularity = 0;
     }
 
     // ---- attaching ---------------------------------------------------------------------------------------------------------------
@@ -280,7 +293,10 @@ public sealed partial class LoopDevice : BlockDevice
         _file = null;
         _info = default;
         _direct = false;
+        var before = Limits;
         ResetLimits(512);
+        if (Layer.Quirks.LoopKeepsFeatures)
+            (Limits.WriteCache, Limits.NonRotational) = (before.WriteCache, before.NonRotational);
         DiskReadOnly = false;
         _ = SetCapacityAndNotify(0);
         _state = State.Unbound;
