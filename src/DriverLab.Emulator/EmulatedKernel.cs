@@ -12,6 +12,8 @@ namespace DriverLab.Emulator;
 /// <remarks>Boots into a ramfs with /dev (devtmpfs), /proc and /tmp. Same profile, modules and seed: same results, byte for byte.</remarks>
 public sealed class EmulatedKernel : EmulatedTask
 {
+    private const long BootTimeNs = 1_000_000_000;
+
     /// <summary>Boots a kernel with the standard modules and the seed 0.</summary>
     public EmulatedKernel(KernelProfile profile) : this(profile, ModuleSet.Standard, new World(0)) { }
 
@@ -44,6 +46,7 @@ public sealed class EmulatedKernel : EmulatedTask
             MakeDirectory(caller, name, (Mode)mode);
         Require(MountCalls.Mount(caller, "devtmpfs"u8, "/dev"u8, "devtmpfs"u8, MountFlags.None, default));
         Require(MountCalls.Mount(caller, "proc"u8, "/proc"u8, "proc"u8, MountFlags.None, default));
+        world.Clock.Advance(BootTimeNs);
         return (state, caller);
     }
 

@@ -84,10 +84,12 @@ public static class FileCopy
             return Errno.EXDEV;
         if (target.Inode.IsImmutable)
             return Errno.EPERM;
+        if (unchecked((ulong)from + (ulong)length < (ulong)from || (ulong)to + (ulong)length < (ulong)to))
+            return Errno.EOVERFLOW;
         if (from < 0 || to < 0)
             return Errno.EINVAL;
-        if (length < 0 || from > long.MaxValue - length || to > long.MaxValue - length)
-            return Errno.EOVERFLOW;
+        if (length < 0)
+            length = long.MaxValue - Math.Max(from, to);
         length = Math.Min(length, Math.Max(0, source.Inode.Size - from));
         if (length > 0 && to >= target.Inode.Sb.MaxBytes)
             return Errno.EFBIG;

@@ -23,13 +23,14 @@ public static class Files
         {
             Mode.S_IFCHR => inode.Sb.Core.FindCharDevice(inode.Rdev)?.Open(caller, path, flags) ?? Errno.ENXIO,
             Mode.S_IFBLK => inode.Sb.Core.BlockDevices?.Open(caller, path, flags) ?? Errno.ENXIO,
-            Mode.S_IFIFO => NotModelledException.Throw("open of a FIFO"),
+            Mode.S_IFIFO => Pipe.Open(inode.Sb.Core, path, flags),
             Mode.S_IFSOCK => Errno.ENXIO,
             _ => inode.Open(caller, path, flags),
         };
         if (!opened.IsOk)
             return opened;
         var file = opened.Value;
+        file.OpenedBy = caller.Credentials;
         file.Flags &= ~(OpenFlags.O_CREAT | OpenFlags.O_EXCL | OpenFlags.O_NOCTTY | OpenFlags.O_TRUNC | OpenFlags.O_CLOEXEC);
         file.Flags |= OpenFlags.O_LARGEFILE;
         if (writes && !isDevice)
@@ -44,25 +45,26 @@ public static class Files
     private static OpenFile Opened(OpenFile file)
     {
         file.Path.Hold();
+        file.Path.Mount.ExpiryMark = false;
         return file;
     }
 
     /// <summary>Reads at a position.</summary>
-    /// <returns>EBADF (not open for reading), EINVAL (negative position), then the file.</returns>
+    /// <returns>EBADF (not open for reading), EINVAL (negative position, overflowing end), then the file.</returns>
     public static SysResult<int> VfsRead(Caller caller, OpenFile file, Span<byte> buffer, ref long position)
     {
         if (!file.CanRead)
             return Errno.EBADF;
-        return position < 0 ? Errno.EINVAL : file.Read(caller, buffer, ref position);
+        return position < 0 || position > long.MaxValue - buffer.Length ? Errno.EINVAL : file.Read(caller, buffer, ref position);
     }
 
     /// <summary>Writes at a position; with O_APPEND at the end.</summary>
-    /// <returns>EBADF (not open for writing), EINVAL (negative position), then the file.</returns>
+    /// <returns>EBADF (not open for writing), EINVAL (negative position, overflowing end), then the file.</returns>
     public static SysResult<int> VfsWrite(Caller caller, OpenFile file, ReadOnlySpan<byte> data, ref long position)
     {
         if (!file.CanWrite)
             return Errno.EBADF;
-        return position < 0 ? Errno.EINVAL : file.Write(caller, data, ref position);
+        return position < 0 || position > long.MaxValue - data.Length ? Errno.EINVAL : file.Write(caller, data, ref position);
     }
 
     /// <summary>The largest file size: cuts the data short, or refuses.</summary>

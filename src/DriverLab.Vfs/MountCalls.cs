@@ -192,7 +192,7 @@ public static class MountCalls
         if ((flags & ~(UmountFlags.MNT_FORCE | UmountFlags.MNT_DETACH | UmountFlags.MNT_EXPIRE | UmountFlags.UMOUNT_NOFOLLOW)) != 0)
             return Errno.EINVAL;
         var lookup = (flags & UmountFlags.UMOUNT_NOFOLLOW) == 0 ? LookupFlags.LOOKUP_FOLLOW : LookupFlags.None;
-        var error = PathWalk.Lookup(caller, target, lookup, out var path);
+        var error = PathWalk.Lookup(caller, caller.Cwd, target, lookup, keepsExpiry: true, out var path);
         if (error != Errno.OK)
             return error;
         if (!caller.Credentials.Capable(Capabilities.CAP_SYS_ADMIN))

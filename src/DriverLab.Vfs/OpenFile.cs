@@ -32,6 +32,9 @@ public class OpenFile(VfsPath path, OpenFlags flags)
     /// <summary>Access mode and status flags.</summary>
     public OpenFlags Flags { get; set; } = flags;
 
+    /// <summary>Who opened it.</summary>
+    public Credentials? OpenedBy { get; internal set; }
+
     /// <summary>The position, moved by read, write, getdents and lseek.</summary>
     public long Position { get; set; }
 

@@ -36,7 +36,11 @@ public static class PathWalk
     public static Errno Lookup(Caller caller, ReadOnlySpan<byte> path, LookupFlags flags, out VfsPath result) => Lookup(caller, caller.Cwd, path, flags, out result);
 
     /// <summary>As above, with relative paths starting at <paramref name="start"/>.</summary>
-    public static Errno Lookup(Caller caller, in VfsPath start, ReadOnlySpan<byte> path, LookupFlags flags, out VfsPath result)
+    public static Errno Lookup(Caller caller, in VfsPath start, ReadOnlySpan<byte> path, LookupFlags flags, out VfsPath result) =>
+        Lookup(caller, start, path, flags, keepsExpiry: false, out result);
+
+    /// <summary>As above; <paramref name="keepsExpiry"/> for umount, whose own walk is no use of the mount.</summary>
+    internal static Errno Lookup(Caller caller, in VfsPath start, ReadOnlySpan<byte> path, LookupFlags flags, bool keepsExpiry, out VfsPath result)
     {
         result = default;
         var error = CheckName(path, flags);
@@ -44,9 +48,11 @@ public static class PathWalk
             return error;
         var walker = new PathWalker(caller, start);
         error = walker.Lookup(path, flags);
-        if (error == Errno.OK)
-            result = walker.Current;
-        return error;
+        if (error != Errno.OK)
+            return error;
+        result = walker.Current;
+        result.Mount.ExpiryMark &= keepsExpiry;
+        return Errno.OK;
     }
 
     /// <summary>Walks to the directory of the last component, which is not looked up.</summary>

@@ -43,6 +43,9 @@ public sealed class VfsCore(World world, KernelProfile profile)
     /// <summary>Mount points by (mount, entry).</summary>
     internal Dictionary<(Mount, Dentry), Mount> MountHash { get; } = [];
 
+    /// <summary>FIFOs that are open, by inode.</summary>
+    internal Dictionary<Inode, Pipe> Pipes { get; } = new(ReferenceEqualityComparer.Instance);
+
     /// <summary>Every mount that hangs somewhere, of all namespaces.</summary>
     internal HashSet<Mount> AttachedMounts { get; } = [];
 

@@ -46,8 +46,11 @@ public sealed record VfsQuirks
     /// <summary>linkat with AT_EMPTY_PATH works without CAP_DAC_READ_SEARCH on a descriptor that the caller opened itself (6.10).</summary>
     public bool EmptyPathLinksOwnFiles { get; init; }
 
-    /// <summary>Attribute names and flags are checked before the path is walked (6.13).</summary>
-    public bool XattrNameComesFirst { get; init; }
+    /// <summary>setxattr and removexattr check name and flags before the path is walked (6.1 does not, stable 6.12 does).</summary>
+    public bool XattrChangesCheckNameFirst { get; init; }
+
+    /// <summary>getxattr checks the name before the path is walked (6.13).</summary>
+    public bool XattrReadsCheckNameFirst { get; init; }
 
     /// <summary>fallocate's modes exclude each other, and wrong combinations are EOPNOTSUPP (6.12, "fs: sort out the fallocate mode vs flag mess").</summary>
     public bool FallocateModesAreExclusive { get; init; }
@@ -69,7 +72,8 @@ public sealed record VfsQuirks
         BpfLsmSkipsXattrCheck = !profile.AtLeast(6, 9) && profile.Config.GetValueOrDefault("CONFIG_LSM", "").Contains("bpf", StringComparison.Ordinal),
         TruncateChecksPermissionFirst = profile.AtLeast(6, 14),
         EmptyPathLinksOwnFiles = profile.AtLeast(6, 10),
-        XattrNameComesFirst = profile.AtLeast(6, 13),
+        XattrChangesCheckNameFirst = profile.AtLeast(6, 12),
+        XattrReadsCheckNameFirst = profile.AtLeast(6, 13),
         FallocateModesAreExclusive = profile.AtLeast(6, 12),
         BlockNodesReportIoSize = profile.AtLeast(6, 15),
         HasWriteZeroes = profile.AtLeast(6, 17),

@@ -5,7 +5,7 @@ using DriverLab.Vfs;
 namespace DriverLab.Emulator;
 
 /// <summary>getxattr, setxattr, listxattr, removexattr.</summary>
-/// <remarks>Linux fs/xattr.c: path_getxattrat(), path_setxattrat(), …; before 6.13 the path was walked before name and flags were looked at.</remarks>
+/// <remarks>Linux fs/xattr.c: path_getxattrat(), path_setxattrat(), …; which of path and name is looked at first is a quirk.</remarks>
 public partial class EmulatedTask
 {
     private static Errno CheckXattrName(ReadOnlySpan<byte> name) => name.IsEmpty || name.Length > Limits.XATTR_NAME_MAX ? Errno.ERANGE : Errno.OK;
@@ -21,7 +21,7 @@ public partial class EmulatedTask
     private Errno XattrPath(ReadOnlySpan<byte> path, AtFlags flags, Errno nameError, bool writes, out VfsPath place)
     {
         place = default;
-        if (Quirks.XattrNameComesFirst && nameError != Errno.OK)
+        if ((writes ? Quirks.XattrChangesCheckNameFirst : Quirks.XattrReadsCheckNameFirst) && nameError != Errno.OK)
             return nameError;
         var error = Lookup(Fd.Cwd, path, FollowUnless(flags & AtFlags.AT_SYMLINK_NOFOLLOW), out place);
         if (error == Errno.OK && writes)
@@ -32,7 +32,7 @@ public partial class EmulatedTask
     private Errno XattrFile(Fd fd, Errno nameError, bool writes, out VfsPath place)
     {
         place = default;
-        if (Quirks.XattrNameComesFirst && nameError != Errno.OK)
+        if ((writes ? Quirks.XattrChangesCheckNameFirst : Quirks.XattrReadsCheckNameFirst) && nameError != Errno.OK)
             return nameError;
         if (FileOf(fd) is not { } file)
             return Errno.EBADF;

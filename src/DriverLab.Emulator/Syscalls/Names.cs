@@ -59,7 +59,7 @@ public partial class EmulatedTask
         var lookup = (flags & AtFlags.AT_SYMLINK_FOLLOW) != 0 ? LookupFlags.LOOKUP_FOLLOW : LookupFlags.None;
         if ((flags & AtFlags.AT_EMPTY_PATH) != 0)
         {
-            if (!Caller.Credentials.Capable(Capabilities.CAP_DAC_READ_SEARCH) && (!Quirks.EmptyPathLinksOwnFiles || !oldPath.IsEmpty))
+            if (!Caller.Credentials.Capable(Capabilities.CAP_DAC_READ_SEARCH) && !MayLinkEmptyPath(oldDirectory, oldPath))
                 return Errno.ENOENT;
             lookup |= LookupFlags.LOOKUP_EMPTY;
         }
@@ -71,6 +71,10 @@ public partial class EmulatedTask
                 : Namei.VfsLink(Caller, old.Dentry, parent.Inode, dentry);
         return error;
     }
+
+    // A path that is not empty is walked as without the flag.
+    private bool MayLinkEmptyPath(Fd directory, ReadOnlySpan<byte> path) =>
+        Quirks.EmptyPathLinksOwnFiles && (!path.IsEmpty || Caller.Files.Get(directory.Value) is not { } file || ReferenceEquals(file.OpenedBy, Caller.Credentials));
 
     /// <inheritdoc/>
     public Errno UnlinkAt(Fd directory, ReadOnlySpan<byte> path, AtFlags flags)
@@ -139,22 +143,19 @@ public partial class EmulatedTask
         bool exchange = (flags & RenameFlags.RENAME_EXCHANGE) != 0, noReplace = (flags & RenameFlags.RENAME_NOREPLACE) != 0 && !State.Core.IsMutated(Mutation.NoReplaceIgnored);
         if ((flags & ~known) != 0 || exchange && (flags & ~RenameFlags.RENAME_EXCHANGE) != 0)
             return Errno.EINVAL;
-        var error = PathWalk.CheckName(oldPath, LookupFlags.None);
-        if (error == Errno.OK)
-            error = PathWalk.CheckName(newPath, LookupFlags.None);
-        if (error == Errno.OK)
-            error = Start(oldDirectory, oldPath, LookupFlags.None, out var oldStart) is var e1 and not Errno.OK ? e1
-                : Start(newDirectory, newPath, LookupFlags.None, out var newStart) is var e2 and not Errno.OK && RenameWalk(oldStart, oldPath, out _, out _, out _, out _) == Errno.OK ? e2
-                : Rename(oldStart, oldPath, newStart, newPath, flags, exchange, noReplace);
-        return error;
+        var error = Start(oldDirectory, oldPath, LookupFlags.None, out var oldStart);
+        return error != Errno.OK ? error : Rename(oldStart, oldPath, newDirectory, newPath, flags, exchange, noReplace);
     }
 
     private Errno RenameWalk(in VfsPath start, ReadOnlySpan<byte> path, out VfsPath parent, out ReadOnlySpan<byte> last, out LastType type, out bool slash) =>
         PathWalk.Parent(Caller, start, path, out parent, out last, out type, out slash);
 
-    private Errno Rename(in VfsPath oldStart, ReadOnlySpan<byte> oldPath, in VfsPath newStart, ReadOnlySpan<byte> newPath, RenameFlags flags, bool exchange, bool noReplace)
+    private Errno Rename(in VfsPath oldStart, ReadOnlySpan<byte> oldPath, Fd newDirectory, ReadOnlySpan<byte> newPath, RenameFlags flags, bool exchange, bool noReplace)
     {
         var error = RenameWalk(oldStart, oldPath, out var oldParent, out var oldLast, out var oldType, out bool oldSlash);
+        if (error != Errno.OK)
+            return error;
+        error = Start(newDirectory, newPath, LookupFlags.None, out var newStart);
         if (error != Errno.OK)
             return error;
         error = RenameWalk(newStart, newPath, out var newParent, out var newLast, out var newType, out bool newSlash);

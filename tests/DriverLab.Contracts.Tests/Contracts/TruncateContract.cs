@@ -86,7 +86,7 @@ public sealed class TruncateContract(KernelKind kind) : Contract(kind)
     }
 
     [Test]
-    [Kernels("the permission is checked before write access to the mount is taken", From = "6.8")]
+    [Kernels("the permission is checked before write access to the mount is taken", From = "6.14")]
     public void Permission_comes_before_a_read_only_bind()
     {
         MakeReadOnlyBind();
@@ -94,7 +94,7 @@ public sealed class TruncateContract(KernelKind kind) : Contract(kind)
     }
 
     [Test]
-    [Kernels("write access to the mount is taken before the permission is checked", Before = "6.8")]
+    [Kernels("write access to the mount is taken before the permission is checked", Before = "6.14")]
     public void Read_only_bind_comes_before_permission()
     {
         MakeReadOnlyBind();

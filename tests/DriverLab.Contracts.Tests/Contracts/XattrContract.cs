@@ -60,8 +60,14 @@ public sealed class XattrContract(KernelKind kind) : Contract(kind)
         => Assert.That(K.SetXattr("f", Name, "b", XattrFlags.XATTR_REPLACE | XattrFlags.XATTR_CREATE), Does.FailWith(Errno.ENODATA));
 
     [Test]
+    [Kernels("flags and name are read before the path is walked", From = "6.12")]
     public void Unknown_flags_come_before_the_name_and_the_path()
         => Assert.That(K.SetXattr("missing", "", "b", (XattrFlags)4), Does.FailWith(Errno.EINVAL));
+
+    [Test]
+    [Kernels("the path is walked before flags and name are read", Before = "6.12")]
+    public void Missing_file_comes_before_unknown_flags()
+        => Assert.That((K.SetXattr("missing", "", "b", (XattrFlags)4), K.SetXattr("f", "", "b", (XattrFlags)4)), Is.EqualTo((Errno.ENOENT, Errno.EINVAL)));
 
     [TestCase("")]
     [TestCase("trusted.")]
