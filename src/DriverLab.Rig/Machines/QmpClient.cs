@@ -93,7 +93,15 @@ internal sealed class QmpClient : IAsyncDisposable
 
     private async Task<JsonDocument> ExecuteAsync(string command, CancellationToken cancellation)
     {
-        await stream.WriteAsync(Encoding.UTF8.GetBytes(command + "\n"), cancellation).ConfigureAwait(false);
+        try
+        {
+            await stream.WriteAsync(Encoding.UTF8.GetBytes(command + "\n"), cancellation).ConfigureAwait(false);
+        }
+        catch (IOException e)
+        {
+            // QEMU ends when it cannot make sense of a state: the pipe may break before the answer is read.
+            throw new RigException($"QEMU's control channel broke: {e.Message}", e);
+        }
         while (true)
         {
             var answer = await ReadAsync(cancellation).ConfigureAwait(false);
