@@ -11,6 +11,6 @@ esac
 sdk=$(command -v dotnet || true)
 {
   find "${trees[@]}" build/analyzers Directory.Build.props Directory.Packages.props global.json \
-    -type d \( -name bin -o -name obj \) -prune -o -type f ! -name '*.md' -print0 | LC_ALL=C sort -z | xargs -0 sha256sum
+    -type d \( -name bin -o -name obj \) -prune -o -type f ! -name '*.md' ! -name packages.lock.json -print0 | LC_ALL=C sort -z | xargs -0 sha256sum
   [ -z "$sdk" ] || ls "$(dirname "$(readlink -f "$sdk")")/sdk" 2>/dev/null || true
 } | sha256sum | cut -d' ' -f1
