@@ -9,6 +9,8 @@ namespace DriverLab.Cli.Targets;
 /// <summary>The emulator with a kernel's profile: a new world for each scenario, so that none can see what another left.</summary>
 internal sealed class EmulatedTarget(KernelProfile profile) : ITarget
 {
+    private readonly LayerArchives _layers = new(progress: null);
+
     public string Name => "emulated";
 
     public string Facts => $"emulator of {profile.Version.Line} ({profile.Name})";
@@ -30,7 +32,7 @@ internal sealed class EmulatedTarget(KernelProfile profile) : ITarget
         using var kernel = new EmulatedKernel(profile, ModuleSet.Standard, new World(0));
         try
         {
-            return new ScenarioRunner(kernel).Run(scenario);
+            return new ScenarioRunner(kernel) { Assets = _layers }.Run(scenario);
         }
         catch (Exception e) when (e is not OutOfMemoryException)
         {

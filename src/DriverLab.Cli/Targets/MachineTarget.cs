@@ -18,6 +18,7 @@ internal sealed class MachineTarget : ITarget
     private readonly KernelEntry _entry;
     private readonly IProgress<string> _progress;
     private Machine? _machine;
+    private bool _hasLayers;
 
     private MachineTarget(string name, RealKernels kernels, KernelEntry entry, IProgress<string> progress)
     {
@@ -51,6 +52,7 @@ internal sealed class MachineTarget : ITarget
         for (int losses = 0; waiting.Count > 0; losses++)
         {
             await StartAsync(cancellation);
+            await PutLayersAsync(waiting, cancellation);
             var reader = new BatchReader(new RunSink(run =>
             {
                 _ = waiting.RemoveAll(s => s.Name == run.Scenario);
@@ -92,8 +94,19 @@ internal sealed class MachineTarget : ITarget
             _progress.Report($"module not loaded: {complaint}");
     }
 
+    /// <summary>Gives a machine the archives that scenarios read, once, and only when one of them is going to run.</summary>
+    private async Task PutLayersAsync(List<Scenario> scenarios, CancellationToken cancellation)
+    {
+        if (_hasLayers || !LayerArchives.AreNeeded(scenarios) || await LayerArchives.FolderAsync(_progress, cancellation) is not { } folder)
+            return;
+        foreach (string file in Directory.GetFiles(folder, "*.tar").Order(StringComparer.Ordinal))
+            await _machine!.PutFileAsync($"{KernelLayerAssets.GuestFolder}/{Path.GetFileName(file)}", await File.ReadAllBytesAsync(file, cancellation), 0x1A4, cancellation);
+        _hasLayers = true;
+    }
+
     private async Task StopAsync()
     {
+        _hasLayers = false;
         if (_machine is { } machine)
             await machine.DisposeAsync();
         _machine = null;

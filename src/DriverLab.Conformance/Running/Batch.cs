@@ -36,7 +36,7 @@ public static class Batch
     /// <summary>Runs the scenarios of a message on a kernel.</summary>
     public static void Run(ReadOnlySpan<byte> message, IKernel kernel, MessageSink send)
     {
-        var runner = new ScenarioRunner(kernel);
+        var runner = new ScenarioRunner(kernel) { Assets = new KernelLayerAssets(KernelLayerAssets.GuestFolder) };
         var sink = new SendingSink(send);
         foreach (var scenario in Decode(message))
             _ = runner.Run(scenario, sink); // the status is sent
