@@ -97,16 +97,16 @@ internal abstract class TmpfsInode : MemoryFile
             return error;
         if (name.StartsWith("system."u8))
             return NotModelledException.Throw("POSIX ACLs on tmpfs");
-        bool isUser = name.StartsWith("user."u8);
-        if (isUser)
+        bool takesSpace = Tmpfs.Quirks.HasUserXattrs; // since 6.6 all of them take inode space
+        if (takesSpace)
         {
             error = Tmpfs.ChargeInodeSpace(SpaceOf(name, value.Length));
             if (error != Errno.OK)
                 return error;
         }
-        var before = isUser ? _xattrs.Get(name, default) : Errno.ENODATA;
+        var before = takesSpace ? _xattrs.Get(name, default) : Errno.ENODATA;
         error = _xattrs.Set(name, value, flags, Sb.Core.Quirks.SimpleXattrsAreSorted);
-        if (isUser && error != Errno.OK)
+        if (takesSpace && error != Errno.OK)
             Tmpfs.UnchargeInodeSpace(SpaceOf(name, value.Length));
         else if (before.IsOk)
             Tmpfs.UnchargeInodeSpace(SpaceOf(name, before.Value));
@@ -125,7 +125,7 @@ internal abstract class TmpfsInode : MemoryFile
         error = _xattrs.Remove(name, out int size);
         if (error != Errno.OK)
             return error;
-        if (name.StartsWith("user."u8))
+        if (Tmpfs.Quirks.HasUserXattrs)
             Tmpfs.UnchargeInodeSpace(SpaceOf(name, size));
         CtimeNs = Sb.Core.NowNs;
         return Errno.OK;
@@ -151,7 +151,7 @@ internal abstract class TmpfsInode : MemoryFile
     {
         byte[] name = _xattrs.FirstName;
         _ = _xattrs.Remove(name, out int size);
-        if (name.AsSpan().StartsWith("user."u8))
+        if (Tmpfs.Quirks.HasUserXattrs)
             Tmpfs.UnchargeInodeSpace(SpaceOf(name, size));
     }
 }
