@@ -21,6 +21,7 @@ public static class CommandLine
             ConformCommand.Create(output, error),
             ScenarioCommand.Create(output, error),
             GoldenCommand.Create(output, error),
+            ReportCommand.Create(output, error),
             KernelCommand.Create(output, error),
             RigCommand.Create(output, error),
             DoctorCommand.Create(output, error),

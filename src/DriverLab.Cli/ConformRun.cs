@@ -16,24 +16,41 @@ internal sealed class ConformRun(ConformOptions options, Progress progress)
     private const string DefaultKernel = "6.1";
 
     private readonly List<(string Name, string Value)> _facts = [];
+    private readonly List<(string Kernel, string Reason)> _missing = [];
 
     public async Task<ReportModel> RunAsync(CancellationToken cancellation)
     {
         var data = DataFolder.Find(options.Data);
-        var scenarios = data.Load(options.Suites, options.Scenarios);
+        var scenarios = options.Shard.Of(data.Load(options.Suites, options.Scenarios));
         var comparer = data.Comparer();
         var ledger = data.Ledger();
         string[] names = options.KernelImage is not null ? ["image"] : options.Kernels.Count > 0 ? [.. options.Kernels.Distinct()] : [DefaultKernel];
-        progress.Report($"driverlab {Version()}: {scenarios.Count} scenarios, kernels {string.Join(", ", names)}, data {data.Root}");
+        progress.Report($"driverlab {Version()}: {scenarios.Count} scenarios{(options.Shard.Count > 1 ? $" (shard {options.Shard})" : "")}, kernels {string.Join(", ", names)}, data {data.Root}");
 
         var comparisons = new List<ScenarioComparison>();
         // Two machines at a time: more would only wait for each other, and the watchdogs would think so too.
         using var slots = new SemaphoreSlim(Math.Max(1, Math.Min(2, Environment.ProcessorCount)));
-        var runs = names.Select(name => KernelAsync(name, scenarios, comparer, slots, cancellation)).ToArray();
+        var runs = names.Select(name => KernelAsync(name, names.Length > 1, scenarios, comparer, slots, cancellation)).ToArray();
         foreach (var run in runs)
             comparisons.AddRange(await run);
+        return Report(names, scenarios, comparisons, ledger);
+    }
+
+    private ReportModel Report(string[] names, IReadOnlyList<Scenario> scenarios, List<ScenarioComparison> comparisons, Ledger ledger)
+    {
         _facts.Insert(0, ("driverlab", Version()));
-        return ReportBuilder.Build(_facts, scenarios.ToDictionary(s => s.Name), comparisons, ledger.Vanished(comparisons), progress.Seconds);
+        var uses = ledger.Uses(comparisons);
+        // A shard does not see all that an entry is about: whether its difference is gone is for the merged report to say.
+        var vanished = options.Shard.Count > 1 ? [] : uses.Where(use => !use.Seen).Select(use => use.Entry).ToList();
+        var model = ReportBuilder.Build(_facts, scenarios.ToDictionary(s => s.Name), comparisons, vanished, progress.Seconds);
+        var missing = _missing.OrderBy(m => Array.IndexOf(names, m.Kernel)).ToList();
+        return model with
+        {
+            Cases = [.. model.Cases, .. missing.SelectMany(m => scenarios.Select(s => ReportBuilder.Missing(s, m.Kernel, m.Reason)))],
+            Shard = options.Shard.ToString(),
+            Ledger = [.. uses.Select(use => new LedgerUse(use.Entry.Id, use.Entry.Scenario, use.Entry.Kernels, use.Seen))],
+            Missing = missing,
+        };
     }
 
     /// <summary>This command's version, with the commit it was built from.</summary>
@@ -41,7 +58,7 @@ internal sealed class ConformRun(ConformOptions options, Progress progress)
         ? version.IndexOf('+') is > 0 and var plus && version.Length > plus + 9 ? version[..(plus + 9)] : version
         : "unknown";
 
-    private async Task<List<ScenarioComparison>> KernelAsync(string name, IReadOnlyList<Scenario> scenarios, Comparer comparer, SemaphoreSlim slots, CancellationToken cancellation)
+    private async Task<List<ScenarioComparison>> KernelAsync(string name, bool oneOfMany, IReadOnlyList<Scenario> scenarios, Comparer comparer, SemaphoreSlim slots, CancellationToken cancellation)
     {
         await slots.WaitAsync(cancellation);
         try
@@ -51,6 +68,14 @@ internal sealed class ConformRun(ConformOptions options, Progress progress)
             lock (_facts)
                 _facts.Add(($"kernel {real.Name}", real.Facts));
             return [.. scenarios.Select(s => comparer.Compare(s, real.Name, emulated[s.Name], measured[s.Name]))];
+        }
+        catch (RigException e) when (oneOfMany && e is not RigUsageException)
+        {
+            // The other kernels' results are worth having; this one's absence is said, and the run is not passed.
+            progress.Report($"{name}: MISSING from this run: {e.Message}");
+            lock (_missing)
+                _missing.Add((name, e.Message.Split('\n')[0]));
+            return [];
         }
         finally
         {

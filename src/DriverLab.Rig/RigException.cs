@@ -12,3 +12,12 @@ public class RigException : Exception
 
 /// <summary>What the user asked for does not exist or makes no sense, for example an unknown kernel. The command line exits with 2.</summary>
 public sealed class RigUsageException(string message) : RigException(message);
+
+/// <summary>A kernel of the catalogue cannot be had any more: the archive dropped it, or lists only parts of it. A run over several kernels goes on without it and says so.</summary>
+/// <param name="line">Its line.</param>
+/// <param name="message">The sentence.</param>
+public sealed class KernelGoneException(string line, string message) : RigException(message)
+{
+    /// <summary>The line, for example <c>6.19</c>.</summary>
+    public string Line { get; } = line;
+}

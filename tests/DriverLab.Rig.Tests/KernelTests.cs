@@ -130,7 +130,59 @@ public class KernelTests
         Assert.That(both[0].Digest, Is.EqualTo(both[1].Digest));
     }
 
+    [Test]
+    public async Task A_pin_with_a_digest_names_the_very_same_bytes()
+    {
+        using var folder = new TemporaryFolder();
+        var store = new KernelStore(new RigCache(folder.Path), KernelCatalogue.BuiltIn(), (line, pin, _, _) => FakeEntryAsync(folder, line.Line, pin ?? "6.1.100-1"));
+        var kernel = await store.GetAsync("6.1", null, default);
+        string words = KernelPin.Of(kernel).ToString();
+        Assert.That(words, Is.EqualTo($"6.1=6.1.100-1@{kernel.Digest}"));
+        Assert.That(KernelPin.Parse(words), Is.EqualTo(KernelPin.Of(kernel)));
+        Assert.That((await store.GetAsync(words, null, default)).Digest, Is.EqualTo(kernel.Digest));
+        Assert.That((await store.GetAsync(words[..^50], null, default)).Digest, Is.EqualTo(kernel.Digest), "the beginning of a digest is enough");
+        var other = await Assert.ThrowsAsync<RigException>(() => store.GetAsync("6.1=6.1.100-1@0123456789ab", null, default));
+        Assert.That(other!.Message, Does.StartWith($"kernel 6.1 6.1.100-1 has the digest {kernel.Digest}, but the pin says 0123456789ab"));
+    }
+
+    [Test]
+    public void The_parts_of_a_split_kernel_are_the_dependencies_of_its_release()
+    {
+        var image = AptPackage.Parse("Package: linux-image-7.3.4+deb13-cloud-amd64\nVersion: 7.3.4-1~bpo13+1\nSHA256: 00\nSize: 1928\n" +
+            "Depends: dracut | initramfs-tools (>= 0.120) | linux-initramfs-tool, kmod, linux-base (>= 4.12~), linux-base-7.3.4+deb13-cloud-amd64 (= 7.3.4-1~bpo13+1), linux-binary-7.3.4+deb13-cloud-amd64 (= 7.3.4-1~bpo13+1), linux-modules-7.3.4+deb13-cloud-amd64 (= 7.3.4-1~bpo13+1)\n")!;
+        Assert.That(KernelFetch.Parts(image), Is.EqualTo(new[] { "linux-base-7.3.4+deb13-cloud-amd64", "linux-binary-7.3.4+deb13-cloud-amd64", "linux-modules-7.3.4+deb13-cloud-amd64" }));
+        Assert.That(KernelFetch.Parts(image with { Name = "linux-image-5.10.0-46-cloud-amd64", Depends = "kmod, linux-base (>= 4.3~), initramfs-tools (>= 0.120+deb8u2) | linux-initramfs-tool" }), Is.Empty);
+    }
+
+    [Test]
+    public async Task Pruning_frees_what_is_made_again_and_keeps_what_is_in_use()
+    {
+        using var folder = new TemporaryFolder();
+        var cache = new RigCache(folder.Path);
+        var store = new KernelStore(cache, KernelCatalogue.BuiltIn(), (line, pin, _, _) => FakeEntryAsync(folder, line.Line, pin ?? "6.1.100-1"));
+        _ = await store.GetAsync("6.1", null, default);
+        _ = await store.GetAsync("6.1=6.1.90-1", null, default);
+        foreach (string file in (string[])["machines/key/memory", "images/x.cpio", $"runs/{Environment.ProcessId}-a/control", "runs/999999999-b/control", "kernels/6.1/fetch/half.deb", "kernels/6.12/fetch/half.deb", "apt/trixie/lists"])
+            _ = folder.Write(file, new string('x', 5000));
+        using (await cache.LockAsync("kernel-6.12", null, default))
+        {
+            var pruned = await new CachePruner(cache, store).PruneAsync(PruneDepth.Made, default);
+            Assert.That(pruned.Select(kind => (kind.What, kind.Entries)), Is.EqualTo(new[] { ("saved machines", 1), ("guest images", 1), ("folders of ended runs", 1), ("interrupted fetches", 1) }));
+            Assert.That(pruned.Select(kind => kind.Bytes), Is.All.GreaterThanOrEqualTo(5000));
+            Assert.That(Directory.Exists(cache.PathOf("kernels", "6.12", "fetch")), "a fetch that is under way holds its lock");
+            Assert.That(Directory.Exists(cache.PathOf("runs", $"{Environment.ProcessId}-a")), "this run has not ended");
+        }
+        Assert.That(store.Cached().Select(kernel => kernel.Version), Is.EqualTo(new[] { "6.1.100-1", "6.1.90-1" }));
+        _ = await new CachePruner(cache, store).PruneAsync(PruneDepth.Superseded, default);
+        Assert.That(store.Cached().Select(kernel => kernel.Version), Is.EqualTo(new[] { "6.1.100-1" }));
+        _ = await new CachePruner(cache, store).PruneAsync(PruneDepth.Everything, default);
+        Assert.That(store.Cached(), Is.Empty);
+        Assert.That(Directory.GetDirectories(cache.PathOf("apt")), Is.Empty);
+    }
+
     [TestCase("6.1=")]
+    [TestCase("6.1=6.1.1-1@short")]
+    [TestCase("6.1=6.1.1-1@0123456789xy")]
     [TestCase("6.1=../x")]
     public async Task A_pin_must_be_a_version(string request)
     {

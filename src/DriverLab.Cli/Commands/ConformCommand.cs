@@ -1,6 +1,6 @@
 using System.CommandLine;
-using DriverLab.Conformance.Reports;
 using DriverLab.Cli.Output;
+using DriverLab.Conformance.Scenarios;
 
 namespace DriverLab.Cli.Commands;
 
@@ -11,6 +11,8 @@ internal static class ConformCommand
     {
         var suites = new Option<string[]>("--suite") { Description = "Only this suite; may be repeated.", DefaultValueFactory = _ => [] };
         var kernels = new Option<string[]>("--kernel") { Description = "A kernel line such as 6.1 or 6.12, 'host' (root only) or 'emulated'; may be repeated. 6.1 when left out.", DefaultValueFactory = _ => [] };
+        var matrix = new Option<string[]>("--kernels") { Description = "Many kernels: 'all' lines of the catalogue, 'cached' ones, or a list such as 6.1,6.12. One that cannot be had is skipped, said, and ends the run with 3.", DefaultValueFactory = _ => [] };
+        var shard = new Option<string>("--shard") { Description = "Run only part I of N, such as 2/4, chosen by the scenarios' content; 'driverlab report merge' joins the parts.", DefaultValueFactory = _ => "1/1" };
         var image = new Option<string?>("--kernel-image") { Description = "A bzImage of your own." };
         var modules = new Option<string?>("--modules") { Description = "Its modules: the folder that holds 'kernel'." };
         var config = new Option<string?>("--config") { Description = "Its configuration file." };
@@ -22,19 +24,18 @@ internal static class ConformCommand
         var noInstall = new Option<bool>("--no-install") { Description = "Install nothing. This command never does ('./build.sh conform' may); it says what is missing and ends with 3." };
         var command = new Command("conform", "Run scenarios on the emulator and on real kernels, and compare.\n" + ExitCode.Help)
         {
-            suites, kernels, image, modules, config, scenarios, json, junit, html, data, noInstall,
+            suites, kernels, matrix, shard, image, modules, config, scenarios, json, junit, html, data, noInstall,
         };
         command.SetAction((parsed, cancellation) => RunAsync(new()
         {
             Suites = parsed.GetValue(suites)!,
-            Kernels = parsed.GetValue(kernels)!,
+            Kernels = [.. parsed.GetValue(kernels)!, .. KernelNames.Expand(parsed.GetValue(matrix)!)],
+            Shard = Shard.Parse(parsed.GetValue(shard)!) ?? throw new UsageException($"--shard {parsed.GetValue(shard)} is no part; expected I/N with 1 <= I <= N, for example 2/4"),
             KernelImage = parsed.GetValue(image),
             Modules = parsed.GetValue(modules),
             Config = parsed.GetValue(config),
             Scenarios = parsed.GetValue(scenarios)!,
-            Json = parsed.GetValue(json),
-            JUnit = parsed.GetValue(junit),
-            Html = parsed.GetValue(html),
+            Reports = new(parsed.GetValue(json), parsed.GetValue(junit), parsed.GetValue(html)),
             Data = parsed.GetValue(data),
         }, output, error, cancellation));
         return command;
@@ -45,36 +46,9 @@ internal static class ConformCommand
         var progress = new Progress(error);
         var model = await new ConformRun(options, progress).RunAsync(cancellation);
         progress.Close();
-        Write(options, model, output, error);
-        return Code(model);
+        options.Reports.Write(model, output, error);
+        return ReportFiles.Code(model);
     }
-
-    private static void Write(ConformOptions options, ReportModel model, TextWriter output, TextWriter error)
-    {
-        if (options.Html is { } html)
-            File.WriteAllText(html, HtmlReport.Render(model));
-        if (options.JUnit is { } junit)
-        {
-            using var file = File.Create(junit);
-            JUnitReport.Write(model, file);
-        }
-        if (options.Json)
-            JsonLines.Write(model, output);
-        else
-            SummaryTable.Write(model, output);
-        foreach (var report in (string?[])[options.Html, options.JUnit])
-        {
-            if (report is not null)
-                error.WriteLine($"report: {Path.GetFullPath(report)}");
-        }
-    }
-
-    /// <summary>Different before gap; a run in which nothing could be compared is no success.</summary>
-    internal static int Code(ReportModel model) =>
-        model.Count(CaseVerdict.Different) > 0 ? ExitCode.Different
-        : model.Count(CaseVerdict.Gap) > 0 ? ExitCode.GapOnly
-        : model.Count(CaseVerdict.Same) == 0 ? ExitCode.EnvironmentMissing
-        : ExitCode.Same;
 }
 
 /// <summary>What the user asked for.</summary>
@@ -86,8 +60,7 @@ internal sealed record ConformOptions
     public string? Modules { get; init; }
     public string? Config { get; init; }
     public IReadOnlyList<string> Scenarios { get; init; } = [];
-    public bool Json { get; init; }
-    public string? JUnit { get; init; }
-    public string? Html { get; init; }
+    public Shard Shard { get; init; } = Shard.Whole;
+    public ReportFiles Reports { get; init; } = new(false, null, null);
     public string? Data { get; init; }
 }

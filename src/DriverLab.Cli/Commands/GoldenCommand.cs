@@ -58,7 +58,7 @@ internal static class GoldenCommand
                 JsonLines.Write(model, output);
             else
                 SummaryTable.Write(model, output);
-            return ConformCommand.Code(model);
+            return ReportFiles.Code(model);
         });
         return command;
     }

@@ -3,7 +3,6 @@ using System.Text;
 using DriverLab.Cli.Output;
 using DriverLab.Rig;
 using DriverLab.Rig.Images;
-using DriverLab.Rig.Kernels;
 
 namespace DriverLab.Cli.Commands;
 
@@ -15,24 +14,20 @@ internal static class RigCommand
     private static Command Exec(TextWriter output, TextWriter error)
     {
         var kernel = new Option<string>("--kernel") { Description = "A kernel line such as 6.12, or a pinned version such as 6.12=6.12.117-1.", DefaultValueFactory = _ => "6.1" };
-        var image = new Option<string?>("--kernel-image") { Description = "A bzImage of your own." };
-        var modules = new Option<string?>("--modules") { Description = "Its modules: the folder that holds 'kernel'." };
-        var config = new Option<string?>("--config") { Description = "Its configuration file." };
+        var own = new KernelFileOptions();
         var files = new Option<string[]>("--file") { Description = "HOSTFILE or HOSTFILE:/GUEST/PATH: put a file into the machine (into /root when no path is given); may be repeated.", DefaultValueFactory = _ => [] };
         var memory = new Option<int>("--memory") { Description = "Memory in MiB.", DefaultValueFactory = _ => 512 };
         var console = new Option<bool>("--console") { Description = "Afterwards show the machine's console on stderr." };
         var words = new Argument<string[]>("command") { Description = "The command, after --. For example: -- sh -c 'dmsetup targets'", Arity = ArgumentArity.OneOrMore };
         var command = new Command("exec", "Boot a kernel, run one command in it as root, end with its exit status. Output and errors of the command go to stdout.")
         {
-            kernel, image, modules, config, files, memory, console, words,
+            kernel, own.Image, own.Modules, own.Config, files, memory, console, words,
         };
         command.SetAction(async (parsed, cancellation) =>
         {
             var progress = new Progress(error);
             var rig = RealKernels.OfUser();
-            var entry = parsed.GetValue(image) is { } file
-                ? await KernelStore.FromFilesAsync(file, parsed.GetValue(modules), parsed.GetValue(config), cancellation)
-                : await rig.Kernels.GetAsync(parsed.GetValue(kernel)!, progress, cancellation);
+            var entry = await own.KernelAsync(parsed, cancellation) ?? await rig.Kernels.GetAsync(parsed.GetValue(kernel)!, progress, cancellation);
             var options = await rig.PrepareAsync(entry, new ImageRecipe { Files = [.. parsed.GetValue(files)!.Select(ImageFileOf)] }, progress, cancellation);
             await using var machine = await rig.StartAsync(options with { MemoryMiB = parsed.GetValue(memory) }, progress, cancellation);
             var decoder = Encoding.UTF8.GetDecoder();

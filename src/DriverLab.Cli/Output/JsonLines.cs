@@ -18,9 +18,32 @@ internal static class JsonLines
             foreach (var (name, value) in model.Facts)
                 w.WriteString(name, value);
             w.WriteEndObject();
+            w.WriteString("shard", model.Shard);
         }));
+        foreach (var (kernel, reason) in model.Missing)
+        {
+            output.WriteLine(Line(w =>
+            {
+                w.WriteStartObject("missing");
+                w.WriteString("kernel", kernel);
+                w.WriteString("reason", reason);
+                w.WriteEndObject();
+            }));
+        }
         foreach (var c in model.Cases)
             output.WriteLine(Line(w => Case(w, c)));
+        foreach (var use in model.Ledger)
+        {
+            output.WriteLine(Line(w =>
+            {
+                w.WriteStartObject("ledger");
+                w.WriteString("id", use.Id);
+                w.WriteString("scenario", use.Scenario);
+                w.WriteString("kernels", use.Kernels);
+                w.WriteBoolean("seen", use.Seen);
+                w.WriteEndObject();
+            }));
+        }
         output.WriteLine(Line(w =>
         {
             w.WriteStartObject("summary");
@@ -50,12 +73,37 @@ internal static class JsonLines
             w.WriteString("real", d.Real);
             w.WriteString("emulated", d.Emulated);
             w.WriteString("layer", d.Layer);
+            w.WriteString("explanation", d.Explanation);
+            if (d.LedgerId is not null)
+                w.WriteString("ledger", d.LedgerId);
         }
+        w.WriteNumber("steps", c.Steps);
         w.WriteString("reproduce", c.Reproduce);
+        if (c.Trace.Count > 0)
+            Trace(w, c);
         w.WriteEndObject();
     }
 
-    private static string Line(Action<Utf8JsonWriter> body)
+    /// <summary>What a page about the case shows: the scenario's text and both sides of each step.</summary>
+    private static void Trace(Utf8JsonWriter w, CaseResult c)
+    {
+        w.WriteString("source", c.Source);
+        w.WriteStartArray("trace");
+        foreach (var row in c.Trace)
+        {
+            w.WriteStartObject();
+            w.WriteNumber("step", row.Step);
+            w.WriteString("actor", row.Actor);
+            w.WriteString("call", row.Call);
+            w.WriteString("real", row.Real);
+            w.WriteString("emulated", row.Emulated);
+            w.WriteBoolean("differs", row.Differs);
+            w.WriteEndObject();
+        }
+        w.WriteEndArray();
+    }
+
+    internal static string Line(Action<Utf8JsonWriter> body)
     {
         using var buffer = new MemoryStream();
         using (var writer = new Utf8JsonWriter(buffer, s_options))

@@ -8,6 +8,7 @@ namespace DriverLab.Cli.Output;
 internal static class SummaryTable
 {
     private const int MostShown = 25;
+    private const int MostAcross = 3;
 
     public static void Write(ReportModel model, TextWriter output)
     {
@@ -51,18 +52,22 @@ internal static class SummaryTable
 
     private static void Skips(IAnsiConsole console, ReportModel model)
     {
-        foreach (var group in model.Cases.Where(c => c.Verdict == CaseVerdict.Skipped).GroupBy(c => (c.Kernel, c.Reason)))
+        foreach (var group in model.Cases.Where(c => c.Verdict == CaseVerdict.Skipped && !model.Missing.Any(m => m.Kernel == c.Kernel)).GroupBy(c => (c.Kernel, c.Reason)))
             console.MarkupLine($"[yellow]skipped[/] {group.Count()} on {Markup.Escape(group.Key.Kernel)}: {Markup.Escape(group.Key.Reason ?? "")} ({Markup.Escape(string.Join(", ", group.Take(3).Select(c => c.Scenario)))}{(group.Count() > 3 ? ", …" : "")})");
     }
 
     private static void Table(IAnsiConsole console, ReportModel model)
     {
-        var table = new Table().Border(TableBorder.Simple).AddColumn("suite");
-        foreach (var kernel in model.Kernels)
-            _ = table.AddColumn($"{Markup.Escape(kernel)} same / different / gap / skipped");
-        foreach (var suite in model.Suites)
-            _ = table.AddRow([Markup.Escape(suite), .. model.Kernels.Select(k => Cell(model, suite, k))]);
+        // Many kernels go down the page, few across it.
+        bool down = model.Kernels.Count > MostAcross;
+        var table = new Table().Border(TableBorder.Simple).AddColumn(down ? "same / different / gap / skipped" : "suite");
+        foreach (var column in down ? model.Suites : model.Kernels)
+            _ = table.AddColumn(down ? Markup.Escape(column) : $"{Markup.Escape(column)} same / different / gap / skipped");
+        foreach (var row in down ? model.Kernels : model.Suites)
+            _ = table.AddRow([Markup.Escape(row), .. down ? model.Suites.Select(suite => Cell(model, suite, row)) : model.Kernels.Select(kernel => Cell(model, row, kernel))]);
         console.Write(table);
+        foreach (var (kernel, reason) in model.Missing)
+            console.MarkupLine($"[red]MISSING[/] kernel {Markup.Escape(kernel)}: {Markup.Escape(reason)}");
     }
 
     private static string Cell(ReportModel model, string suite, string kernel)

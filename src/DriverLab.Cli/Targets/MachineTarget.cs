@@ -88,8 +88,8 @@ internal sealed class MachineTarget : ITarget
             return;
         var options = await _kernels.PrepareAsync(_entry, progress: _progress, cancellation: cancellation);
         _machine = await _kernels.StartAsync(options, _progress, cancellation);
-        Facts = string.Create(CultureInfo.InvariantCulture, $"{_entry.Release} ({_entry.Package}), {_machine.Accelerator.Name}, booted in {_machine.BootTime.TotalSeconds:0.0} s");
-        _progress.Report(Facts);
+        Facts = $"{_entry.Release} ({_entry.Package}), {_machine.Accelerator.Name} ({_machine.Accelerator.Why})";
+        _progress.Report(string.Create(CultureInfo.InvariantCulture, $"{_entry.Release} ({_entry.Package}), {_machine.Accelerator.Name}, {(_machine.Restored ? "restored" : "booted")} in {_machine.BootTime.TotalSeconds:0.0} s"));
         foreach (var complaint in _machine.Hello.Complaints)
             _progress.Report($"module not loaded: {complaint}");
     }

@@ -59,8 +59,11 @@ public sealed class Ledger
     /// <summary>The entry that lists a difference, or null.</summary>
     public LedgerEntry? Find(Divergence divergence) => Entries.FirstOrDefault(e => e.Lists(divergence));
 
+    /// <summary>The entries about what was compared, with whether they listed something.</summary>
+    public IReadOnlyList<(LedgerEntry Entry, bool Seen)> Uses(IReadOnlyCollection<ScenarioComparison> comparisons) =>
+        [.. Entries.Where(e => comparisons.Any(c => c.Verdict != Verdict.Skipped && e.IsFor(c.Kernel) && ScenarioStore.Matches(c.Scenario, e.Scenario)))
+            .Select(e => (e, comparisons.Any(c => c.Divergences.Any(d => d.Listed == e))))];
+
     /// <summary>The entries that should have listed something in these comparisons and did not: their difference has vanished.</summary>
-    public IReadOnlyList<LedgerEntry> Vanished(IReadOnlyCollection<ScenarioComparison> comparisons) =>
-        [.. Entries.Where(e => comparisons.Any(c => c.Verdict != Verdict.Skipped && e.IsFor(c.Kernel) && ScenarioStore.Matches(c.Scenario, e.Scenario))
-            && !comparisons.Any(c => c.Divergences.Any(d => d.Listed == e)))];
+    public IReadOnlyList<LedgerEntry> Vanished(IReadOnlyCollection<ScenarioComparison> comparisons) => [.. Uses(comparisons).Where(use => !use.Seen).Select(use => use.Entry)];
 }

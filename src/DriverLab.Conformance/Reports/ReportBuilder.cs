@@ -16,20 +16,31 @@ public static class ReportBuilder
     public static ReportModel Build(IReadOnlyList<(string Name, string Value)> facts, IReadOnlyDictionary<string, Scenario> scenarios, IReadOnlyList<ScenarioComparison> comparisons, IReadOnlyList<LedgerEntry> vanished, double seconds)
     {
         var cases = comparisons.Select(c => Case(scenarios[c.Scenario], c)).ToList();
-        foreach (var entry in vanished)
-        {
-            cases.Add(new()
-            {
-                Suite = entry.Scenario.Split('/')[0],
-                Scenario = entry.Scenario,
-                Kernel = entry.Kernels,
-                Verdict = CaseVerdict.Different,
-                Reason = $"the ledger's entry '{entry.Id}' lists a difference that is gone; take the entry out",
-                Reproduce = $"driverlab conform --scenario '{entry.Scenario}'",
-            });
-        }
+        cases.AddRange(vanished.Select(entry => Vanished(new(entry.Id, entry.Scenario, entry.Kernels, Seen: false))));
         return new(facts, cases, seconds);
     }
+
+    /// <summary>The case that an entry of the ledger makes when nothing that it lists was seen.</summary>
+    internal static CaseResult Vanished(LedgerUse entry) => new()
+    {
+        Suite = entry.Scenario.Split('/')[0],
+        Scenario = entry.Scenario,
+        Kernel = entry.Kernels,
+        Verdict = CaseVerdict.Different,
+        Reason = $"the ledger's entry '{entry.Id}' lists a difference that is gone; take the entry out",
+        Reproduce = $"driverlab conform --scenario '{entry.Scenario}'",
+    };
+
+    /// <summary>The case of a scenario on a kernel that could not be had.</summary>
+    public static CaseResult Missing(Scenario scenario, string kernel, string reason) => new()
+    {
+        Suite = scenario.Suite,
+        Scenario = scenario.Name,
+        Kernel = kernel,
+        Verdict = CaseVerdict.Skipped,
+        Reason = reason,
+        Reproduce = $"driverlab kernel fetch {kernel}",
+    };
 
     private static CaseResult Case(Scenario scenario, ScenarioComparison c)
     {

@@ -66,12 +66,28 @@ public sealed record CaseResult
     public required string Reproduce { get; init; }
 }
 
+/// <summary>An entry of the ledger about scenarios that were run.</summary>
+/// <param name="Id">Its name.</param>
+/// <param name="Scenario">The scenarios that it is about, a pattern.</param>
+/// <param name="Kernels">The kernels that it is about.</param>
+/// <param name="Seen">True when it listed a difference in this run; one that no shard has seen is to be taken out.</param>
+public sealed record LedgerUse(string Id, string Scenario, string Kernels, bool Seen);
+
 /// <summary>A whole run, as every report shows it.</summary>
 /// <param name="Facts">What ran where: commit, kernel releases, accelerator, seed; name and value.</param>
 /// <param name="Cases">Every scenario on every kernel.</param>
 /// <param name="Seconds">Wall time of the run, in seconds.</param>
 public sealed record ReportModel(IReadOnlyList<(string Name, string Value)> Facts, IReadOnlyList<CaseResult> Cases, double Seconds)
 {
+    /// <summary>The part of the scenarios that was run, <c>1/1</c> for all.</summary>
+    public string Shard { get; init; } = "1/1";
+
+    /// <summary>Entries of the ledger that had something to say.</summary>
+    public IReadOnlyList<LedgerUse> Ledger { get; init; } = [];
+
+    /// <summary>Kernels that were asked for and could not be had, with the reason. Their scenarios are among the skipped cases; a run with one is not passed.</summary>
+    public IReadOnlyList<(string Kernel, string Reason)> Missing { get; init; } = [];
+
     /// <summary>Cases with this verdict.</summary>
     public int Count(CaseVerdict verdict) => Cases.Count(c => c.Verdict == verdict);
 
@@ -94,7 +110,8 @@ public sealed record ReportModel(IReadOnlyList<(string Name, string Value)> Fact
             string main = different > 0 ? $"{different} of {Cases.Count} scenarios differ on {kernels}"
                 : same == 0 ? "nothing was compared"
                 : $"emulator and {kernels} agree in {same} scenarios";
-            return main + (gap > 0 ? $", {gap} not modelled" : "") + (skipped > 0 ? $", {skipped} skipped" : "") + ".";
+            return main + (gap > 0 ? $", {gap} not modelled" : "") + (skipped > 0 ? $", {skipped} skipped" : "")
+                + (Missing.Count > 0 ? $"; MISSING kernels: {string.Join(", ", Missing.Select(m => m.Kernel))}" : "") + ".";
         }
     }
 }

@@ -58,29 +58,36 @@ public sealed class RigCache
     /// <summary>Takes the lock of that name, waiting for another run when there is one. Disposing frees it.</summary>
     public async Task<IDisposable> LockAsync(string name, IProgress<string>? progress, CancellationToken cancellation)
     {
-        string file = Path.Combine(Folder("locks"), name + ".lock");
         for (bool told = false; ; told = true)
         {
-            try
-            {
-                return new FileStream(file, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, 1, FileOptions.None);
-            }
-            catch (UnauthorizedAccessException e)
-            {
-                throw NotWritable(file, e);
-            }
-            catch (IOException e) when (!IsSharingViolation(e))
-            {
-                throw NotWritable(file, e);
-            }
-            catch (IOException)
-            {
-                if (!told)
-                    progress?.Report(string.Create(CultureInfo.InvariantCulture, $"waiting for another run that holds {name}"));
-                await Task.Delay(100, cancellation).ConfigureAwait(false);
-            }
+            if (TryLock(name) is { } held)
+                return held;
+            if (!told)
+                progress?.Report(string.Create(CultureInfo.InvariantCulture, $"waiting for another run that holds {name}"));
+            await Task.Delay(100, cancellation).ConfigureAwait(false);
         }
     }
+
+    /// <summary>Takes the lock of that name; null when somebody holds it.</summary>
+    public IDisposable? TryLock(string name)
+    {
+        string file = Path.Combine(Folder("locks"), name + ".lock");
+        try
+        {
+            return new FileStream(file, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, 1, FileOptions.None);
+        }
+        catch (IOException e) when (IsSharingViolation(e))
+        {
+            return null;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw NotWritable(file, e);
+        }
+    }
+
+    /// <summary>True for a folder that is named after a process (<c>PID-…</c>) which is no more.</summary>
+    internal static bool IsOfEndedRun(string folder) => !Directory.Exists("/proc/" + Path.GetFileName(folder).Split('-')[0]);
 
     /// <summary>Puts a file in place by writing beside it and renaming.</summary>
     public static void Commit(string path, Action<Stream> write)

@@ -35,7 +35,7 @@ internal sealed partial class KernelFetch(RigCache cache, KernelLine line, strin
         {
             apt = new AptState(cache.Folder("apt", string.Join('-', line.Suites)), Mirrors.OfHost(), line.Suites);
             await apt.UpdateAsync(progress, cancellation).ConfigureAwait(false);
-            packages = await ChooseAsync(apt, cancellation).ConfigureAwait(false);
+            packages = await ChooseAsync(apt, progress, cancellation).ConfigureAwait(false);
             image = packages[0].Version;
             foreach (var package in packages)
                 _ = await apt.DownloadAsync(package, work, progress, cancellation).ConfigureAwait(false);
@@ -57,25 +57,49 @@ internal sealed partial class KernelFetch(RigCache cache, KernelLine line, strin
         return image;
     }
 
-    /// <summary>The image package first, then those that its dependencies name with the same release.</summary>
-    private async Task<IReadOnlyList<AptPackage>> ChooseAsync(AptState apt, CancellationToken cancellation)
+    /// <summary>The newest image that can be had whole, then the packages that its dependencies name with the same release.</summary>
+    /// <remarks>An archive may go on listing images whose modules it has dropped already: such an image is of no use, and the next older one is looked at.</remarks>
+    private async Task<IReadOnlyList<AptPackage>> ChooseAsync(AptState apt, IProgress<string>? progress, CancellationToken cancellation)
     {
-        var names = await apt.NamesAsync("linux-image-" + line.Line, cancellation).ConfigureAwait(false);
+        var names = (await apt.NamesAsync("linux-", cancellation).ConfigureAwait(false)).ToHashSet();
         var images = await apt.ShowAsync([.. names.Where(IsImage)], cancellation).ConfigureAwait(false);
-        var chosen = images.Where(package => pin is null || package.Version == pin).MaxBy(package => package.Version, DebianVersion.Comparer);
-        if (chosen is null)
+        string? torn = null;
+        foreach (var image in images.Where(package => pin is null || package.Version == pin).OrderByDescending(package => package.Version, DebianVersion.Comparer))
         {
-            string found = images.Count == 0 ? "none" : string.Join(", ", images.Select(package => package.Version).Distinct().Order(DebianVersion.Comparer).TakeLast(5));
-            throw new RigException($"kernel {line.Line}{(pin is null ? "" : "=" + pin)} is not in Debian's {string.Join(", ", line.Suites)} any more (cloud images found there: {found}); use another line, or --kernel-image FILE");
+            string[] parts = Parts(image);
+            var found = (await apt.ShowAsync([.. parts.Where(names.Contains)], cancellation).ConfigureAwait(false)).Where(package => package.Version == image.Version).ToList();
+            string[] missing = [.. parts.Except(found.Select(package => package.Name))];
+            if (missing.Length == 0)
+            {
+                if (torn is not null)
+                    progress?.Report($"kernel {line.Line}: taking {image.Version}, because {torn}");
+                return [image, .. found];
+            }
+            torn ??= $"{image.Name} {image.Version} needs {string.Join(" and ", missing)}, which the archive does not list";
         }
-        string release = chosen.Name["linux-image-".Length..];
-        var more = DependencyNames().Matches(chosen.Depends).Select(match => match.Value).Where(name => name != chosen.Name && name.EndsWith(release, StringComparison.Ordinal)).Distinct();
-        var rest = await apt.ShowAsync([.. more], cancellation).ConfigureAwait(false);
-        return [chosen, .. rest.Where(package => package.Version == chosen.Version)];
+        throw new KernelGoneException(line.Line, Gone(images, torn));
+    }
+
+    /// <summary>Packages of the same release that an image depends on.</summary>
+    internal static string[] Parts(AptPackage image)
+    {
+        string release = image.Name["linux-image-".Length..];
+        return [.. DependencyNames().Matches(image.Depends).Select(match => match.Value).Where(name => name != image.Name && name.EndsWith(release, StringComparison.Ordinal)).Distinct()];
+    }
+
+    private string Gone(IReadOnlyList<AptPackage> images, string? torn)
+    {
+        string wanted = $"kernel {line.Line}{(pin is null ? "" : "=" + pin)}", suites = string.Join(", ", line.Suites);
+        if (torn is not null)
+            return $"{wanted} cannot be had whole from Debian's {suites}: {torn}; use another line, or --kernel-image FILE";
+        string found = images.Count == 0 ? "none" : string.Join(", ", images.Select(package => package.Version).Distinct().Order(DebianVersion.Comparer).TakeLast(5));
+        return $"{wanted} is not in Debian's {suites} any more (cloud images found there: {found}); use another line, or --kernel-image FILE";
     }
 
     private bool IsImage(string name)
     {
+        if (!name.StartsWith("linux-image-" + line.Line, StringComparison.Ordinal))
+            return false;
         string rest = name["linux-image-".Length..];
         return rest.Length > line.Line.Length && rest[line.Line.Length] is '.' or '-' or '+' && rest.EndsWith("-cloud-amd64", StringComparison.Ordinal) && char.IsAsciiDigit(rest[line.Line.Length + 1]);
     }

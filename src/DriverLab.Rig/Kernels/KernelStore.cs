@@ -21,16 +21,21 @@ public sealed class KernelStore
 
     internal KernelStore(RigCache cache, KernelCatalogue catalogue, Fetch fetch) => (this.cache, this.catalogue, this.fetch) = (cache, catalogue, fetch);
 
-    /// <summary>A kernel of a line (<c>6.12</c>), or of one packaged version (<c>6.12=6.12.117-1</c>). The network is used only when the cache has no whole entry, or when <paramref name="update"/> asks for the newest.</summary>
-    /// <exception cref="RigUsageException">The line is not in the catalogue.</exception>
-    /// <exception cref="RigException">It cannot be fetched.</exception>
+    /// <summary>A kernel by what the user calls it: a line (<c>6.12</c>), one packaged version (<c>6.12=6.12.118-1</c>), or that with its digest (<c>6.12=6.12.118-1@0123456789ab…</c>, see <see cref="KernelPin"/>).</summary>
+    /// <remarks>The network is used only when the cache has no whole entry, or when <paramref name="update"/> asks for the newest.</remarks>
+    /// <exception cref="RigUsageException">The line is not in the catalogue, or the pin is none.</exception>
+    /// <exception cref="KernelGoneException">Debian has it no more.</exception>
+    /// <exception cref="RigException">It cannot be fetched, or it is another kernel than the pin's digest says.</exception>
     public async Task<KernelEntry> GetAsync(string request, IProgress<string>? progress, CancellationToken cancellation, bool update = false)
     {
-        string[] part = request.Split('=', 2);
-        var line = catalogue.Find(part[0]);
-        string? pin = part.Length > 1 ? part[1] : null;
-        if (pin is not null && (pin.Length == 0 || !char.IsAsciiDigit(pin[0]) || pin.Contains('/')))
-            throw new RigUsageException($"kernel '{request}': '{pin}' is no package version; expected for example {line.Line}={line.Line}.100-1");
+        var pin = KernelPin.Parse(request);
+        var entry = await GetAsync(catalogue.Find(pin.Line), pin.Version, progress, update, cancellation).ConfigureAwait(false);
+        return pin.Digest is null || entry.Digest.StartsWith(pin.Digest, StringComparison.Ordinal) ? entry
+            : throw new RigException($"kernel {pin.Line} {entry.Package} has the digest {entry.Digest}, but the pin says {pin.Digest}: Debian changed the package, or the pin is of another one");
+    }
+
+    private async Task<KernelEntry> GetAsync(KernelLine line, string? pin, IProgress<string>? progress, bool update, CancellationToken cancellation)
+    {
         if (!update && await OpenAsync(line, pin, progress, cancellation).ConfigureAwait(false) is { } ready)
             return ready;
         using (await cache.LockAsync("kernel-" + line.Line, progress, cancellation).ConfigureAwait(false))
@@ -54,6 +59,13 @@ public sealed class KernelStore
             ? []
             : [.. Directory.GetDirectories(root).SelectMany(Directory.GetDirectories).Where(folder => File.Exists(Path.Combine(folder, KernelManifest.FileName)))
                 .Select(folder => (Path.GetFileName(Path.GetDirectoryName(folder))!, Path.GetFileName(folder), folder)).Order()];
+    }
+
+    /// <summary>The version of a line that is used when none is named; null when none is cached.</summary>
+    public string? Current(string line)
+    {
+        string file = CurrentFile(catalogue.Find(line));
+        return File.Exists(file) ? File.ReadAllText(file).Trim() : null;
     }
 
     /// <summary>Checks every file of a cached kernel, modules included; an entry that is not whole is removed and fetched again.</summary>

@@ -1,0 +1,39 @@
+using DriverLab.Conformance.Reports;
+
+namespace DriverLab.Cli.Output;
+
+/// <summary>Puts a report where the user wants it: the terminal or JSON lines on stdout, JUnit and HTML in files.</summary>
+/// <param name="Json">True for JSON lines on stdout.</param>
+/// <param name="JUnit">File for JUnit XML, or null.</param>
+/// <param name="Html">File for a page, or null.</param>
+internal sealed record ReportFiles(bool Json, string? JUnit, string? Html)
+{
+    /// <summary>Writes everything, and tells on the error stream which files there are.</summary>
+    public void Write(ReportModel model, TextWriter output, TextWriter error)
+    {
+        if (Html is not null)
+            File.WriteAllText(Html, HtmlReport.Render(model));
+        if (JUnit is not null)
+        {
+            using var file = File.Create(JUnit);
+            JUnitReport.Write(model, file);
+        }
+        if (Json)
+            JsonLines.Write(model, output);
+        else
+            SummaryTable.Write(model, output);
+        foreach (var report in (string?[])[Html, JUnit])
+        {
+            if (report is not null)
+                error.WriteLine($"report: {Path.GetFullPath(report)}");
+        }
+    }
+
+    /// <summary>Different before missing before gap; a run in which nothing could be compared is no success.</summary>
+    public static int Code(ReportModel model) =>
+        model.Count(CaseVerdict.Different) > 0 ? ExitCode.Different
+        : model.Missing.Count > 0 ? ExitCode.EnvironmentMissing
+        : model.Count(CaseVerdict.Gap) > 0 ? ExitCode.GapOnly
+        : model.Count(CaseVerdict.Same) == 0 ? ExitCode.EnvironmentMissing
+        : ExitCode.Same;
+}

@@ -1,0 +1,96 @@
+using System.Globalization;
+using DriverLab.Rig.Kernels;
+using DriverLab.Rig.Processes;
+
+namespace DriverLab.Rig.Cache;
+
+/// <summary>How much of the cache goes.</summary>
+public enum PruneDepth
+{
+    /// <summary>What is made again within seconds: saved machines, guest images, leftovers of interrupted runs.</summary>
+    Made,
+    /// <summary>Also kernels that their line does not use any more.</summary>
+    Superseded,
+    /// <summary>Everything, kernels and apt's lists included: the next run fetches anew.</summary>
+    Everything,
+}
+
+/// <summary>One kind of what was removed.</summary>
+/// <param name="What">The kind, in words.</param>
+/// <param name="Entries">How many.</param>
+/// <param name="Bytes">The disk space that they took.</param>
+public sealed record Pruned(string What, int Entries, long Bytes);
+
+/// <summary>Frees the cache's disk space. Machines that run keep what they have mapped; a fetch that is under way is left alone.</summary>
+public sealed class CachePruner(RigCache cache, KernelStore kernels)
+{
+    /// <summary>Removes what the depth says, and tells what it was.</summary>
+    public async Task<IReadOnlyList<Pruned>> PruneAsync(PruneDepth depth, CancellationToken cancellation)
+    {
+        var removed = new List<Pruned>
+        {
+            await RemoveAsync("saved machines", Folders("machines"), cancellation).ConfigureAwait(false),
+            await RemoveAsync("guest images", Files("images"), cancellation).ConfigureAwait(false),
+            await RemoveAsync("folders of ended runs", Folders("runs").Where(RigCache.IsOfEndedRun), cancellation).ConfigureAwait(false),
+            await RemoveFetchesAsync(cancellation).ConfigureAwait(false),
+        };
+        if (depth >= PruneDepth.Superseded)
+        {
+            var old = kernels.Cached().Where(kernel => depth == PruneDepth.Everything || kernel.Version != kernels.Current(kernel.Line)).Select(kernel => kernel.Folder);
+            removed.Add(await RemoveAsync(depth == PruneDepth.Everything ? "kernels" : "superseded kernels", old, cancellation).ConfigureAwait(false));
+        }
+        if (depth == PruneDepth.Everything)
+        {
+            removed.Add(await RemoveAsync("apt's lists", Folders("apt"), cancellation).ConfigureAwait(false));
+            removed.Add(await RemoveAsync("guest programs", Folders("guest"), cancellation).ConfigureAwait(false));
+            removed.Add(await RemoveAsync("layers", Folders("layers"), cancellation).ConfigureAwait(false));
+            removed.Add(await RemoveAsync("root file systems", Folders("roots"), cancellation).ConfigureAwait(false));
+        }
+        return removed;
+    }
+
+    /// <summary>Half-fetched kernels whose run has ended: their line's lock is free.</summary>
+    private async Task<Pruned> RemoveFetchesAsync(CancellationToken cancellation)
+    {
+        var removed = new Pruned("interrupted fetches", 0, 0);
+        foreach (string folder in Folders("kernels"))
+        {
+            string fetch = Path.Combine(folder, "fetch");
+            if (!Directory.Exists(fetch) || cache.TryLock("kernel-" + Path.GetFileName(folder)) is not { } held)
+                continue;
+            using (held)
+            {
+                var one = await RemoveAsync(removed.What, [fetch], cancellation).ConfigureAwait(false);
+                removed = removed with { Entries = removed.Entries + one.Entries, Bytes = removed.Bytes + one.Bytes };
+            }
+        }
+        return removed;
+    }
+
+    private static async Task<Pruned> RemoveAsync(string what, IEnumerable<string> paths, CancellationToken cancellation)
+    {
+        string[] all = [.. paths];
+        long bytes = await DiskUse.OfAsync(all, cancellation).ConfigureAwait(false);
+        foreach (string path in all)
+            RigCache.Remove(path);
+        return new(what, all.Length, bytes);
+    }
+
+    private string[] Folders(string part) => Directory.Exists(cache.PathOf(part)) ? Directory.GetDirectories(cache.PathOf(part)) : [];
+
+    private string[] Files(string part) => Directory.Exists(cache.PathOf(part)) ? Directory.GetFiles(cache.PathOf(part)) : [];
+}
+
+/// <summary>Disk space as it is taken, holes left out.</summary>
+internal static class DiskUse
+{
+    /// <summary>Bytes that files and folders take together; those that are gone count nothing.</summary>
+    public static async Task<long> OfAsync(IReadOnlyCollection<string> paths, CancellationToken cancellation)
+    {
+        if (paths.Count == 0)
+            return 0;
+        var result = await Tool.RunAsync("du", ["-s", "-c", "-B1", "--", .. paths], null, cancellation).ConfigureAwait(false);
+        string total = result.Output.TrimEnd().Split('\n')[^1];
+        return long.TryParse(total.Split('\t')[0], CultureInfo.InvariantCulture, out long bytes) ? bytes : 0;
+    }
+}
