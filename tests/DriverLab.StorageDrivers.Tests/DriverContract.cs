@@ -13,7 +13,8 @@ public sealed class DriverContract(KernelKind kernel, string name)
 {
     public static IEnumerable<TestFixtureData> Cases =>
         from kernel in Enum.GetValues<KernelKind>()
-        from name in (string[])["vfs", "overlay2"]
+        from name in DriverCatalog.Names
+        where kernel != KernelKind.Emulated || name != "btrfs" // a gap: The_emulator_names_the_file_systems_that_it_lacks
         select new TestFixtureData(kernel, name).SetArgDisplayNames(kernel.ToString(), name);
 
     private Sandbox _box = null!;
@@ -174,7 +175,8 @@ public sealed class DriverContract(KernelKind kernel, string name)
     public void A_size_is_refused_for_read_only_layers_and_without_quota()
     {
         Assert.That(_driver.Create("a", "", new LayerOptions(1 << 20))?.Errno, Is.EqualTo(Errno.EINVAL));
-        Assert.That(_driver.CreateReadWrite("a", "", new LayerOptions(1 << 20))?.Errno, Is.EqualTo(Errno.EOPNOTSUPP));
+        if (name != "btrfs") // which brings its own quota: BtrfsDriverTests
+            Assert.That(_driver.CreateReadWrite("a", "", new LayerOptions(1 << 20))?.Errno, Is.EqualTo(Errno.EOPNOTSUPP));
         Assert.That(_driver.Exists("a"), Is.False);
     }
 

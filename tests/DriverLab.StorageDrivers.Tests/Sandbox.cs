@@ -1,10 +1,10 @@
 using System.Text;
 using DriverLab.Linux;
 using DriverLab.Linux.Abi;
+using DriverLab.Emulator;
 using DriverLab.Native;
+using DriverLab.Simulation;
 using DriverLab.StorageDrivers.Files;
-using DriverLab.StorageDrivers.Overlay2;
-using DriverLab.StorageDrivers.Vfs;
 
 namespace DriverLab.StorageDrivers.Tests;
 
@@ -13,12 +13,16 @@ public enum KernelKind
 {
     /// <summary>The machine's own, in a private mount name space, on a tmpfs.</summary>
     Host,
+    /// <summary>The emulator with the profile of a Debian kernel.</summary>
+    Emulated,
 }
 
 /// <summary>An empty tmpfs on a kernel, private to one test; gone with it.</summary>
 public sealed class Sandbox : IDisposable
 {
     private Sandbox(IKernel kernel, string root) => (Kernel, Root) = (kernel, root);
+
+    private BtrfsImage? _btrfs;
 
     public IKernel Kernel { get; }
 
@@ -30,8 +34,10 @@ public sealed class Sandbox : IDisposable
         IKernel kernel = kind switch
         {
             KernelKind.Host => Host(),
+            KernelKind.Emulated => new EmulatedKernel(new KernelProfile("6.12", new KernelVersion(6, 12)), ModuleSet.Standard, new World(0)),
         };
         string root = $"/tmp/driverlab-{Environment.ProcessId}";
+        Check(kernel.MakeDirectories("/tmp"u8, (Mode)0x3FF));
         Check(kernel.Unshare(CloneFlags.CLONE_NEWNS));
         Check(kernel.Mount("none"u8, "/"u8, ""u8, MountFlags.MS_REC | MountFlags.MS_PRIVATE, ""u8));
         Check(kernel.MakeDirectories(ByteText.Bytes(root), Mode.S_IRWXU));
@@ -51,12 +57,9 @@ public sealed class Sandbox : IDisposable
 
     public IStorageDriver Driver(string name, params string[] options)
     {
-        string home = Root + "/home";
-        var driver = name switch
-        {
-            "vfs" => VfsDriver.Open(Kernel, VfsOptions.Parse(home, options).Value),
-            _ => Overlay2Driver.Open(Kernel, OverlayOptions.Parse(home, new IdSource(1), options).Value),
-        };
+        if (name == "btrfs")
+            _btrfs ??= BtrfsImage.Mount(Kernel, Directory("home"));
+        var driver = DriverCatalog.Open(Kernel, name, Root + "/home", new IdSource(1), options);
         Assert.That(driver.Error, Is.Null);
         return driver.Value;
     }
@@ -119,6 +122,7 @@ public sealed class Sandbox : IDisposable
     public void Dispose()
     {
         byte[] root = ByteText.Bytes(Root);
+        _btrfs?.Dispose();
         _ = Kernel.Umount(root, UmountFlags.MNT_DETACH);
         _ = Kernel.UnlinkAt(Fd.Cwd, root, AtFlags.AT_REMOVEDIR);
         Kernel.Dispose();

@@ -4,8 +4,6 @@ using DriverLab.Linux;
 using DriverLab.StorageDrivers;
 using DriverLab.StorageDrivers.Files;
 using DriverLab.StorageDrivers.Layers;
-using DriverLab.StorageDrivers.Overlay2;
-using DriverLab.StorageDrivers.Vfs;
 
 namespace DriverLab.Conformance.Verbs;
 
@@ -13,7 +11,7 @@ namespace DriverLab.Conformance.Verbs;
 /// <remarks>A failure's outcome begins with the errno; behind it stand the call and its subject as the driver names them, which are the same on all kernels.</remarks>
 internal static class DriverVerbs
 {
-    private static readonly Parameter s_driver = P.Choice("driver", "vfs", "overlay2");
+    private static readonly Parameter s_driver = P.Choice("driver", [.. DriverCatalog.Names]);
     private static readonly Parameter s_layer = P.Name("layer");
     private static readonly Parameter s_parent = P.Name("parent").Optional();
 
@@ -44,23 +42,11 @@ internal static class DriverVerbs
     {
         string name = c.Text(0), home = c.Text(1);
         var words = c.Step.Options.Select(o => o.Value is { } value ? $"{o.Key}={Encoding.UTF8.GetString(c.Expand(value))}" : o.Key).ToList();
-        var opened = name == "vfs" ? OpenVfs(c.Task, home, words) : OpenOverlay2(c.Task, home, words);
+        var opened = DriverCatalog.Open(c.Task, name, home, new IdSource(1), words);
         if (!opened.IsOk)
             return Outcome(opened.Error);
         c.Run.Drivers[name] = opened.Value;
         return "ok";
-    }
-
-    private static DriverResult<IStorageDriver> OpenVfs(IKernel task, string home, List<string> words)
-    {
-        var options = VfsOptions.Parse(home, words);
-        return options.IsOk ? VfsDriver.Open(task, options.Value) : options.Error!;
-    }
-
-    private static DriverResult<IStorageDriver> OpenOverlay2(IKernel task, string home, List<string> words)
-    {
-        var options = OverlayOptions.Parse(home, new IdSource(1), words);
-        return options.IsOk ? Overlay2Driver.Open(task, options.Value) : options.Error!;
     }
 
     private static string Create(StepContext c) => With(c, static (driver, c) =>

@@ -14,6 +14,13 @@ public sealed class IdSource(ulong seed)
             span[i] = Base32[(int)(source.NextWord() >> 59)];
     });
 
+    /// <summary>The next id of so many hex digits, as Docker's ids look.</summary>
+    public string NextHex(int length) => string.Create(length, this, static (span, source) =>
+    {
+        for (int i = 0; i < span.Length; i++)
+            span[i] = "0123456789abcdef"[(int)(source.NextWord() >> 60)];
+    });
+
     private ulong NextWord()
     {
         ulong z = _state += 0x9E3779B97F4A7C15;

@@ -55,6 +55,68 @@ internal static class KernelFiles
             return error == Errno.OK ? closed : error;
         }
 
+        /// <summary>Creates or replaces a small file so that a power cut leaves the old one or the new one: written aside, synced, renamed, and the directory synced when asked.</summary>
+        /// <param name="directory">The directory.</param>
+        /// <param name="name">The file's name.</param>
+        /// <param name="content">Its content, in UTF-8.</param>
+        /// <param name="mode">Its mode, whatever the umask.</param>
+        /// <param name="syncDirectory">True makes the new name durable before this returns. Docker does not.</param>
+        public DriverError? ReplaceFile(string directory, string name, string content, Mode mode, bool syncDirectory = false)
+        {
+            byte[] aside = ByteText.Bytes($"{directory}/.tmp-{name}"), path = ByteText.Bytes($"{directory}/{name}");
+            const OpenFlags create = OpenFlags.O_WRONLY | OpenFlags.O_CREAT | OpenFlags.O_TRUNC | OpenFlags.O_CLOEXEC;
+            var opened = kernel.OpenAt(Fd.Cwd, aside, create, mode);
+            if (!opened.IsOk)
+                return DriverError.Of(opened.Error, "open", aside);
+            var error = DriverError.Of(kernel.WriteFully(opened.Value, ByteText.Bytes(content)), "write", aside)
+                ?? DriverError.Of(kernel.Fchmod(opened.Value, mode), "fchmod", aside)
+                ?? DriverError.Of(kernel.Fsync(opened.Value), "fsync", aside);
+            var closed = kernel.Close(opened.Value);
+            return error
+                ?? DriverError.Of(closed, "close", aside)
+                ?? DriverError.Of(kernel.RenameAt2(Fd.Cwd, aside, Fd.Cwd, path, RenameFlags.None), "rename", aside)
+                ?? (syncDirectory ? kernel.SyncDirectory(directory) : null);
+        }
+
+        /// <summary>fsync(2) of a directory: names made, renamed and removed in it are durable afterwards.</summary>
+        public DriverError? SyncDirectory(string directory)
+        {
+            byte[] path = ByteText.Bytes(directory);
+            var opened = kernel.OpenAt(Fd.Cwd, path, OpenFlags.O_RDONLY | OpenFlags.O_DIRECTORY | OpenFlags.O_CLOEXEC, Mode.None);
+            if (!opened.IsOk)
+                return DriverError.Of(opened.Error, "open", path);
+            var error = kernel.Fsync(opened.Value);
+            _ = kernel.Close(opened.Value); // nothing was written through it
+            return DriverError.Of(error, "fsync", path);
+        }
+
+        /// <summary>The names in a directory, in byte order; ENOENT where there is none.</summary>
+        public SysResult<List<DirectoryEntry>> ListPath(string directory)
+        {
+            var opened = kernel.OpenAt(Fd.Cwd, ByteText.Bytes(directory), Listing, Mode.None);
+            if (!opened.IsOk)
+                return opened.Error;
+            var listed = kernel.List(opened.Value);
+            _ = kernel.Close(opened.Value); // nothing was written
+            return listed;
+        }
+
+        /// <summary>The directories in a driver's home whose names are layer ids, in byte order.</summary>
+        public DriverResult<IReadOnlyList<string>> LayersIn(string home, string reserved)
+        {
+            var listed = kernel.ListPath(home);
+            if (!listed.IsOk)
+                return DriverError.Of(listed.Error, "getdents64", ByteText.Bytes(home))!;
+            var ids = new List<string>();
+            foreach (var entry in listed.Value)
+                if (LayerId.Check("list", ByteText.Show(entry.Name), reserved) is null)
+                    ids.Add(ByteText.Show(entry.Name));
+            return DriverResult.Of<IReadOnlyList<string>>(ids);
+        }
+
+        /// <summary>True when something has the path, links not followed.</summary>
+        public bool Has(string path) => kernel.LStatAt(Fd.Cwd, ByteText.Bytes(path), out _) == Errno.OK;
+
         /// <summary>write(2) until all is written.</summary>
         public Errno WriteFully(Fd fd, ReadOnlySpan<byte> data)
         {

@@ -36,6 +36,23 @@ internal sealed class TreeRemoval
         return error;
     }
 
+    /// <summary>Removes a path, waiting for what is only busy for a moment: 50 tries 100 ms apart.</summary>
+    /// <returns>EBUSY (a mount inside, or still busy), then what unlink(2) and rmdir(2) say.</returns>
+    public static DriverError? RemovePatiently(IKernel kernel, byte[] path)
+    {
+        const int tries = 50;
+        const long pauseNs = 100_000_000;
+        for (int attempt = 1; ; attempt++)
+        {
+            var error = Remove(kernel, Fd.Cwd, path, out bool isMount);
+            if (isMount)
+                return new DriverError("remove", ByteText.Show(path), Errno.EBUSY, "something is mounted inside");
+            if (error != Errno.EBUSY || attempt == tries)
+                return DriverError.Of(error, "remove", path);
+            kernel.Sleep(pauseNs);
+        }
+    }
+
     private Errno RemoveName(Fd parent, byte[] name, DirentType type, int depth)
     {
         if (type != DirentType.DT_DIR)

@@ -8,14 +8,14 @@ namespace DriverLab.StorageDrivers.Layers;
 internal static class EntryXattrs
 {
     /// <summary>The attributes that travel in layers, by name in byte order. Moves the task's working directory.</summary>
-    public static SysResult<List<Xattr>> Read(IKernel task, Fd directory, ReadOnlySpan<byte> name)
+    public static SysResult<List<Xattr>> Read(IKernel task, Fd directory, ReadOnlySpan<byte> name, bool withMarks = false)
     {
         var error = task.Fchdir(directory);
-        return error == Errno.OK ? ReadHere(task, name) : error;
+        return error == Errno.OK ? ReadHere(task, name, withMarks) : error;
     }
 
     /// <summary>The same for an entry of the task's working directory.</summary>
-    public static SysResult<List<Xattr>> ReadHere(IKernel task, ReadOnlySpan<byte> name)
+    public static SysResult<List<Xattr>> ReadHere(IKernel task, ReadOnlySpan<byte> name, bool withMarks = false)
     {
         var names = task.XattrNames(name);
         if (!names.IsOk)
@@ -23,7 +23,7 @@ internal static class EntryXattrs
         var xattrs = new List<Xattr>();
         foreach (byte[] xattr in names.Value)
         {
-            if (!Whiteouts.Travels(xattr))
+            if (!Whiteouts.Travels(xattr) && !(withMarks && Whiteouts.IsOverlayPrivate(xattr)))
                 continue;
             var value = task.XattrValue(name, xattr);
             if (value.IsOk)

@@ -35,6 +35,21 @@ internal static class NaiveDiff
         return error is null ? bytes : error;
     }
 
+    /// <summary>Bytes of the regular files that were added or changed, and how many names were.</summary>
+    public static DriverResult<LayerUsage> Usage(IStorageDriver driver, IKernel kernel, string id, string parent)
+    {
+        long names = 1;
+        var size = default(DriverResult<long>);
+        var error = WithTrees(driver, kernel, id, parent, (root, found) =>
+        {
+            foreach (var change in found.Changes)
+                names += change.Kind == ChangeKind.Delete ? 0 : 1;
+            size = TreeSize.OfChanges(kernel, root, found.Changes);
+            return size.Error;
+        });
+        return error is null ? new LayerUsage(size.Value, names) : error;
+    }
+
     private static DriverError? WithTrees(IStorageDriver driver, IKernel kernel, string id, string parent, Func<string, TreeChanges, DriverError?> body)
     {
         var now = driver.Get(id);

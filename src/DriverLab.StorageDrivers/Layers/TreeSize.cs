@@ -16,7 +16,8 @@ internal static class TreeSize
         if (!opened.IsOk)
             return DriverError.Of(opened.Error, "open", path)!;
         var seen = new HashSet<InodeKey>();
-        var sum = Sum(task, opened.Value, seen);
+        long inodes = 0;
+        var sum = Sum(task, opened.Value, seen, ref inodes);
         return sum.IsOk ? sum.Value : DriverError.Of(sum.Error, "getdents64", path)!;
     }
 
@@ -45,10 +46,24 @@ internal static class TreeSize
         return bytes;
     }
 
+    /// <summary>All inodes of a tree and the bytes of its regular files, the root included.</summary>
+    public static DriverResult<LayerUsage> UsageOfTree(IKernel kernel, string root)
+    {
+        using var task = kernel.Fork();
+        byte[] path = ByteText.Bytes(root);
+        var opened = task.OpenAt(Fd.Cwd, path, KernelFiles.Listing, Mode.None);
+        if (!opened.IsOk)
+            return DriverError.Of(opened.Error, "open", path)!;
+        var seen = new HashSet<InodeKey>();
+        long inodes = 1;
+        var sum = Sum(task, opened.Value, seen, ref inodes);
+        return sum.IsOk ? new LayerUsage(sum.Value, inodes) : DriverError.Of(sum.Error, "getdents64", path)!;
+    }
+
     private static long Count(in Statx stat, HashSet<InodeKey> seen) =>
         stat.IsRegular && (stat.Nlink < 2 || seen.Add(stat.Key)) ? (long)stat.Size : 0;
 
-    private static SysResult<long> Sum(IKernel task, Fd directory, HashSet<InodeKey> seen)
+    private static SysResult<long> Sum(IKernel task, Fd directory, HashSet<InodeKey> seen, ref long inodes)
     {
         var listed = task.List(directory);
         if (!listed.IsOk)
@@ -59,13 +74,16 @@ internal static class TreeSize
             var error = task.LStatAt(directory, entry.Name, out var stat);
             if (error != Errno.OK)
                 return error;
+            inodes += stat.IsDirectory || stat.Nlink < 2 || !seen.Contains(stat.Key) ? 1 : 0;
             bytes += Count(stat, seen);
+            if (stat.Nlink > 1 && !stat.IsDirectory)
+                _ = seen.Add(stat.Key);
             if (!stat.IsDirectory)
                 continue;
             var opened = task.OpenAt(directory, entry.Name, KernelFiles.Listing, Mode.None);
             if (!opened.IsOk)
                 return opened.Error;
-            var inside = Sum(task, opened.Value, seen);
+            var inside = Sum(task, opened.Value, seen, ref inodes);
             _ = task.Close(opened.Value); // nothing was written
             if (!inside.IsOk)
                 return inside.Error;

@@ -130,32 +130,28 @@ public sealed partial class Overlay2Driver
 
     private static bool IsLink(ReadOnlySpan<byte> link) => link.Length > 0 && link.IndexOfAnyExcept(s_linkBytes) < 0;
 
-    /// <summary>Written aside, synced, renamed: a power cut leaves the old file or the new one, never an empty one.</summary>
-    private DriverError? WriteSmall(string id, string name, string content, Mode mode)
+    private DriverError? WriteSmall(string id, string name, string content, Mode mode) => _kernel.ReplaceFile($"{Home}/{id}", name, content, mode);
+
+    /// <inheritdoc/>
+    public DriverResult<LayerMount> MountOf(string id, bool readOnly)
     {
-        byte[] aside = At(id, ".tmp-" + name);
-        const OpenFlags create = OpenFlags.O_WRONLY | OpenFlags.O_CREAT | OpenFlags.O_TRUNC | OpenFlags.O_CLOEXEC;
-        var opened = _kernel.OpenAt(Fd.Cwd, aside, create, mode);
-        if (!opened.IsOk)
-            return DriverError.Of(opened.Error, "open", aside);
-        var error = DriverError.Of(_kernel.WriteFully(opened.Value, ByteText.Bytes(content)), "write", aside)
-            ?? DriverError.Of(_kernel.Fchmod(opened.Value, mode), "fchmod", aside)
-            ?? DriverError.Of(_kernel.Fsync(opened.Value), "fsync", aside);
-        var closed = _kernel.Close(opened.Value);
-        return error
-            ?? DriverError.Of(closed, "close", aside)
-            ?? DriverError.Of(_kernel.RenameAt2(Fd.Cwd, aside, Fd.Cwd, At(id, name), RenameFlags.None), "rename", aside);
+        if ((Check("mounts", id) ?? (Exists(id) ? null : new DriverError("mounts", id, Errno.ENOENT, "no such layer"))) is { } bad)
+            return bad;
+        var lowers = LowerDirectories(id);
+        if (!lowers.IsOk)
+            return lowers.Error!;
+        if (lowers.Value.Count == 0)
+            return new LayerMount("bind", DiffOf(id), [readOnly ? "ro" : "rw", "rbind"]);
+        IEnumerable<string> words = readOnly
+            ? [$"lowerdir={DiffOf(id)}:{string.Join(':', lowers.Value)}"]
+            : [$"workdir={Home}/{id}/work", $"upperdir={DiffOf(id)}", $"lowerdir={string.Join(':', lowers.Value)}"];
+        return new LayerMount("overlay", "overlay", [.. Features.Prefix.Split(',', StringSplitOptions.RemoveEmptyEntries), .. words]);
     }
 
-    private bool IsOverlayMounted(string merged)
-    {
-        byte[] path = ByteText.Bytes(merged);
-        if (_kernel.StatFs(path, out var fs) != Errno.OK || fs.Type != FsMagic.OVERLAYFS)
-            return false;
-        // The home may itself be on an overlay, where every directory would look mounted.
-        bool told = _kernel.LStatAt(Fd.Cwd, path, out var stat) == Errno.OK && (stat.AttributesMask & StatxAttributes.STATX_ATTR_MOUNT_ROOT) != 0;
-        return !told || (stat.Attributes & StatxAttributes.STATX_ATTR_MOUNT_ROOT) != 0;
-    }
+    /// <inheritdoc/>
+    public DriverResult<LayerUsage> UsageOf(string id, string parent) => CheckPair("usage", id, parent) is { } bad
+        ? bad
+        : IsParent(id, parent) ? TreeSize.UsageOfTree(_kernel, DiffOf(id)) : NaiveDiff.Usage(this, _kernel, id, parent);
 
     private string DiffOf(string id) => $"{Home}/{id}/diff";
 

@@ -3,6 +3,7 @@ using DriverLab.Linux;
 using DriverLab.Linux.Abi;
 using DriverLab.StorageDrivers.Files;
 using DriverLab.StorageDrivers.Layers;
+using DriverLab.StorageDrivers.Store;
 
 namespace DriverLab.StorageDrivers.Overlay2;
 
@@ -11,7 +12,7 @@ namespace DriverLab.StorageDrivers.Overlay2;
 /// On disk, exactly as moby writes it: <c>ID/diff</c>, <c>ID/link</c> (26 characters), <c>l/LINK -> ../ID/diff</c>; with a parent also <c>ID/work</c>, <c>ID/lower</c> (<c>l/LINK:l/LINK…</c>, nearest
 /// first) and <c>committed</c>, empty, in the parent; <c>ID/merged</c> while mounted. Small files are written aside, synced and renamed, as moby does since 20.10.27.
 /// </remarks>
-public sealed partial class Overlay2Driver : IStorageDriver
+public sealed partial class Overlay2Driver : IStorageDriver, ILayerMounts, ILayerList
 {
     /// <summary>The most lower directories of a layer.</summary>
     public const int MaxDepth = 128;
@@ -25,7 +26,7 @@ public sealed partial class Overlay2Driver : IStorageDriver
     private Overlay2Driver(IKernel kernel, OverlayOptions options, OverlayFeatures features)
     {
         (_kernel, _options, Features) = (kernel, options, features);
-        _mounts = new MountCounter(IsOverlayMounted);
+        _mounts = new MountCounter(merged => OverlayMount.IsMounted(kernel, merged));
     }
 
     /// <inheritdoc/>
@@ -151,7 +152,7 @@ public sealed partial class Overlay2Driver : IStorageDriver
             return bad;
         var lowers = LowersOf(id);
         string merged = MergedOf(id);
-        if (!lowers.IsOk || lowers.Value.Count == 0 || (_mounts.Of(merged) == 0 && !IsOverlayMounted(merged)))
+        if (!lowers.IsOk || lowers.Value.Count == 0 || (_mounts.Of(merged) == 0 && !OverlayMount.IsMounted(_kernel, merged)))
             return null;
         if (_mounts.Decrement(merged) == 0)
             Unmount(merged);
@@ -160,9 +161,7 @@ public sealed partial class Overlay2Driver : IStorageDriver
 
     private void Unmount(string merged)
     {
-        byte[] path = ByteText.Bytes(merged);
-        _ = _kernel.Umount(path, UmountFlags.MNT_DETACH); // as Docker: whoever still uses it keeps a detached tree
-        _ = _kernel.UnlinkAt(Fd.Cwd, path, AtFlags.AT_REMOVEDIR); // also drops the mount from other namespaces, from 3.18 on
+        OverlayMount.Detach(_kernel, merged);
         _mounts.Forget(merged);
     }
 
@@ -174,31 +173,16 @@ public sealed partial class Overlay2Driver : IStorageDriver
         string merged = MergedOf(id);
         if (_mounts.Of(merged) > 0)
             return new DriverError("remove", id, Errno.EBUSY, $"mounted {_mounts.Of(merged)} times");
-        if (IsOverlayMounted(merged))
+        if (OverlayMount.IsMounted(_kernel, merged))
             Unmount(merged); // left by a killed run
         var link = _kernel.ReadWhole(At(id, "link"));
         // An empty link would name the directory of all links.
         if (link.IsOk && IsLink(link.Value))
             _ = _kernel.UnlinkAt(Fd.Cwd, At(LinkDir, Encoding.ASCII.GetString(link.Value)), AtFlags.None); // a missing link is as good as a removed one
-        var error = RemovePatiently(At(id));
+        var error = TreeRemoval.RemovePatiently(_kernel, At(id));
         if (error is null)
             _mounts.Forget(merged);
         return error;
-    }
-
-    private DriverError? RemovePatiently(byte[] path)
-    {
-        const int tries = 50;
-        const long pauseNs = 100_000_000;
-        for (int attempt = 1; ; attempt++)
-        {
-            var error = TreeRemoval.Remove(_kernel, Fd.Cwd, path, out bool isMount);
-            if (isMount)
-                return new DriverError("remove", ByteText.Show(path), Errno.EBUSY, "something is mounted inside");
-            if (error != Errno.EBUSY || attempt == tries)
-                return DriverError.Of(error, "remove", path);
-            _kernel.Sleep(pauseNs);
-        }
     }
 
     /// <inheritdoc/>
@@ -246,6 +230,9 @@ public sealed partial class Overlay2Driver : IStorageDriver
     private static string Text(bool value) => value ? "true" : "false";
 
     private static DriverError? Check(string call, string id) => LayerId.Check(call, id, LinkDir);
+
+    /// <inheritdoc/>
+    public DriverResult<IReadOnlyList<string>> Layers() => _kernel.LayersIn(Home, LinkDir);
 
     /// <summary>The kernel belongs to the caller; mounts stay, as after a daemon's restart.</summary>
     public void Dispose()

@@ -1,5 +1,6 @@
 using DriverLab.Linux;
 using DriverLab.Linux.Abi;
+using DriverLab.StorageDrivers.Files;
 
 namespace DriverLab.StorageDrivers.Overlay2;
 
@@ -43,6 +44,25 @@ public sealed record OverlayMount(string Data, string Target, string? From)
         return relative.Length <= LongestData
             ? new OverlayMount(relative, $"{id}/merged", home)
             : new DriverError("mount", id, Errno.EINVAL, $"mount options of {relative.Length} bytes, a page holds {LongestData}");
+    }
+
+    /// <summary>True when an overlay is mounted at the path.</summary>
+    internal static bool IsMounted(IKernel kernel, string merged)
+    {
+        byte[] path = ByteText.Bytes(merged);
+        if (kernel.StatFs(path, out var fs) != Errno.OK || fs.Type != FsMagic.OVERLAYFS)
+            return false;
+        // The home may itself be on an overlay, where every directory would look mounted.
+        bool told = kernel.LStatAt(Fd.Cwd, path, out var stat) == Errno.OK && (stat.AttributesMask & StatxAttributes.STATX_ATTR_MOUNT_ROOT) != 0;
+        return !told || (stat.Attributes & StatxAttributes.STATX_ATTR_MOUNT_ROOT) != 0;
+    }
+
+    /// <summary>Takes a mount and its directory away. Errors are not told: as in Docker, whoever still uses the mount keeps a detached tree.</summary>
+    internal static void Detach(IKernel kernel, string merged)
+    {
+        byte[] path = ByteText.Bytes(merged);
+        _ = kernel.Umount(path, UmountFlags.MNT_DETACH);
+        _ = kernel.UnlinkAt(Fd.Cwd, path, AtFlags.AT_REMOVEDIR); // also drops the mount from other namespaces, from 3.18 on
     }
 
     private static string Options(OverlayFeatures features, string layer, IEnumerable<string> lowers, bool readOnly) => readOnly

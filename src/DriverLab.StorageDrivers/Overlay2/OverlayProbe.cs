@@ -28,7 +28,8 @@ internal static class OverlayProbe
         var features = new OverlayFeatures(
             IndexOff: kernel.Profile.AtLeast(4, 13), UserXattr: userNamespace && kernel.Profile.AtLeast(5, 11), NativeDiff: !userNamespace, Metacopy: false, BackingFs: NameOf(fs.Type));
         byte[] scratch = ByteText.Join(homePath, ".probe"u8);
-        _ = TreeRemoval.Remove(kernel, Fd.Cwd, scratch); // left by a killed run
+        _ = kernel.Umount(ByteText.Join(scratch, "merged"u8), UmountFlags.MNT_DETACH); // left by a killed run, as is the rest
+        _ = TreeRemoval.Remove(kernel, Fd.Cwd, scratch);
         var probed = Mounted(kernel, ByteText.Show(scratch), features);
         error = TreeRemoval.Remove(kernel, Fd.Cwd, scratch);
         return probed.Error is null && error != Errno.OK ? DriverError.Of(error, "remove", scratch)! : probed;

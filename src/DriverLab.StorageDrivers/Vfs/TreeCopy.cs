@@ -13,6 +13,8 @@ public enum CopiedXattrs
     Docker,
     /// <summary>All that travel in layers.</summary>
     All,
+    /// <summary>All that travel in layers, and overlayfs's opaque marks: for a copy of an upper directory.</summary>
+    Upper,
 }
 
 /// <summary>Copies a whole tree: hard links stay links, modes, owners and times are kept, directories' times set when they are full; FIFOs, sockets and devices are made anew.</summary>
@@ -27,6 +29,7 @@ internal sealed class TreeCopy : IDisposable
     private Fd _target = Fd.None;
     private bool _clones = true;
     private bool _copiesRanges = true;
+    private bool _linksFiles;
 
     private TreeCopy(IKernel kernel, CopiedXattrs xattrs)
     {
@@ -36,9 +39,14 @@ internal sealed class TreeCopy : IDisposable
     }
 
     /// <summary>Copies what is in one directory into another, which is empty, and gives that the first one's attributes.</summary>
-    public static DriverError? Copy(IKernel kernel, string source, string target, CopiedXattrs xattrs)
+    public static DriverError? Copy(IKernel kernel, string source, string target, CopiedXattrs xattrs) => Run(kernel, source, target, xattrs, linksFiles: false);
+
+    /// <summary>The same tree again with every regular file a hard link: what is changed in either is changed in both, so neither may be written in place.</summary>
+    public static DriverError? Link(IKernel kernel, string source, string target) => Run(kernel, source, target, CopiedXattrs.All, linksFiles: true);
+
+    private static DriverError? Run(IKernel kernel, string source, string target, CopiedXattrs xattrs, bool linksFiles)
     {
-        using var copy = new TreeCopy(kernel, xattrs);
+        using var copy = new TreeCopy(kernel, xattrs) { _linksFiles = linksFiles };
         var from = copy._task.OpenAt(Fd.Cwd, ByteText.Bytes(source), KernelFiles.Listing, Mode.None);
         if (!from.IsOk)
             return new DriverError("open", source, from.Error);
@@ -70,6 +78,8 @@ internal sealed class TreeCopy : IDisposable
         var error = _task.LStatAt(from, name, out var stat);
         if (error != Errno.OK)
             return DriverError.Of(error, "statx", path);
+        if (_linksFiles && stat.IsRegular)
+            return DriverError.Of(_task.LinkAt(from, name, to, name, AtFlags.None), "linkat", path);
         if (stat.Nlink > 1 && !stat.IsDirectory)
         {
             if (_links.TryGetValue(stat.Key, out var first))
@@ -164,7 +174,7 @@ internal sealed class TreeCopy : IDisposable
 
     private Errno CopyXattrs(Fd from, Fd to, byte[] name)
     {
-        var xattrs = EntryXattrs.Read(_task, from, name);
+        var xattrs = EntryXattrs.Read(_task, from, name, withMarks: _xattrs == CopiedXattrs.Upper);
         if (!xattrs.IsOk)
             return xattrs.Error;
         if (_xattrs == CopiedXattrs.Docker)

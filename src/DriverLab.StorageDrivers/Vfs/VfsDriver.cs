@@ -3,6 +3,7 @@ using DriverLab.Linux.Abi;
 using DriverLab.StorageDrivers.Files;
 using DriverLab.StorageDrivers.Layers;
 using DriverLab.StorageDrivers.Layers.Tar;
+using DriverLab.StorageDrivers.Store;
 
 namespace DriverLab.StorageDrivers.Vfs;
 
@@ -38,7 +39,7 @@ public sealed record VfsOptions(string Home)
 }
 
 /// <summary>The driver without any kernel feature: every layer is a full copy of its parent. No mounts, so Put has nothing to do.</summary>
-public sealed class VfsDriver : IStorageDriver
+public sealed class VfsDriver : IStorageDriver, ILayerMounts, ILayerList
 {
     private readonly IKernel _kernel;
     private readonly VfsOptions _options;
@@ -48,13 +49,13 @@ public sealed class VfsDriver : IStorageDriver
     /// <inheritdoc/>
     public string Name => "vfs";
 
-    private string Layers => _options.Home + "/dir";
+    private string LayersDirectory => _options.Home + "/dir";
 
     /// <summary>Opens a home, making it if need be.</summary>
     public static DriverResult<IStorageDriver> Open(IKernel kernel, VfsOptions options)
     {
         var driver = new VfsDriver(kernel, options);
-        byte[] layers = ByteText.Bytes(driver.Layers);
+        byte[] layers = ByteText.Bytes(driver.LayersDirectory);
         var error = kernel.MakeDirectories(layers, (Mode)0x1C8);
         return error == Errno.OK ? DriverResult.Of<IStorageDriver>(driver) : DriverError.Of(error, "mkdir", layers)!;
     }
@@ -134,7 +135,20 @@ public sealed class VfsDriver : IStorageDriver
     /// <inheritdoc/>
     public DriverResult<long> DiffSize(string id, string parent) => NaiveDiff.Size(this, _kernel, id, parent);
 
-    private string PathOf(string id) => $"{Layers}/{id}";
+    /// <inheritdoc/>
+    public DriverResult<LayerMount> MountOf(string id, bool readOnly)
+    {
+        var root = Get(id);
+        return root.IsOk ? new LayerMount("bind", root.Value, [readOnly ? "ro" : "rw", "rbind"]) : root.Error!;
+    }
+
+    /// <inheritdoc/>
+    public DriverResult<LayerUsage> UsageOf(string id, string parent) => NaiveDiff.Usage(this, _kernel, id, parent);
+
+    private string PathOf(string id) => $"{LayersDirectory}/{id}";
+
+    /// <inheritdoc/>
+    public DriverResult<IReadOnlyList<string>> Layers() => _kernel.LayersIn(LayersDirectory, "");
 
     /// <summary>The kernel belongs to the caller.</summary>
     public void Dispose()

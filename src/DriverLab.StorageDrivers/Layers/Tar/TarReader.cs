@@ -162,7 +162,7 @@ public sealed class TarReader(Stream stream, TarLimits limits)
         _ => null,
     };
 
-    private static byte[] UstarName(ReadOnlySpan<byte> h)
+    internal static byte[] UstarName(ReadOnlySpan<byte> h)
     {
         byte[] name = TrimNul(h[..100]);
         bool posix = h.Slice(257, 6).SequenceEqual("ustar\0"u8);
@@ -186,7 +186,7 @@ public sealed class TarReader(Stream stream, TarLimits limits)
     }
 
     /// <summary>Octal digits between blanks, or base 256 when the first bit is set.</summary>
-    private static bool TryNumber(ReadOnlySpan<byte> field, out long value)
+    internal static bool TryNumber(ReadOnlySpan<byte> field, out long value)
     {
         value = 0;
         if ((field[0] & 0x80) != 0)
