@@ -24,6 +24,7 @@ public static class CommandLine
             ReportCommand.Create(output, error),
             KernelCommand.Create(output, error),
             RigCommand.Create(output, error),
+            ServeCommand.Create(output, error),
             DoctorCommand.Create(output, error),
         };
         var parsed = root.Parse(arguments);

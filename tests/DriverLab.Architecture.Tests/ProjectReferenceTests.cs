@@ -19,11 +19,13 @@ public class ProjectReferenceTests
         ["DriverLab.Emulator"] = ["DriverLab.FileSystems", "DriverLab.DeviceMapper"],
         ["DriverLab.Native"] = ["DriverLab.Linux"],
         ["DriverLab.StorageDrivers"] = ["DriverLab.Linux"],
+        ["DriverLab.Containerd"] = ["DriverLab.StorageDrivers"],
+        ["DriverLab.Docker"] = ["DriverLab.StorageDrivers"],
         ["DriverLab.Conformance"] = ["DriverLab.Linux", "DriverLab.StorageDrivers"],
         ["DriverLab.Guest"] = ["DriverLab.Native", "DriverLab.Conformance"],
         ["DriverLab.Rig"] = ["DriverLab.Conformance", "LibvirtSharp"],
         ["DriverLab.NUnit"] = ["DriverLab.Emulator", "DriverLab.Rig", "DriverLab.Native"],
-        ["DriverLab.Cli"] = ["DriverLab.Emulator", "DriverLab.Native", "DriverLab.Rig", "DriverLab.Conformance", "DriverLab.StorageDrivers"],
+        ["DriverLab.Cli"] = ["DriverLab.Emulator", "DriverLab.Native", "DriverLab.Rig", "DriverLab.Conformance", "DriverLab.StorageDrivers", "DriverLab.Containerd", "DriverLab.Docker"],
     };
 
     public static IEnumerable<string> Projects => Repository.ProjectFiles("src").Select(path => Path.GetFileNameWithoutExtension(path));

@@ -29,10 +29,10 @@ public sealed class BtrfsDriverTests
         using var driver = box.Driver("btrfs", "btrfs.min_space=1m");
         Assert.That(driver.CreateReadWrite("small", "", new LayerOptions(4096))?.Detail, Does.Contain("below btrfs.min_space"));
         Assert.That(driver.CreateReadWrite("a", "", new LayerOptions(8 << 20)), Is.Null);
-        Assert.That(box.Read($"{box.Root}/home/quotas/a"), Is.EqualTo($"{8 << 20}"));
+        Assert.That(box.Read($"{box.Home}/quotas/a"), Is.EqualTo($"{8 << 20}"));
         Assert.That(Fill(box, driver.Get("a").Value + "/f", 32 << 20), Is.EqualTo(Errno.EDQUOT));
         Assert.That(driver.Remove("a"), Is.Null);
-        Assert.That(box.Exists($"{box.Root}/home/quotas/a"), Is.False);
+        Assert.That(box.Exists($"{box.Home}/quotas/a"), Is.False);
         Assert.That(driver.Status().Single(p => p.Key == "Quota").Value, Is.EqualTo("on"));
     }
 

@@ -29,6 +29,9 @@ public sealed class Sandbox : IDisposable
     /// <summary>The sandbox's directory; the driver's home is below it.</summary>
     public string Root { get; }
 
+    /// <summary>Where drivers keep their layers.</summary>
+    public string Home => Root + "/home";
+
     public static Sandbox Make(KernelKind kind)
     {
         IKernel kernel = kind switch
@@ -59,7 +62,7 @@ public sealed class Sandbox : IDisposable
     {
         if (name == "btrfs")
             _btrfs ??= BtrfsImage.Mount(Kernel, Directory("home"));
-        var driver = DriverCatalog.Open(Kernel, name, Root + "/home", new IdSource(1), options);
+        var driver = DriverCatalog.Open(Kernel, name, Home, new IdSource(1), options);
         Assert.That(driver.Error, Is.Null);
         return driver.Value;
     }

@@ -101,7 +101,7 @@ public sealed partial class LayerStore
         var opened = _kernel.OpenAt(Fd.Cwd, path, OpenFlags.O_WRONLY | OpenFlags.O_CREAT | OpenFlags.O_EXCL | OpenFlags.O_CLOEXEC, Plain);
         if (!opened.IsOk)
             return DriverError.Of(opened.Error, "open", path)!;
-        using var file = new KernelStream(_kernel, opened.Value);
+        using var file = new DescriptorStream(_kernel, opened.Value);
         string diff;
         long bytes;
         using (var gzip = new GZipStream(file, CompressionLevel.Fastest, leaveOpen: true))
@@ -158,7 +158,7 @@ public sealed partial class LayerStore
             var opened = _kernel.OpenAt(Fd.Cwd, path, OpenFlags.O_RDONLY | OpenFlags.O_NOFOLLOW | OpenFlags.O_CLOEXEC, Mode.None);
             if (!opened.IsOk)
                 return DriverError.Of(opened.Error, "open", path);
-            using var notes = new KernelStream(_kernel, opened.Value);
+            using var notes = new DescriptorStream(_kernel, opened.Value);
             var root = Driver.Get(layer.CacheId);
             if (!root.IsOk)
                 return root.Error;

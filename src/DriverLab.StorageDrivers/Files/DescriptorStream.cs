@@ -5,7 +5,7 @@ namespace DriverLab.StorageDrivers.Files;
 /// <summary>An open file of a kernel as a stream: for libraries that want one. What the kernel refuses is an <see cref="IOException"/> that names the errno.</summary>
 /// <param name="kernel">The task that has the descriptor.</param>
 /// <param name="fd">The descriptor, closed with the stream.</param>
-public sealed class KernelStream(IKernel kernel, Fd fd) : Stream
+public sealed class DescriptorStream(IKernel kernel, Fd fd) : Stream
 {
     private bool _closed;
 
@@ -68,7 +68,7 @@ public sealed class KernelStream(IKernel kernel, Fd fd) : Stream
     private static KernelIOException Failed(string call, Errno errno) => new(call, errno);
 }
 
-/// <summary>A kernel refused a read or write of a <see cref="KernelStream"/>.</summary>
+/// <summary>A kernel refused a read or write of a <see cref="DescriptorStream"/>.</summary>
 public sealed class KernelIOException(string call, Errno errno) : IOException($"{call}: {errno}")
 {
     /// <summary>What the kernel said.</summary>

@@ -1,0 +1,80 @@
+using System.Net.Sockets;
+using DriverLab.StorageDrivers;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.Logging;
+
+namespace DriverLab.Docker;
+
+/// <summary>Opens the driver that a daemon initialises: it names the home and the options.</summary>
+/// <param name="home">The driver's directory, below the daemon's data root.</param>
+/// <param name="options">The daemon's <c>--storage-opt</c> words.</param>
+public delegate DriverResult<IStorageDriver> OpenDriver(string home, IReadOnlyList<string> options);
+
+/// <summary>Serves a storage driver to dockerd as a graphdriver plugin: HTTP/1.1 and JSON on a unix socket.</summary>
+public sealed class GraphDriverServer : IAsyncDisposable
+{
+    private readonly WebApplication _application;
+    private readonly string _socket;
+
+    private GraphDriverServer(WebApplication application, string socket) => (_application, _socket) = (application, socket);
+
+    /// <summary>Starts serving; returns when the socket takes connections.</summary>
+    /// <param name="socket">The socket's path, for dockerd <c>/run/docker/plugins/NAME.sock</c>; made with mode 0600. A socket that a killed server left is replaced, one that answers is not.</param>
+    /// <param name="open">Opens the driver when the daemon says Init.</param>
+    /// <param name="cancellation">Ends the start.</param>
+    /// <exception cref="IOException">Another server answers on the socket, or its directory cannot be written.</exception>
+    public static async Task<GraphDriverServer> StartAsync(string socket, OpenDriver open, CancellationToken cancellation)
+    {
+        RemoveStale(socket);
+        var builder = WebApplication.CreateSlimBuilder();
+        _ = builder.Logging.ClearProviders();
+        _ = builder.WebHost.ConfigureKestrel(kestrel =>
+        {
+            kestrel.Limits.MaxRequestBodySize = null; // a layer may be of any size; what it holds is bounded by the driver
+            kestrel.AllowSynchronousIO = true; // drivers read and write streams synchronously
+            kestrel.ListenUnixSocket(socket, static listen => listen.Protocols = HttpProtocols.Http1);
+        });
+        var application = builder.Build();
+        var plugin = new GraphDriverPlugin(open);
+        application.Run(plugin.HandleAsync);
+        try
+        {
+            await application.StartAsync(cancellation);
+            File.SetUnixFileMode(socket, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        }
+        catch
+        {
+            await application.DisposeAsync();
+            throw;
+        }
+        return new GraphDriverServer(application, socket);
+    }
+
+    /// <summary>Stops after the calls that are under way, and removes the socket.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        await _application.StopAsync(CancellationToken.None);
+        await _application.DisposeAsync();
+        File.Delete(_socket);
+    }
+
+    private static void RemoveStale(string path)
+    {
+        if (!File.Exists(path))
+            return;
+        using var probe = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        try
+        {
+            probe.Connect(new UnixDomainSocketEndPoint(path));
+        }
+        catch (SocketException)
+        {
+            File.Delete(path);
+            return;
+        }
+        throw new IOException($"another server answers on {path}; stop it first, or serve on another socket");
+    }
+}
