@@ -19,6 +19,7 @@ public static class CommandLine
         var root = new RootCommand("DriverLab: the Linux storage stack as a C# library, proven against real kernels.\n" + ExitCode.Help)
         {
             ConformCommand.Create(output, error),
+            FuzzCommand.Create(output, error),
             ScenarioCommand.Create(output, error),
             GoldenCommand.Create(output, error),
             ReportCommand.Create(output, error),

@@ -4,14 +4,36 @@ using DriverLab.Linux;
 
 namespace DriverLab.Native;
 
-/// <summary>The profile of the running kernel: its release from uname(2), its configuration from /proc/config.gz or /boot/config-RELEASE where one can be read.</summary>
+/// <summary>
+/// The profile of the running kernel: its release from uname(2), its configuration from /proc/config.gz or /boot/config-RELEASE where one can be read, and the settings of
+/// /proc/sys/fs that decide what is allowed.
+/// </summary>
 internal static class HostProfile
 {
     internal static KernelProfile Read()
     {
         string release = Release();
         _ = KernelVersion.TryParse(release, out var version);
-        return new KernelProfile(release, version, Configuration(release));
+        var options = new Dictionary<string, string>(Configuration(release));
+        foreach (string name in (string[])["protected_hardlinks", "protected_symlinks", "protected_fifos", "protected_regular"])
+        {
+            // A setting that cannot be read is as the kernel is without it; distributions and systemd choose differently.
+            if (Setting($"/proc/sys/fs/{name}") is { } value)
+                options[$"fs.{name}"] = value;
+        }
+        return new KernelProfile(release, version, options.ToFrozenDictionary());
+    }
+
+    private static string? Setting(string path)
+    {
+        try
+        {
+            return File.ReadAllText(path).Trim();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
     }
 
     /// <summary>Reads the lines of a .config file: set options and values; the rest is absent.</summary>

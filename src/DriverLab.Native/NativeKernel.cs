@@ -10,7 +10,7 @@ namespace DriverLab.Native;
 /// whose calls cost no hand-over.</para>
 /// <para>A path, a name or a mount option ends at its first NUL byte, as in C.</para>
 /// </remarks>
-public sealed unsafe partial class NativeKernel : IKernel
+public sealed unsafe partial class NativeKernel : IKernel, IProgramHost
 {
     private readonly TaskThread _task;
     private readonly Lazy<KernelProfile> _profile;
@@ -42,6 +42,9 @@ public sealed unsafe partial class NativeKernel : IKernel
     /// should be compiled ahead of time, since a just-in-time runtime looks for its assemblies in whatever root the thread has.
     /// </remarks>
     public void Run(Action<IKernel> program) => _task.Run(() => program(this));
+
+    /// <inheritdoc/>
+    void IProgramHost.Run(Action program) => _task.Run(program);
 
     /// <inheritdoc cref="Run(Action{IKernel})"/>
     public T Run<T>(Func<IKernel, T> program)

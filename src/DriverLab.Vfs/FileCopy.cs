@@ -91,7 +91,7 @@ public static class FileCopy
         if (length < 0)
             length = long.MaxValue - Math.Max(from, to);
         length = Math.Min(length, Math.Max(0, source.Inode.Size - from));
-        if (length > 0 && to >= target.Inode.Sb.MaxBytes)
+        if (to >= target.Inode.Sb.MaxBytes)
             return Errno.EFBIG;
         if (ReferenceEquals(source.Inode, target.Inode) && to + length > from && to < from + length)
             return Errno.EINVAL;

@@ -155,20 +155,15 @@ public static class MountTree
 
     // ---- taking away -----------------------------------------------------------------------------------------------------------------------------
 
-    /// <summary>Takes a tree out of its namespace; each mount dies now or with its last user.</summary>
+    /// <summary>Takes a tree out of its namespace, and what propagation made of its mounts; each mount dies now or with its last user.</summary>
     public static void Umount(Mount tree, bool propagate)
     {
-        if (propagate && tree.Parent is { PeerGroup: not 0 } parent)
+        var going = Walk(tree).Reverse().ToList();
+        if (propagate)
+            AddPropagated(going);
+        foreach (var mount in going)
         {
-            foreach (var receiver in Receivers(parent))
-            {
-                if (tree.Sb.Core.MountHash.TryGetValue((receiver, tree.Mountpoint!), out var copy) && ReferenceEquals(copy.Root, tree.Root)
-                    && ReferenceEquals(copy.Sb, tree.Sb) && copy.Children.Count == 0)
-                    Umount(copy, propagate: false);
-            }
-        }
-        foreach (var mount in Walk(tree).Reverse().ToArray())
-        {
+            KeepWhatCovers(mount);
             if (mount.Parent is not null)
                 Unhang(mount);
             _ = mount.Namespace?.All.Remove(mount);
@@ -177,6 +172,40 @@ public static class MountTree
             if (mount.Users == 0)
                 mount.Kill();
         }
+    }
+
+    /// <summary>Adds what is mounted at the same places below the peers and slaves of the parents, unless something stays mounted on it.</summary>
+    /// <param name="going">The mounts that go, each before what it hangs on.</param>
+    /// <remarks>Linux fs/pnode.c: propagate_umount(). Whatever is mounted at such a place goes, a copy or not.</remarks>
+    private static void AddPropagated(List<Mount> going)
+    {
+        var set = new HashSet<Mount>(going);
+        for (int i = 0; i < going.Count; i++)
+        {
+            var mount = going[i];
+            if (mount.Parent is not { PeerGroup: not 0 } parent)
+                continue;
+            foreach (var receiver in Receivers(parent))
+            {
+                if (mount.Sb.Core.MountHash.TryGetValue((receiver, mount.Mountpoint!), out var copy) && !set.Contains(copy)
+                    && copy.Children.TrueForAll(c => set.Contains(c) || ReferenceEquals(c.Mountpoint, copy.Root)))
+                {
+                    _ = set.Add(copy);
+                    going.Add(copy);
+                }
+            }
+        }
+    }
+
+    /// <summary>What is mounted on the root of a mount that goes, and stays, comes into its place.</summary>
+    private static void KeepWhatCovers(Mount mount)
+    {
+        if (mount.Parent is not { } parent || mount.Children.Find(c => ReferenceEquals(c.Mountpoint, mount.Root)) is not { } cover)
+            return;
+        var mountpoint = mount.Mountpoint!;
+        Unhang(cover);
+        Unhang(mount);
+        Hang(cover, parent, mountpoint);
     }
 
     /// <summary>Takes away, lazily and in every namespace, what is mounted on an entry that has just been removed.</summary>
@@ -217,7 +246,9 @@ public static class MountTree
         if (type == Linux.Abi.MountFlags.MS_SLAVE)
             mount.MasterGroup = hasPeers ? group : mount.MasterGroup;
         else
+        {
             mount.MasterGroup = 0;
-        mount.IsUnbindable = type == Linux.Abi.MountFlags.MS_UNBINDABLE;
+            mount.IsUnbindable = type == Linux.Abi.MountFlags.MS_UNBINDABLE; // a slave stays what it was
+        }
     }
 }

@@ -56,7 +56,7 @@ public static partial class Namei
         if (dentry is null)
         {
             if (parent.Sb.CacheIsComplete)
-                return name.Length > parent.Sb.NameMax ? Errno.ENAMETOOLONG : Errno.ENOENT;
+                return name.Length > parent.Sb.NameMax && !parent.Inode!.IsDead ? Errno.ENAMETOOLONG : Errno.ENOENT;
             var found = LookupSlow(caller, parent, name);
             if (!found.IsOk)
                 return found;

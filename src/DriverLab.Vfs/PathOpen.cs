@@ -50,11 +50,13 @@ public static class PathOpen
     {
         var walker = new PathWalker(caller, start);
         bool created = false;
+        Inode directory;
         while (true)
         {
             var error = walker.LinkPathWalk(path, out var last, out var type, out bool trailingSlash);
             if (error != Errno.OK)
                 return error;
+            directory = walker.Current.Inode;
             if (type != LastType.Norm)
                 error = walker.StepLast(last, type);
             else if ((flags & OpenFlags.O_CREAT) == 0)
@@ -78,7 +80,7 @@ public static class PathOpen
                 break;
             path = text.Span;
         }
-        return DoOpen(caller, walker.Current, flags, lookup, created);
+        return DoOpen(caller, walker.Current, directory, flags, lookup, created);
     }
 
     private static Errno LookupOrCreate(Caller caller, ref PathWalker walker, ReadOnlySpan<byte> last, OpenFlags flags, Mode mode, out bool created)
@@ -106,7 +108,7 @@ public static class PathOpen
         return Errno.OK;
     }
 
-    private static SysResult<OpenFile> DoOpen(Caller caller, in VfsPath path, OpenFlags flags, LookupFlags lookup, bool created)
+    private static SysResult<OpenFile> DoOpen(Caller caller, in VfsPath path, Inode directory, OpenFlags flags, LookupFlags lookup, bool created)
     {
         var inode = path.Inode;
         if ((flags & OpenFlags.O_CREAT) != 0 && !created)
@@ -115,6 +117,9 @@ public static class PathOpen
                 return Errno.EEXIST;
             if (inode.IsDirectory)
                 return Errno.EISDIR;
+            var denied = Permissions.MayCreateInSticky(directory, inode, caller);
+            if (denied != Errno.OK)
+                return denied;
         }
         if ((lookup & LookupFlags.LOOKUP_DIRECTORY) != 0 && !inode.IsDirectory)
             return Errno.ENOTDIR;

@@ -116,6 +116,19 @@ public static class Permissions
         return (directory.Mode & open) != open || directory.Uid == link.Uid ? Errno.OK : Errno.EACCES;
     }
 
+    /// <summary>May the caller open with O_CREAT what is there already? In a sticky directory that others may write, only what is its own or the directory's owner's.</summary>
+    /// <returns>EACCES.</returns>
+    /// <remarks>Linux fs/namei.c: may_create_in_sticky(). Devices and sockets are denied whatever the settings say.</remarks>
+    public static Errno MayCreateInSticky(Inode directory, Inode inode, Caller caller)
+    {
+        var quirks = inode.Sb.Core.Quirks;
+        int setting = inode.Type switch { Mode.S_IFREG => quirks.ProtectedRegular, Mode.S_IFIFO => quirks.ProtectedFifos, _ => 1 };
+        if (setting == 0 || (directory.Mode & Mode.S_ISVTX) == 0 || inode.Uid == directory.Uid || inode.Uid == caller.Credentials.Fsuid)
+            return Errno.OK;
+        bool denied = (directory.Mode & Mode.S_IWOTH) != 0 || (setting >= 2 && (directory.Mode & Mode.S_IWGRP) != 0);
+        return denied ? Errno.EACCES : Errno.OK;
+    }
+
     private static bool ByMode(Inode inode, Credentials by, AccessMode mask)
     {
         int mode = (int)inode.Mode;

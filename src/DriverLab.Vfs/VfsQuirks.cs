@@ -25,6 +25,12 @@ public sealed record VfsQuirks
     /// <summary>fs.protected_symlinks: in sticky, world-writable directories a link is followed only by its owner, or when the directory is the owner's.</summary>
     public bool ProtectedSymlinks { get; init; } = true;
 
+    /// <summary>fs.protected_regular: 1 or 2 to deny O_CREAT on somebody else's regular file in a sticky directory that others (2: the group) may write.</summary>
+    public int ProtectedRegular { get; init; }
+
+    /// <summary>fs.protected_fifos, as <see cref="ProtectedRegular"/>.</summary>
+    public int ProtectedFifos { get; init; }
+
     /// <summary>Attributes of <c>security.*</c> may be set without CAP_SYS_ADMIN: the BPF security module's empty hook stands in for the capability check.</summary>
     /// <remarks>security/security.c: security_inode_setxattr() before 6.9; seen on Debian's 6.1, whose CONFIG_LSM ends with bpf.</remarks>
     public bool BpfLsmSkipsXattrCheck { get; init; }
@@ -69,6 +75,8 @@ public sealed record VfsQuirks
         CreatDirectoryIsEinval = profile.AtLeast(6, 1),
         ProtectedHardlinks = profile.Config.GetValueOrDefault("fs.protected_hardlinks", "1") != "0",
         ProtectedSymlinks = profile.Config.GetValueOrDefault("fs.protected_symlinks", "1") != "0",
+        ProtectedRegular = int.Parse(profile.Config.GetValueOrDefault("fs.protected_regular", "0"), System.Globalization.CultureInfo.InvariantCulture),
+        ProtectedFifos = int.Parse(profile.Config.GetValueOrDefault("fs.protected_fifos", "0"), System.Globalization.CultureInfo.InvariantCulture),
         BpfLsmSkipsXattrCheck = !profile.AtLeast(6, 9) && profile.Config.GetValueOrDefault("CONFIG_LSM", "").Contains("bpf", StringComparison.Ordinal),
         TruncateChecksPermissionFirst = profile.AtLeast(6, 14),
         EmptyPathLinksOwnFiles = profile.AtLeast(6, 10),

@@ -21,7 +21,7 @@ public class ProjectReferenceTests
         ["DriverLab.StorageDrivers"] = ["DriverLab.Linux"],
         ["DriverLab.Containerd"] = ["DriverLab.StorageDrivers"],
         ["DriverLab.Docker"] = ["DriverLab.StorageDrivers"],
-        ["DriverLab.Conformance"] = ["DriverLab.Linux", "DriverLab.StorageDrivers"],
+        ["DriverLab.Conformance"] = ["DriverLab.Linux", "DriverLab.Simulation", "DriverLab.StorageDrivers"],
         ["DriverLab.Guest"] = ["DriverLab.Native", "DriverLab.Conformance"],
         ["DriverLab.Rig"] = ["DriverLab.Conformance", "LibvirtSharp"],
         ["DriverLab.NUnit"] = ["DriverLab.Emulator", "DriverLab.Rig", "DriverLab.Native"],

@@ -9,7 +9,7 @@ using DriverLab.Rig;
 
 namespace DriverLab.Cli.Commands;
 
-/// <summary><c>driverlab scenario list|show|run|to-shell|verbs</c>.</summary>
+/// <summary><c>driverlab scenario list|show|run|to-shell|shrink|promote|verbs</c>.</summary>
 internal static class ScenarioCommand
 {
     public static Command Create(TextWriter output, TextWriter error)
@@ -17,7 +17,7 @@ internal static class ScenarioCommand
         var data = new Option<string?>("--data") { Description = "The folder with Scenarios, Ledger and Golden.", Recursive = true };
         return new("scenario", "Scenarios: list, show, run on one kernel, print as shell scripts.")
         {
-            data, List(data, output), Show(data, output), Run(data, output, error), ToShell(data, output), VerbsCommand(output),
+            data, List(data, output), Show(data, output), Run(data, output, error), ToShell(data, output), ShrinkCommand.Create(data, output, error), Promote(data, error), VerbsCommand(output),
         };
     }
 
@@ -49,6 +49,35 @@ internal static class ScenarioCommand
         var name = NameArgument();
         var command = new Command("to-shell", "A scenario as a plain shell script.") { name };
         command.SetAction(parsed => output.Write(ShellWriter.Print(DataFolder.Find(parsed.GetValue(data)).LoadOne(parsed.GetValue(name)!))));
+        return command;
+    }
+
+    private static Command Promote(Option<string?> data, TextWriter error)
+    {
+        var file = new Argument<string>("file") { Description = "A scenario file, such as fuzz filed." };
+        var name = new Argument<string>("name") { Description = "Its new name: SUITE/TOPIC/NAME." };
+        var question = new Option<string?>("--question") { Description = "What the scenario asks, in a sentence: its first comment. The comment it has when left out." };
+        var command = new Command("promote", "Move a scenario into the suite, under a name; then record it (driverlab golden record).") { file, name, question };
+        command.SetAction(parsed =>
+        {
+            var folder = DataFolder.Find(parsed.GetValue(data));
+            string from = parsed.GetValue(file)!, to = parsed.GetValue(name)!;
+            if (!File.Exists(from))
+                throw new UsageException($"there is no file '{from}'; expected a scenario such as fuzz-out/vfs/001-7-263.scenario");
+            if (to.Split('/') is not [_, _, _])
+                throw new UsageException($"'{to}' is no name for a scenario of the suite; expected SUITE/TOPIC/NAME such as vfs/open/truncates-what-was-allocated");
+            string target = Path.Combine(folder.Scenarios, to + ScenarioStore.Extension);
+            if (File.Exists(target))
+                throw new UsageException($"'{to}' is there already ({target}); choose another name");
+            var scenario = ScenarioParser.Parse(to, from, File.ReadAllText(from));
+            if (parsed.GetValue(question) is { } asked)
+                scenario = scenario with { Description = asked, Source = null! };
+            _ = Directory.CreateDirectory(Path.GetDirectoryName(target)!);
+            File.WriteAllText(target, scenario.Source);
+            foreach (string old in (string[])[ScenarioStore.Extension, ".sh", ".txt"])
+                File.Delete(Path.ChangeExtension(from, old));
+            error.WriteLine($"{target}; record what kernels say to it: driverlab golden record --kernel 6.1 --kernel 6.12 --suite {scenario.Suite}");
+        });
         return command;
     }
 

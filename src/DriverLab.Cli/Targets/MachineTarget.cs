@@ -36,8 +36,8 @@ internal sealed class MachineTarget : ITarget
     public KernelProfile Profile => _entry.Profile;
 
     /// <summary>Gets the kernel; the machine starts when scenarios are run.</summary>
-    public static async Task<MachineTarget> CreateAsync(RealKernels kernels, string line, IProgress<string> progress, CancellationToken cancellation) =>
-        new(line, kernels, await kernels.Kernels.GetAsync(line, Tagged(line, progress), cancellation), Tagged(line, progress));
+    public static async Task<MachineTarget> CreateAsync(RealKernels kernels, string line, IProgress<string> progress, CancellationToken cancellation, bool fewMessages = false) =>
+        new(line, kernels, await kernels.Kernels.GetAsync(line, Tagged(line, progress), cancellation), Tagged(line, progress)) { FewMessages = fewMessages };
 
     /// <summary>A kernel given by its files.</summary>
     public static async Task<MachineTarget> CreateAsync(RealKernels kernels, string image, string? modules, string? config, IProgress<string> progress, CancellationToken cancellation)
@@ -46,9 +46,13 @@ internal sealed class MachineTarget : ITarget
         return new(entry.Line, kernels, entry, Tagged(entry.Line, progress));
     }
 
+    /// <summary>True for one message a scenario instead of one a step: for many short runs. A scenario that kills the kernel is run again with a message a step.</summary>
+    public bool FewMessages { get; init; }
+
     public async Task RunAsync(IReadOnlyList<Scenario> scenarios, Action<ScenarioRun> onRun, CancellationToken cancellation)
     {
         var waiting = scenarios.ToList();
+        bool few = FewMessages;
         for (int losses = 0; waiting.Count > 0; losses++)
         {
             await StartAsync(cancellation);
@@ -60,7 +64,7 @@ internal sealed class MachineTarget : ITarget
             }));
             try
             {
-                await _machine!.RunProgramAsync(Batch.Encode(waiting), reader.Read, cancellation);
+                await _machine!.RunProgramAsync(Batch.Encode(waiting, few), reader.Read, cancellation);
                 if (waiting.Count > 0)
                     throw new RigException($"the guest program for {Name} ended without running {waiting[0].Name}; its console says:\n{_machine.Console}");
             }
@@ -72,6 +76,13 @@ internal sealed class MachineTarget : ITarget
                     MachineHangException => TraceLine.HangPrefix,
                     _ => "lost: the machine ended",
                 };
+                if (few)
+                {
+                    few = false;
+                    _progress.Report($"{what} in {reader.Scenario}; going on step by step in another machine");
+                    await StopAsync();
+                    continue;
+                }
                 if (reader.Lost(Render.Text(what)) is not { } scenario)
                     throw;
                 _progress.Report($"{scenario} step {reader.Step}: {what}; starting another machine\n{lost.ConsoleTail}");

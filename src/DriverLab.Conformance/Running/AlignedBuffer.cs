@@ -2,25 +2,38 @@ using System.Runtime.InteropServices;
 
 namespace DriverLab.Conformance.Running;
 
-/// <summary>Buffers on page boundaries: O_DIRECT looks at the address too, and an outcome must not depend on where the runtime put an array.</summary>
-internal static class AlignedBuffer
+/// <summary>Room on page boundaries for the data of one call: O_DIRECT looks at the address too, and an outcome must not depend on where the runtime put an array.</summary>
+internal sealed class AlignedBuffer
 {
     private const int Alignment = 4096;
 
-    /// <summary>A zeroed buffer of this many bytes that starts on a page boundary and does not move.</summary>
-    public static unsafe Span<byte> Of(long length)
+    /// <summary>Room of this size is kept from call to call.</summary>
+    private const int KeptBytes = 64 << 10;
+
+    private byte[]? _kept;
+
+    /// <summary>A zeroed buffer of this many bytes that starts on a page boundary and does not move; the next call takes it again.</summary>
+    public Span<byte> Of(long length)
     {
-        byte[] room = GC.AllocateArray<byte>(checked((int)length + Alignment), pinned: true);
-        nint address = Marshal.UnsafeAddrOfPinnedArrayElement(room, 0);
-        int skip = (int)(-address & (Alignment - 1));
-        return room.AsSpan(skip, (int)length);
+        var buffer = Room(length);
+        buffer.Clear();
+        return buffer;
     }
 
     /// <summary>A copy of the data that starts on a page boundary.</summary>
-    public static ReadOnlySpan<byte> Copy(ReadOnlySpan<byte> data)
+    public ReadOnlySpan<byte> Copy(ReadOnlySpan<byte> data)
     {
-        var copy = Of(data.Length);
+        var copy = Room(data.Length);
         data.CopyTo(copy);
         return copy;
+    }
+
+    private Span<byte> Room(long length)
+    {
+        byte[] room = length > KeptBytes ? GC.AllocateArray<byte>(checked((int)length + Alignment), pinned: true)
+            : _kept ??= GC.AllocateArray<byte>(KeptBytes + Alignment, pinned: true);
+        nint address = Marshal.UnsafeAddrOfPinnedArrayElement(room, 0);
+        int skip = (int)(-address & (Alignment - 1));
+        return room.AsSpan(skip, (int)length);
     }
 }

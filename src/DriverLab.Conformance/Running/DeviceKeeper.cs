@@ -64,6 +64,8 @@ internal sealed class DeviceKeeper(IKernel keeper)
             foreach (var name in _maps.Keys.Reverse().ToArray())
             {
                 byte[] key = Encoding.UTF8.GetBytes(name);
+                // A table that waits holds the devices that it names open.
+                _ = keeper.DmClear(control.Value, key); // what matters is the removal below
                 // A suspended device would let its removal, or what is above it, wait for ever: an error table lets its requests fail.
                 var info = keeper.DmInfo(control.Value, key);
                 if (info.IsOk && info.Value.Has(DmFlags.DM_SUSPEND_FLAG))

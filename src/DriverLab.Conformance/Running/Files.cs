@@ -1,3 +1,4 @@
+using System.Buffers;
 using DriverLab.Linux;
 using DriverLab.Linux.Abi;
 
@@ -8,19 +9,38 @@ internal static class Files
 {
     private const int ChunkBytes = 64 << 10;
 
+    private const int ListBytes = 32 << 10;
+
+    /// <summary>No content longer than this is read: a sparse file may have exabytes.</summary>
+    private const int MostBytes = 1 << 30;
+
     /// <summary>The whole content of a file, or the outcome of the call that failed.</summary>
     public static (byte[]? Content, string Problem) ReadAll(IKernel task, ReadOnlySpan<byte> path)
     {
         var opened = task.OpenAt(Fd.Cwd, path, OpenFlags.O_RDONLY, Mode.None);
         if (!opened.IsOk)
             return (null, $"{opened.Error} at open");
-        var content = new MemoryStream();
-        var buffer = new byte[ChunkBytes];
+        byte[] buffer = ArrayPool<byte>.Shared.Rent(ChunkBytes);
+        byte[] content = [];
+        MemoryStream? more = null; // most files fit into one read
         SysResult<int> read;
-        while ((read = task.Read(opened.Value, buffer)).IsOk && read.Value > 0)
-            content.Write(buffer, 0, read.Value);
+        while ((read = task.Read(opened.Value, buffer.AsSpan(0, ChunkBytes))).IsOk && read.Value > 0 && (more?.Length ?? 0) < MostBytes)
+        {
+            if (content.Length == 0)
+            {
+                content = buffer[..read.Value];
+                continue;
+            }
+            if (more is null)
+                (more = new()).Write(content);
+            more.Write(buffer, 0, read.Value);
+        }
+        content = more?.ToArray() ?? content;
+        ArrayPool<byte>.Shared.Return(buffer);
         _ = task.Close(opened.Value); // nothing was written, so there is nothing a close could report
-        return read.IsOk ? (content.ToArray(), "") : (null, $"{read.Error} at read after {content.Length}");
+        if (read.IsOk && read.Value > 0)
+            return (null, $"more than {MostBytes >> 20}M of content");
+        return read.IsOk ? (content, "") : (null, $"{read.Error} at read after {content.Length}");
     }
 
     /// <summary>The canonical text of a file's content.</summary>
@@ -37,9 +57,9 @@ internal static class Files
         var opened = task.OpenAt(Fd.Cwd, path, OpenFlags.O_RDONLY | OpenFlags.O_DIRECTORY | OpenFlags.O_NONBLOCK, Mode.None);
         if (!opened.IsOk)
             return (names, opened.Error);
-        var buffer = new byte[32 << 10];
+        byte[] buffer = ArrayPool<byte>.Shared.Rent(ListBytes);
         SysResult<int> got;
-        while ((got = task.GetDents(opened.Value, buffer)).IsOk && got.Value > 0)
+        while ((got = task.GetDents(opened.Value, buffer.AsSpan(0, ListBytes))).IsOk && got.Value > 0)
         {
             var reader = new DirentReader(buffer.AsSpan(0, got.Value));
             while (reader.MoveNext())
@@ -48,6 +68,7 @@ internal static class Files
                     names.Add((reader.Name.ToArray(), reader.Type, reader.Offset));
             }
         }
+        ArrayPool<byte>.Shared.Return(buffer);
         _ = task.Close(opened.Value); // a directory has nothing to flush
         return (names, got.Error);
     }

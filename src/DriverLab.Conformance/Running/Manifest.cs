@@ -68,7 +68,7 @@ internal static class Manifest
     private static void Xattrs(StepContext c, byte[] path, StringBuilder text)
     {
         var task = c.Task;
-        var list = new byte[4096];
+        Span<byte> list = stackalloc byte[1024];
         var length = task.ListXattr(path, list, AtFlags.AT_SYMLINK_NOFOLLOW);
         if (length.Error == Errno.ERANGE)
         {
@@ -81,7 +81,9 @@ internal static class Manifest
                 _ = text.Append(" xattrs=").Append(length.Error);
             return;
         }
-        var names = Encoding.UTF8.GetString(list.AsSpan(0, length.Value)).Split('\0', StringSplitOptions.RemoveEmptyEntries);
+        if (length.Value == 0)
+            return;
+        var names = Encoding.UTF8.GetString(list[..length.Value]).Split('\0', StringSplitOptions.RemoveEmptyEntries);
         var value = new byte[4096];
         foreach (var name in names.Order(StringComparer.Ordinal))
         {

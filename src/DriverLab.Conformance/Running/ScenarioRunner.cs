@@ -8,9 +8,15 @@ namespace DriverLab.Conformance.Running;
 public sealed class ScenarioRunner(IKernel kernel)
 {
     private readonly Needs _needs = new(kernel);
+    private readonly AlignedBuffer _buffer = new();
 
     /// <summary>Archives that scenarios name as <c>asset:NAME</c>.</summary>
     public ILayerAssets Assets { get; init; } = new NoLayerAssets();
+
+    /// <summary>
+    /// True to make the calls on main's own thread, which costs no hand-over. A program that is compiled while it runs must have loaded all it needs before: its root is the sandbox's.
+    /// </summary>
+    public bool OnTask { get; init; }
 
     /// <summary>Runs one scenario and cleans up after it, whatever happens.</summary>
     /// <returns>How it ended; the sink has been told the same.</returns>
@@ -44,7 +50,7 @@ public sealed class ScenarioRunner(IKernel kernel)
             (sandbox, string problem) = Sandbox.Create(kernel);
             if (sandbox is null)
                 return (RunStatus.Broken, $"sandbox: {problem}");
-            var run = new RunState(scenario, sandbox) { Assets = Assets };
+            var run = new RunState(scenario, sandbox) { Assets = Assets, Buffer = _buffer };
             var (main, taskProblem) = sandbox.NewTask();
             if (main is null)
                 return (RunStatus.Broken, $"sandbox: {taskProblem}");
@@ -71,7 +77,22 @@ public sealed class ScenarioRunner(IKernel kernel)
         return archive is not null;
     }
 
-    private static (RunStatus Status, string Reason) RunSteps(RunState run, ITraceSink sink)
+    private (RunStatus Status, string Reason) RunSteps(RunState run, ITraceSink sink)
+    {
+        // A task that ends while its own thread makes the calls would close its files only when the program is over.
+        if (OnTask && run.Tasks["main"] is IProgramHost host && !run.Scenario.Steps.Any(static s => s.Verb.Name == "exit" && s.Actor == Actor.Main))
+            host.Run(() => MakeSteps(run, sink));
+        else
+            MakeSteps(run, sink);
+        sink.Entering(0);
+        foreach (var task in run.Tasks.Values)
+            task?.Dispose();
+        string problems = run.Sandbox.CleanUp();
+        sink.Line(new("end", "-", "clean up", problems.Length == 0 ? "ok" : problems));
+        return problems.Length == 0 ? (RunStatus.Done, "") : (RunStatus.Broken, $"left behind: {problems}");
+    }
+
+    private static void MakeSteps(RunState run, ITraceSink sink)
     {
         var context = new StepContext(run);
         if (run.Scenario.Times)
@@ -81,15 +102,9 @@ public sealed class ScenarioRunner(IKernel kernel)
             sink.Entering(step.Number);
             run.Clock.Enter(run.Sandbox.Keeper);
             string outcome = Make(run, context, step);
-            sink.Line(new(Number(step), step.Actor.Name, step.Text, outcome));
+            sink.Outcome(step, outcome);
             context.FlushDetails(sink);
         }
-        sink.Entering(0);
-        foreach (var task in run.Tasks.Values)
-            task?.Dispose();
-        string problems = run.Sandbox.CleanUp();
-        sink.Line(new("end", "-", "clean up", problems.Length == 0 ? "ok" : problems));
-        return problems.Length == 0 ? (RunStatus.Done, "") : (RunStatus.Broken, $"left behind: {problems}");
     }
 
     private static string Make(RunState run, StepContext context, Step step)
@@ -145,6 +160,4 @@ public sealed class ScenarioRunner(IKernel kernel)
         run.Tasks.Add(step.Actor.Name, task);
         return task;
     }
-
-    private static string Number(Step step) => step.Number.ToString(System.Globalization.CultureInfo.InvariantCulture);
 }

@@ -39,8 +39,10 @@ public sealed class StepContext
 
     internal void FlushDetails(ITraceSink sink)
     {
+        if (_pending.Count == 0)
+            return;
         foreach (var (key, text) in _pending)
-            sink.Line(new($"{Step.Number}.{++_details}", Step.Actor.Name, key, text));
+            sink.Detail(Step, ++_details, key, text);
         _pending.Clear();
     }
 
@@ -64,7 +66,7 @@ public sealed class StepContext
     public byte[] Bytes(int index) => Expand(Step.Arguments[index]);
 
     /// <summary>The text of an argument.</summary>
-    public string Text(int index) => Encoding.UTF8.GetString(Bytes(index));
+    public string Text(int index) => Text(Step.Arguments[index]);
 
     /// <summary>The text of an argument, or another when it was left out.</summary>
     public string Text(int index, string absent) => index < Count ? Text(index) : absent;
@@ -103,7 +105,7 @@ public sealed class StepContext
     public long Number(string key, long absent) => Find(key)?.Value is { } word ? ToNumber(word) : absent;
 
     /// <summary>A text, or another when it was left out.</summary>
-    public string Text(string key, string absent) => Find(key)?.Value is { } word ? Encoding.UTF8.GetString(Expand(word)) : absent;
+    public string Text(string key, string absent) => Find(key)?.Value is { } word ? Text(word) : absent;
 
     /// <summary>The bytes of an option, or null when it was left out.</summary>
     public byte[]? Bytes(string key) => Find(key)?.Value is { } word ? Expand(word) : null;
@@ -120,23 +122,40 @@ public sealed class StepContext
     /// <summary>The bytes that a word stands for.</summary>
     public byte[] Expand(Word word) => word.Expand(Run.Variable);
 
+    private string Text(Word word) => word.IsConstant && word.Segments is [] or [{ Kind: SegmentKind.Literal }] ? word.Text : Encoding.UTF8.GetString(Expand(word));
+
     private Option? Find(string key)
     {
-        foreach (var option in Step.Options)
+        var options = Step.Options;
+        for (int i = 0; i < options.Count; i++)
         {
-            if (option.Key == key)
-                return option;
+            if (options[i].Key == key)
+                return options[i];
         }
         return null;
     }
 
-    private long ToNumber(Word word) => Numbers.TryParse(Encoding.UTF8.GetString(Expand(word)), out long value) ? value : throw new ScenarioRunException($"'{word.Source}' holds no number");
+    /// <summary>What a word means: found out once for a constant word, because scenarios are run on several kernels and fuzzing runs little else.</summary>
+    private T Meaning<T>(Word word, Func<Word, string, T> read) where T : struct
+    {
+        if (!word.IsConstant)
+            return read(word, Text(word));
+        if (word.Value is T known)
+            return known;
+        T value = read(word, Text(word));
+        word.Value = value;
+        return value;
+    }
 
-    private Linux.Abi.Mode ToMode(Word word) => Numbers.TryMode(Encoding.UTF8.GetString(Expand(word)), out ushort mode) ? (Linux.Abi.Mode)mode : throw new ScenarioRunException($"'{word.Source}' holds no mode");
+    private long ToNumber(Word word) =>
+        Meaning(word, static (word, text) => Numbers.TryParse(text, out long value) ? value : throw new ScenarioRunException($"'{word.Source}' holds no number"));
+
+    private Linux.Abi.Mode ToMode(Word word) =>
+        Meaning(word, static (word, text) => Numbers.TryMode(text, out ushort mode) ? (Linux.Abi.Mode)mode : throw new ScenarioRunException($"'{word.Source}' holds no mode"));
 
     private Fd ToFd(Word word)
     {
-        string text = Encoding.UTF8.GetString(Expand(word));
+        string text = Text(word);
         if (word.IsConstant && text == "cwd")
             return Linux.Fd.Cwd;
         if (word.IsConstant && text == "closed")
@@ -146,10 +165,10 @@ public sealed class StepContext
         return int.TryParse(text, out int number) ? new(number) : throw new ScenarioRunException($"'{word.Source}' holds no descriptor");
     }
 
-    private T ToFlags<T>(Word word) where T : struct, Enum
+    private T ToFlags<T>(Word word) where T : struct, Enum => Meaning(word, static (word, text) =>
     {
         long value = 0;
-        foreach (var name in Encoding.UTF8.GetString(Expand(word)).Split('|', ','))
+        foreach (var name in text.Split('|', ','))
         {
             if (Enum.TryParse<T>(name, out var flag) && !char.IsAsciiDigit(name[0]))
                 value |= FromEnum(flag);
@@ -159,7 +178,7 @@ public sealed class StepContext
                 throw new ScenarioRunException($"'{name}' is no flag");
         }
         return ToEnum<T>(value);
-    }
+    });
 
     private static long FromEnum<T>(T value) where T : struct, Enum => Unsafe.SizeOf<T>() switch
     {

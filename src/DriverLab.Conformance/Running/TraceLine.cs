@@ -1,3 +1,6 @@
+using System.Globalization;
+using DriverLab.Conformance.Scenarios;
+
 namespace DriverLab.Conformance.Running;
 
 /// <summary>One observation: what an actor called at a step, and what came of it.</summary>
@@ -63,6 +66,12 @@ public interface ITraceSink
 
     /// <summary>Something was observed.</summary>
     void Line(in TraceLine line);
+
+    /// <summary>A step's outcome, before it is a line: a sink that needs no text makes none.</summary>
+    void Outcome(Step step, string outcome) => Line(new(step.Number.ToString(CultureInfo.InvariantCulture), step.Actor.Name, step.Text, outcome));
+
+    /// <summary>A detail of a step, by its number from 1 on.</summary>
+    void Detail(Step step, int number, string key, string text) => Line(new($"{step.Number}.{number}", step.Actor.Name, key, text));
 
     /// <summary>The scenario ended.</summary>
     void End(RunStatus status, string reason);

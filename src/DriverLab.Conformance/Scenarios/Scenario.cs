@@ -30,8 +30,12 @@ public sealed record Scenario
     /// <summary>The steps, in order.</summary>
     public required IReadOnlyList<Step> Steps { get; init; }
 
-    /// <summary>The text that was read.</summary>
-    public required string Source { get; init; }
+    /// <summary>The text that was read; of a program that was made, the text that reads back as the same steps.</summary>
+    public string Source
+    {
+        get => field ??= ScenarioPrinter.Print(this);
+        init;
+    }
 
     /// <summary>The file as the user named it.</summary>
     public required string File { get; init; }
@@ -65,7 +69,11 @@ public sealed record Step
     public required IReadOnlyList<Option> Options { get; init; }
 
     /// <summary>The call as the trace shows it, without the actor.</summary>
-    public required string Text { get; init; }
+    public string Text
+    {
+        get => field ??= ScenarioPrinter.Print(this);
+        init;
+    }
 }
 
 /// <summary>An option of a step.</summary>

@@ -31,6 +31,8 @@ public sealed record Segment(SegmentKind Kind, byte[] Bytes, long Count = 1, ulo
 public sealed class Word
 {
     private readonly Segment[] _segments;
+    private string? _text;
+    private object? _value;
 
     internal Word(string source, int line, int column, bool quoted, Segment[] segments)
     {
@@ -39,7 +41,21 @@ public sealed class Word
         Column = column;
         IsQuoted = quoted;
         _segments = segments;
+        IsConstant = Array.TrueForAll(segments, static s => s.Kind != SegmentKind.Variable);
     }
+
+    /// <summary>A word made by a program and not read from a file: bytes, printed so that reading gives the same bytes.</summary>
+    public static Word Of(ReadOnlySpan<byte> bytes)
+    {
+        bool quoted = bytes.IsEmpty || bytes.IndexOfAnyExcept(WordText.Bare) >= 0 || bytes[0] == (byte)'#';
+        return new(quoted ? WordText.Quote(bytes) : Encoding.ASCII.GetString(bytes), 0, 0, quoted, [new(SegmentKind.Literal, bytes.ToArray())]);
+    }
+
+    /// <summary>A word made by a program: text.</summary>
+    public static Word Of(string text) => Of(Encoding.UTF8.GetBytes(text));
+
+    /// <summary>A word made by a program in the notation of scenarios, such as <c>{rand:7:64K}</c> or <c>$d</c>.</summary>
+    public static Word Parse(string source) => new Lexer("", source).ReadWord();
 
     /// <summary>The text as it stands in the file.</summary>
     public string Source { get; }
@@ -57,10 +73,17 @@ public sealed class Word
     public IReadOnlyList<Segment> Segments => _segments;
 
     /// <summary>True when the word is plain text that does not depend on a variable.</summary>
-    public bool IsConstant => Array.TrueForAll(_segments, static s => s.Kind != SegmentKind.Variable);
+    public bool IsConstant { get; }
+
+    /// <summary>What a constant word means as a number, a mode or flags, once found out: a word always means the same. Readers on two threads may both find it out.</summary>
+    internal object? Value
+    {
+        get => Volatile.Read(ref _value);
+        set => Volatile.Write(ref _value, value);
+    }
 
     /// <summary>The word as text when it is a single literal, otherwise its source.</summary>
-    public string Text => _segments is [] ? "" : _segments is [{ Kind: SegmentKind.Literal } only] ? Encoding.UTF8.GetString(only.Bytes) : Source;
+    public string Text => _text ??= _segments is [] ? "" : _segments is [{ Kind: SegmentKind.Literal } only] ? Encoding.UTF8.GetString(only.Bytes) : Source;
 
     /// <summary>The bytes that the word stands for.</summary>
     /// <param name="variables">Looks a variable up; null in words that are constant.</param>

@@ -87,6 +87,8 @@ internal abstract class TmpfsInode : MemoryFile
         if (_xattrs.IsEmpty && name.SequenceEqual(DriverLab.Vfs.Xattrs.SecurityCapability))
             return Errno.ENODATA;
         var error = CheckName(name);
+        if (error == Errno.OK && IsSymlink && name.StartsWith("system."u8))
+            return Errno.EOPNOTSUPP; // links have no lists
         return error != Errno.OK ? error : _xattrs.Get(name, value);
     }
 
@@ -96,7 +98,7 @@ internal abstract class TmpfsInode : MemoryFile
         if (error != Errno.OK)
             return error;
         if (name.StartsWith("system."u8))
-            return NotModelledException.Throw("POSIX ACLs on tmpfs");
+            return SetAcl(caller, name, value);
         bool takesSpace = Tmpfs.Quirks.HasUserXattrs; // since 6.6 all of them take inode space
         if (takesSpace)
         {
@@ -121,12 +123,37 @@ internal abstract class TmpfsInode : MemoryFile
         if (error != Errno.OK)
             return error;
         if (name.StartsWith("system."u8))
-            return Errno.OK;
+            return SetAcl(caller, name, default);
         error = _xattrs.Remove(name, out int size);
         if (error != Errno.OK)
             return error;
         if (Tmpfs.Quirks.HasUserXattrs)
             Tmpfs.UnchargeInodeSpace(SpaceOf(name, size));
+        CtimeNs = Sb.Core.NowNs;
+        return Errno.OK;
+    }
+
+    /// <summary>What becomes of an access control list: none is kept, so one with entries is a gap; an empty one removes what is not there.</summary>
+    /// <returns>EINVAL, EOPNOTSUPP (version of the value; links), EPERM.</returns>
+    /// <remarks>Linux fs/posix_acl.c: posix_acl_from_xattr(), set_posix_acl().</remarks>
+    private Errno SetAcl(Caller caller, ReadOnlySpan<byte> name, ReadOnlySpan<byte> value)
+    {
+        const int HeaderBytes = 4, EntryBytes = 8, Version = 2;
+        if (value.Length is > 0 and < HeaderBytes)
+            return Errno.EINVAL;
+        if (!value.IsEmpty && BinaryPrimitives.ReadUInt32LittleEndian(value) != Version)
+            return Errno.EOPNOTSUPP;
+        if (!value.IsEmpty && (value.Length - HeaderBytes) % EntryBytes != 0)
+            return Errno.EINVAL;
+        bool hasEntries = value.Length > HeaderBytes;
+        if (IsSymlink)
+            return Errno.EOPNOTSUPP;
+        if (name.SequenceEqual("system.posix_acl_default"u8) && !IsDirectory)
+            return hasEntries ? Errno.EACCES : Errno.OK;
+        if (!Permissions.OwnerOrCapable(this, caller.Credentials))
+            return Errno.EPERM;
+        if (hasEntries)
+            return NotModelledException.Throw("POSIX ACLs on tmpfs");
         CtimeNs = Sb.Core.NowNs;
         return Errno.OK;
     }

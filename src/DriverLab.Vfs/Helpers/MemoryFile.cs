@@ -40,7 +40,8 @@ public abstract class MemoryFile(SuperBlock sb, Mode mode) : Inode(sb, mode)
     /// <summary>Sets the length; frees what is behind it.</summary>
     protected virtual void Resize(long size)
     {
-        if (size < Size)
+        // Pages behind the end, which fallocate left there, go also when the length stays.
+        if (size <= Size)
             Punch(size, long.MaxValue);
         Size = size;
     }

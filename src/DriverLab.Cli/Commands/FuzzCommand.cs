@@ -1,0 +1,79 @@
+using System.CommandLine;
+using System.Globalization;
+using DriverLab.Cli.Fuzzing;
+using DriverLab.Cli.Output;
+using DriverLab.Conformance.Fuzzing;
+
+namespace DriverLab.Cli.Commands;
+
+/// <summary><c>driverlab fuzz</c>: programs that nobody wrote, on the emulator and on real kernels; what differs is made small and filed.</summary>
+internal static class FuzzCommand
+{
+    public static Command Create(TextWriter output, TextWriter error)
+    {
+        var suites = new Option<string[]>("--suite") { Description = $"One of {string.Join(", ", ProgramGenerator.Suites)}; may be repeated. vfs when left out.", DefaultValueFactory = _ => [] };
+        var kernels = new Option<string[]>("--kernel") { Description = "A kernel line such as 6.12, 'host' (root only) or 'emulated:6.1'; may be repeated. None: the emulator alone, for defects and gaps.", DefaultValueFactory = _ => [] };
+        var between = new Option<bool>("--between") { Description = "Compare the first kernel with the others, not each with the emulator." };
+        var seconds = new Option<double>("--seconds") { Description = "How long to go on (60).", DefaultValueFactory = _ => 60 };
+        var seed = new Option<string?>("--seed") { Description = "A number, decimal or 0x…; the same seed gives the same programs. Drawn when left out, and told." };
+        var first = new Option<long>("--first") { Description = "The number of the first program (0): to go on where a run ended." };
+        var programs = new Option<long>("--programs") { Description = "Stop after about this many programs; 0 for no limit but the time." };
+        var most = new Option<int>("--most") { Description = "Stop after this many differences (20).", DefaultValueFactory = _ => 20 };
+        var kind = new Option<int>("--of-a-kind") { Description = "Look into this many differences of one kind (2).", DefaultValueFactory = _ => 2 };
+        var shrink = new Option<double>("--shrink-seconds") { Description = "The most time for making one difference small (30).", DefaultValueFactory = _ => 30 };
+        var folder = new Option<string>("--out") { Description = "The folder for what differs: scenario, shell script, explanation (fuzz-out).", DefaultValueFactory = _ => "fuzz-out" };
+        var profile = new Option<bool>("--profile") { Description = "Show where the time went." };
+        var json = new Option<bool>("--json") { Description = "One JSON object a line on stdout; the last one is the summary." };
+        var data = new Option<string?>("--data") { Description = "The folder with Scenarios, Ledger and Golden." };
+        var command = new Command("fuzz", "Run generated programs on the emulator and on real kernels, compare, make differences small.\n" + ExitCode.Help)
+        {
+            suites, kernels, between, seconds, seed, first, programs, most, kind, shrink, folder, profile, json, data,
+        };
+        command.SetAction(async (parsed, cancellation) =>
+        {
+            if (parsed.GetValue(kernels)!.Contains("host") && HostSide.MustRestart)
+                return await HostSide.RestartAsync(cancellation);
+            var progress = new Progress(error);
+            ulong chosen = Seed(parsed.GetValue(seed));
+            await using var run = new FuzzRun(new()
+            {
+                Suites = Suites(parsed.GetValue(suites)!),
+                Kernels = parsed.GetValue(kernels)!,
+                Between = parsed.GetValue(between),
+                Time = TimeSpan.FromSeconds(parsed.GetValue(seconds)),
+                Seed = chosen,
+                First = parsed.GetValue(first),
+                Programs = parsed.GetValue(programs),
+                MostFindings = parsed.GetValue(most),
+                MostOfAKind = parsed.GetValue(kind),
+                ShrinkTime = TimeSpan.FromSeconds(parsed.GetValue(shrink)),
+                Output = parsed.GetValue(folder)!,
+                Data = parsed.GetValue(data),
+            }, progress);
+            await run.RunAsync(cancellation);
+            progress.Close();
+            if (parsed.GetValue(profile))
+                run.Profile.Write(error, run.Operations);
+            FuzzOutput.Write(run, chosen, progress.Seconds, parsed.GetValue(json), output);
+            return run.Findings.Count > 0 ? ExitCode.Different : run.Gaps.Count > 0 ? ExitCode.GapOnly : ExitCode.Same;
+        });
+        return command;
+    }
+
+    private static IReadOnlyList<string> Suites(string[] chosen)
+    {
+        if (chosen.FirstOrDefault(s => !ProgramGenerator.Suites.Contains(s)) is { } unknown)
+            throw new UsageException($"no programs can be made for suite '{unknown}'; expected one of {string.Join(", ", ProgramGenerator.Suites)}");
+        return chosen.Length > 0 ? chosen : ["vfs"];
+    }
+
+    private static ulong Seed(string? text)
+    {
+        if (text is null)
+            return (ulong)Random.Shared.NextInt64();
+        bool isHex = text.StartsWith("0x", StringComparison.Ordinal);
+        return ulong.TryParse(isHex ? text.AsSpan(2) : text, isHex ? NumberStyles.AllowHexSpecifier : NumberStyles.None, CultureInfo.InvariantCulture, out ulong seed)
+            ? seed
+            : throw new UsageException($"'{text}' is no seed; expected a whole number such as 7 or 0x1f");
+    }
+}

@@ -1,0 +1,144 @@
+using System.Diagnostics;
+using DriverLab.Cli.Output;
+using DriverLab.Cli.Targets;
+using DriverLab.Conformance.Comparison;
+using DriverLab.Conformance.Fuzzing;
+using DriverLab.Conformance.Running;
+using DriverLab.Conformance.Scenarios;
+using DriverLab.Conformance.Shrinking;
+using DriverLab.Rig;
+
+namespace DriverLab.Cli.Fuzzing;
+
+/// <summary>One run of <c>driverlab fuzz</c>: programs on the emulator and on real kernels (or on several real kernels) until the time is over; what differs is made small and filed.</summary>
+internal sealed class FuzzRun(FuzzOptions options, Progress progress) : IAsyncDisposable
+{
+    private readonly List<(IFuzzSide Reference, IFuzzSide Real)> _pairs = [];
+    private readonly Dictionary<Signature, int> _seen = [];
+    private readonly Dictionary<string, int> _gaps = [];
+    private readonly FuzzProfile _profile = new();
+    private readonly Comparer _comparer = DataFolder.Find(options.Data).Comparer();
+    private readonly Ledger _ledger = DataFolder.Find(options.Data).Ledger();
+
+    public List<Finding> Findings { get; } = [];
+
+    public long Operations { get; private set; }
+
+    public long Programs { get; private set; }
+
+    public IReadOnlyDictionary<string, int> Gaps => _gaps;
+
+    public FuzzProfile Profile => _profile;
+
+    public async Task RunAsync(CancellationToken cancellation)
+    {
+        await OpenAsync(cancellation);
+        var generators = options.Suites.Select(s => new ProgramGenerator(s, options.Seed)).ToArray();
+        progress.Report($"driverlab {ConformRun.Version()}: suites {string.Join(", ", options.Suites)}, seed 0x{options.Seed:x}, {Sides()}");
+        var watch = Stopwatch.StartNew();
+        int size = _pairs.Count == 0 ? 64 : _pairs.Min(static p => p.Real.Batch);
+        for (long number = options.First; watch.Elapsed < options.Time && (options.Programs == 0 || Programs < options.Programs); number += size)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            var programs = _profile.Measure("generate", () => Make(generators, number, size));
+            await RunBatchAsync(programs, cancellation);
+            progress.Count($"{Programs} programs, {Operations} operations, {Findings.Count} differences");
+            if (Findings.Count >= options.MostFindings)
+            {
+                progress.Report($"{Findings.Count} differences are enough for one run (--most)");
+                break;
+            }
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var side in _pairs.SelectMany(static p => (IFuzzSide[])[p.Reference, p.Real]).Distinct())
+            await side.DisposeAsync();
+    }
+
+    private string Sides() => string.Join("; ", _pairs.Select(static p => $"{p.Reference.Name} against {p.Real.Name} ({p.Real.Profile.Name})"));
+
+    /// <summary>Opens the kernel that the user named.</summary>
+    public static async Task<IFuzzSide> OpenAsync(string name, IProgress<string> progress, CancellationToken cancellation) => name switch
+    {
+        "host" => new HostSide(),
+        "emulated" => new EmulatedSide(Profiles.Of("6.12")),
+        _ when name.StartsWith("emulated:", StringComparison.Ordinal) => new EmulatedSide(Profiles.Of(name["emulated:".Length..])),
+        _ => new MachineSide(await MachineTarget.CreateAsync(RealKernels.OfUser(), name, progress, cancellation, fewMessages: true)),
+    };
+
+    private async Task OpenAsync(CancellationToken cancellation)
+    {
+        var real = new List<IFuzzSide>();
+        foreach (string name in options.Kernels)
+            real.Add(await OpenAsync(name, progress, cancellation));
+        if (options.Between && real.Count < 2)
+            throw new UsageException($"--between compares kernels with each other and needs two or more, and there is '{string.Join(' ', options.Kernels)}'; name another with --kernel");
+        foreach (var side in options.Between ? real.Skip(1) : real)
+            _pairs.Add((options.Between ? real[0] : new EmulatedSide(side.Profile), side));
+    }
+
+    private static List<Scenario> Make(ProgramGenerator[] generators, long first, int count)
+    {
+        var programs = new List<Scenario>(count);
+        for (int i = 0; i < count; i++)
+            programs.Add(generators[(first + i) % generators.Length].Make(first + i));
+        return programs;
+    }
+
+    private async Task RunBatchAsync(List<Scenario> programs, CancellationToken cancellation)
+    {
+        Programs += programs.Count;
+        Operations += programs.Sum(static p => p.Steps.Count);
+        if (_pairs.Count == 0)
+        {
+            _ = await _profile.MeasureAsync("emulator", new EmulatedSide(Profiles.Of("6.12")).RunAsync(programs, cancellation));
+            return;
+        }
+        // A side that stands in two pairs runs once.
+        var runs = _pairs.SelectMany(static p => (IFuzzSide[])[p.Reference, p.Real]).Distinct()
+            .ToDictionary(static s => s, s => _profile.MeasureAsync(s.Name, s.RunAsync(programs, cancellation)));
+        _ = await Task.WhenAll(runs.Values);
+        foreach (var (reference, real) in _pairs)
+        {
+            var (ours, theirs) = (await runs[reference], await runs[real]);
+            for (int i = 0; i < programs.Count; i++)
+            {
+                if (!ours[i].IsSame(theirs[i]))
+                    await DifferentAsync(programs[i], reference, real, ours[i], theirs[i], cancellation);
+            }
+        }
+    }
+
+    private async Task DifferentAsync(Scenario program, IFuzzSide reference, IFuzzSide real, StepTrace ours, StepTrace theirs, CancellationToken cancellation)
+    {
+        var comparison = _profile.Measure("compare", () => _comparer.Compare(program, real.Name, ours.ToRun(program), theirs.ToRun(program)));
+        if (comparison.Verdict == Verdict.Gap)
+            _gaps[comparison.Reason.Split(" (step ")[0]] = _gaps.GetValueOrDefault(comparison.Reason.Split(" (step ")[0]) + 1;
+        if (comparison.Divergences.FirstOrDefault(static d => d.Listed is null) is not { } first)
+            return;
+        var signature = Signature.Of(program, first);
+        int before = _seen.GetValueOrDefault(signature);
+        _seen[signature] = before + 1;
+        if (before >= options.MostOfAKind)
+            return;
+        progress.Report($"{program.Name} step {first.Step} of {program.Steps.Count} on {real.Name}: {signature}");
+        if (await _profile.MeasureAsync("shrink", ShrinkAsync(program, reference, real, cancellation)) is not { } finding)
+        {
+            progress.Report($"{program.Name}: not seen again when run alone; seed 0x{options.Seed:x}, kept as it is");
+            finding = new(program, first, signature, "seen once, not again when run alone: state from another program, or a race", 0);
+        }
+        if (Findings.Exists(f => f.IsLike(finding)))
+            return;
+        Findings.Add(finding);
+        string file = finding.Save(options.Output, Findings.Count);
+        progress.Report($"difference {Findings.Count}, {finding.Scenario.Steps.Count} steps after {finding.Tried} tries: {file}\n{finding.Scenario.Source}{finding.Text}");
+    }
+
+    private async Task<Finding?> ShrinkAsync(Scenario program, IFuzzSide reference, IFuzzSide real, CancellationToken cancellation)
+    {
+        var others = _pairs.Select(static p => p.Real).Where(s => s != real).Distinct().ToArray();
+        return await new SideShrinker(reference, real, others, _comparer, _ledger).ShrinkAsync(program, options.ShrinkTime, cancellation);
+    }
+}

@@ -1,0 +1,77 @@
+using DriverLab.Cli.Targets;
+using DriverLab.Conformance.Running;
+using DriverLab.Conformance.Scenarios;
+using DriverLab.Emulator;
+using DriverLab.Linux;
+using DriverLab.Simulation;
+
+namespace DriverLab.Cli.Fuzzing;
+
+/// <summary>A kernel that many short programs run on, one after the other.</summary>
+internal interface IFuzzSide : IAsyncDisposable
+{
+    /// <summary>The name as the user wrote it.</summary>
+    string Name { get; }
+
+    /// <summary>The kernel as the emulator understands it.</summary>
+    KernelProfile Profile { get; }
+
+    /// <summary>Programs that are worth sending at once.</summary>
+    int Batch { get; }
+
+    /// <summary>Runs programs; one trace for each, in order.</summary>
+    Task<IReadOnlyList<StepTrace>> RunAsync(IReadOnlyList<Scenario> programs, CancellationToken cancellation);
+}
+
+/// <summary>The emulator with a profile; every program gets a kernel of its own.</summary>
+internal sealed class EmulatedSide(KernelProfile profile, MutationSet? mutations = null) : IFuzzSide
+{
+    public string Name => $"emulator of {profile.Version.Line}";
+
+    public KernelProfile Profile => profile;
+
+    public int Batch => 64;
+
+    public Task<IReadOnlyList<StepTrace>> RunAsync(IReadOnlyList<Scenario> programs, CancellationToken cancellation) =>
+        Task.Run<IReadOnlyList<StepTrace>>(() => [.. programs.Select(p => Run(p, cancellation))], cancellation);
+
+    /// <summary>Runs one program on the calling thread.</summary>
+    public StepTrace Run(Scenario program, CancellationToken cancellation)
+    {
+        cancellation.ThrowIfCancellationRequested();
+        var trace = new StepTrace();
+        using var kernel = new EmulatedKernel(profile, ModuleSet.Standard, new World(0, mutations));
+        try
+        {
+            _ = new ScenarioRunner(kernel).Run(program, trace); // the trace holds the status
+        }
+        catch (Exception e) when (e is not OutOfMemoryException)
+        {
+            trace.End(RunStatus.Broken, $"emulator defect: {Render.Text(e.ToString())}");
+        }
+        return trace;
+    }
+
+    public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+}
+
+/// <summary>A kernel in a machine.</summary>
+internal sealed class MachineSide(MachineTarget target) : IFuzzSide
+{
+    public string Name => target.Name;
+
+    public KernelProfile Profile => target.Profile;
+
+    public int Batch => 16;
+
+    public async Task<IReadOnlyList<StepTrace>> RunAsync(IReadOnlyList<Scenario> programs, CancellationToken cancellation)
+    {
+        // Candidates of a shrinker share a name; a machine tells runs by their names.
+        var named = programs.Select(static (p, i) => p with { Name = $"{p.Suite}/fuzz/{i}" }).ToArray();
+        var runs = new Dictionary<string, StepTrace>();
+        await target.RunAsync(named, run => runs[run.Scenario] = StepTrace.Of(run), cancellation);
+        return [.. named.Select(p => runs[p.Name])];
+    }
+
+    public ValueTask DisposeAsync() => target.DisposeAsync();
+}

@@ -1,0 +1,53 @@
+using System.Globalization;
+using DriverLab.Cli.Fuzzing;
+
+namespace DriverLab.Cli.Output;
+
+/// <summary>What a fuzz run found, for people or as JSON lines. Names are stable.</summary>
+internal static class FuzzOutput
+{
+    public static void Write(FuzzRun run, ulong seed, double seconds, bool json, TextWriter output)
+    {
+        if (json)
+        {
+            foreach (var finding in run.Findings)
+                output.WriteLine(JsonLines.Line(w =>
+                {
+                    w.WriteStartObject("difference");
+                    w.WriteString("kernel", finding.Difference.Kernel);
+                    w.WriteString("kind", finding.Signature.ToString());
+                    w.WriteNumber("step", finding.Difference.Step);
+                    w.WriteString("call", finding.Difference.Call);
+                    w.WriteString("detail", finding.Difference.Detail);
+                    w.WriteString("real", finding.Difference.Real);
+                    w.WriteString("emulated", finding.Difference.Emulator);
+                    w.WriteString("layer", finding.Difference.Layer);
+                    w.WriteString("program", finding.Scenario.Source);
+                    w.WriteEndObject();
+                }));
+            foreach (var (gap, count) in run.Gaps)
+                output.WriteLine(JsonLines.Line(w =>
+                {
+                    w.WriteStartObject("gap");
+                    w.WriteString("what", gap);
+                    w.WriteNumber("programs", count);
+                    w.WriteEndObject();
+                }));
+            output.WriteLine(JsonLines.Line(w =>
+            {
+                w.WriteStartObject("summary");
+                w.WriteNumber("operations", run.Operations);
+                w.WriteNumber("differences", run.Findings.Count);
+                w.WriteNumber("gaps", run.Gaps.Values.Sum());
+                w.WriteNumber("seconds", Math.Round(seconds, 3));
+                w.WriteString("seed", string.Create(CultureInfo.InvariantCulture, $"0x{seed:x}"));
+                w.WriteEndObject();
+            }));
+            return;
+        }
+        foreach (var (gap, count) in run.Gaps.OrderByDescending(static g => g.Value))
+            output.WriteLine($"gap in {count} programs: {gap}");
+        output.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"{run.Operations} operations in {run.Programs} programs, {run.Findings.Count} differences, {run.Gaps.Values.Sum()} gaps, {seconds:0.0} s, seed 0x{seed:x}"));
+    }
+}

@@ -1,0 +1,151 @@
+using DriverLab.Conformance.Scenarios;
+
+namespace DriverLab.Conformance.Fuzzing;
+
+/// <summary>A program on mapped devices over loop devices: life cycle, tables of every target that is modelled, valid and not, requests through them.</summary>
+internal sealed class DmProgram(Draw draw, ProgramWriter writer) : BlockProgram(draw, writer)
+{
+    private const string TwoLoops = "/d1 /d2";
+
+    private static readonly IReadOnlyList<Operation<DmProgram>> s_all =
+    [
+        new("create", 8, static p => p.Create()),
+        new("load", 6, static p => p.Load()),
+        new("resume", 8, static p => p.OnMap("dm resume", "noflush", "nolockfs")),
+        new("suspend", 4, static p => p.Suspend()),
+        new("clear", 2, static p => p.OnMap("dm clear")),
+        new("remove", 4, static p => p.Remove()),
+        new("rename", 2, static p => p.Rename()),
+        new("setuuid", 1, static p => p.SetUuid()),
+        new("info", 4, static p => p.OnMap("dm info", "inactive", "events")),
+        new("status", 3, static p => p.OnMap("dm status", "inactive", "noflush")),
+        new("table", 4, static p => p.OnMap("dm table", "inactive")),
+        new("deps", 2, static p => p.OnMap("dm deps", "inactive")),
+        new("message", 2, static p => p.Message()),
+        new("list", 1, static p => p.Writer.Add("dm list")),
+        new("size", 3, static p => p.OnNode(p.Draw.Of("blk size", "blk limits", "blk ro"))),
+        new("setro", 1, static p => p.OnNode("blk setro", p.Draw.Of("0", "1"))),
+        new("range", 3, static p => p.OnNode(p.Draw.Of("blk discard", "blk zeroout", "blk flush"), p.Draw.Of("0", "4096", "64K"), p.Draw.Of("512", "4096", "64K"))),
+        new("open", 5, static p => p.OpenMap()),
+        new("pread", 5, static p => p.Read()),
+        new("pwrite", 6, static p => p.Write()),
+        // No fsync: a device without a table keeps a flush waiting for one.
+        new("digest", 4, static p => p.OnNode("digest")),
+    ];
+
+    private static readonly string[] s_names = ["d1", "d2", "d3"];
+    private readonly List<string> _files = [];
+
+    public override void Write(int steps)
+    {
+        foreach (string file in TwoLoops.Split(' '))
+        {
+            Writer.Add("write", Writer.Word(file), Writer.Word(Draw.Of("{rand:1:1M}", "{rand:2:256K}", "{zero:512K}")));
+            string variable = "l" + file[^1];
+            Writer.Add(variable, "loop attach", null, Writer.Word(file));
+            Devices.Add(variable);
+        }
+        var swarm = new Swarm<DmProgram>(Draw, s_all);
+        while (Writer.Count < steps)
+            swarm.Next(Draw).Write(this);
+        Writer.Add("dm list");
+        foreach (string name in s_names)
+            Writer.Add("dm info", Writer.Word(name));
+    }
+
+    private string Name() => Draw.Of(s_names);
+
+    /// <summary>One to three rows, mostly one after the other.</summary>
+    private List<Word> Rows(string name)
+    {
+        var rows = new List<Word>();
+        long start = Draw.Chance(4) ? 8 : 0;
+        for (int i = Draw.Of(1, 1, 1, 2, 3); i > 0; i--)
+        {
+            long length = Draw.Of(8L, 64, 128, 512, 500, Draw.Chance(10) ? 0 : 256);
+            string target = Draw.Next(10) switch
+            {
+                < 4 => $"linear ${Draw.Of("l1", "l2")} {Draw.Of("0", "8", "64", "100", "5000")}",
+                4 or 5 => $"striped 2 {Draw.Of("8", "16", "7", "128")} $l1 {Draw.Of("0", "64")} $l2 0",
+                6 => "zero",
+                7 => "error",
+                8 when name != "d1" => $"linear /dev/mapper/{(name == "d3" ? Draw.Of("d1", "d2") : "d1")} 0", // never itself: nothing could remove it
+                8 => "zero",
+                _ => Draw.Of("linear", "linear $l1", "linear $l1 x", "striped 2 8 $l1 0", "nosuch 1", "zero 1", "striped 0 8", "linear /dev/nothing 0"),
+            };
+            rows.Add(Writer.Word($"\"{start} {length} {target}\""));
+            start += length + (Draw.Chance(4) ? 8 : 0);
+        }
+        return rows;
+    }
+
+    private void Create()
+    {
+        var options = new List<Option>();
+        if (Draw.Chance(15))
+            options.Add(Writer.Option("uuid", Draw.Of("u1", "u2")));
+        if (Draw.Chance(10))
+            options.Add(new("ro", null));
+        string name = Name();
+        Writer.Add("dm create", options, [Writer.Word(name), .. Draw.Chance(75) ? Rows(name) : []]);
+    }
+
+    private void Load()
+    {
+        string name = Name();
+        Writer.Add("dm load", Draw.Chance(8) ? [new("ro", null)] : null, [Writer.Word(name), .. Rows(name)]);
+    }
+
+    private void OnMap(string verb, params ReadOnlySpan<string> switches)
+    {
+        string? on = switches.Length > 0 && Draw.Chance(20) ? Draw.Of(switches) : null;
+        Writer.Add(verb, on is null ? null : [new(on, null)], Writer.Word(Name()));
+    }
+
+    /// <summary>A device is suspended for a few calls that ask about it, and resumed: what reads or writes it meanwhile would wait for ever.</summary>
+    private void Suspend()
+    {
+        string name = Name();
+        Writer.Add("dm suspend", Draw.Chance(30) ? [new(Draw.Of("noflush", "nolockfs"), null)] : null, Writer.Word(name));
+        for (int i = Draw.Next(3); i > 0; i--)
+        {
+            string verb = Draw.Of("dm info", "dm status", "dm table", "dm suspend");
+            Writer.Add(verb, Writer.Word(name));
+        }
+        if (Draw.Chance(50))
+            Writer.Add("dm load", [Writer.Word(name), .. Rows(name)]);
+        Writer.Add("dm resume", Writer.Word(name));
+    }
+
+    private void Remove() => Writer.Add("dm remove", Draw.Chance(20) ? [new("deferred", null)] : null, Writer.Word(Name()));
+
+    private void Rename() => Writer.Add("dm rename", Writer.Word(Name()), Writer.Word(Draw.Of("d1", "d2", "d3", "a/b", "\"\"", "{n*130}")));
+
+    private void SetUuid() => Writer.Add("dm setuuid", Writer.Word(Name()), Writer.Word(Draw.Of("u1", "u2", "\"\"")));
+
+    private void Message() => Writer.Add("dm message", Draw.Chance(30) ? [Writer.Option("sector", Draw.Of("8", "100000"))] : null, Writer.Word(Name()), Writer.Word(Draw.Of("hello", "\"a b\"", "@cancel_deferred_remove", "\"\"")));
+
+    private void OnNode(string verb, params ReadOnlySpan<string> arguments)
+    {
+        int count = verb is "blk discard" or "blk zeroout" ? 2 : verb == "blk setro" ? 1 : 0;
+        var words = new List<Word> { Writer.Word("/dev/mapper/" + Name()) };
+        foreach (string text in arguments[..Math.Min(count, arguments.Length)])
+            words.Add(Writer.Word(text));
+        Writer.Add(verb, [.. words]);
+    }
+
+    private void OpenMap()
+    {
+        if (_files.Count >= 3)
+        {
+            foreach (string file in _files)
+                Writer.Add("close", Writer.Word(file));
+            _files.Clear();
+            Opened.Clear();
+        }
+        string variable = "f" + (char)('1' + _files.Count);
+        Writer.Add(variable, "open", null, Writer.Word("/dev/mapper/" + Name()), Writer.Word(Draw.Of("O_RDWR", "O_RDONLY", "O_RDWR|O_DIRECT", "O_RDWR|O_EXCL")));
+        _files.Add(variable);
+        Opened.Add(variable);
+    }
+}
