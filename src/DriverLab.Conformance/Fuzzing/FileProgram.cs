@@ -50,6 +50,19 @@ internal abstract partial class FileProgram
         Writer.Add("checkpoint");
     }
 
+    /// <summary>True in programs of several actors.</summary>
+    protected bool HasActors => _actors.Length > 1;
+
+    /// <summary>Leaves every file and directory, so that a mount can be taken away.</summary>
+    protected void CloseAll()
+    {
+        foreach (var file in _open)
+            Writer.Add("close", Writer.Word(file.Name));
+        _open.Clear();
+        Writer.Add("chdir", Writer.Word("/"));
+        _cwd.Clear();
+    }
+
     /// <summary>Makes what the operations work on.</summary>
     protected abstract void SetUp();
 

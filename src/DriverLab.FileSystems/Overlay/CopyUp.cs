@@ -9,8 +9,10 @@ namespace DriverLab.FileSystems.Overlay;
 /// <summary>How much of a file's content is copied.</summary>
 internal enum CopyUpKind
 {
-    /// <summary>All of it.</summary>
+    /// <summary>All of it; with metacopy=on none yet.</summary>
     Complete,
+    /// <summary>All of it, because it is going to be written.</summary>
+    ForWriting,
     /// <summary>None: the file is about to be truncated to nothing.</summary>
     WithoutContent,
 }
@@ -109,6 +111,8 @@ internal ref struct CopyUp
 
     private Errno Copy()
     {
+        if (_sb.Options.Metacopy && _inode.IsRegular && _kind == CopyUpKind.Complete)
+            return NotModelledException.Throw("overlay copy-up without data (metacopy)");
         _isIndexed = IndexDirectory.Needs(_sb, _inode);
         if (_isIndexed && _inode.IsDirectory)
             return NotModelledException.Throw("overlay copy-up of a directory with nfs_export=on");

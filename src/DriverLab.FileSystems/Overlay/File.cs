@@ -16,7 +16,7 @@ internal sealed class OverlayFile(OverlaySuperBlock sb, Mode mode) : OverlayInod
         bool writes = (flags & OpenFlags.O_ACCMODE) is OpenFlags.O_WRONLY or OpenFlags.O_RDWR || truncates;
         if (writes && !CopyUp.IsDone(dentry))
         {
-            var error = CopyUp.Whole(dentry, truncates ? CopyUpKind.WithoutContent : CopyUpKind.Complete);
+            var error = CopyUp.Whole(dentry, truncates ? CopyUpKind.WithoutContent : CopyUpKind.ForWriting);
             if (error != Errno.OK)
                 return error;
         }

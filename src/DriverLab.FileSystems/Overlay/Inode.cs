@@ -218,7 +218,7 @@ internal abstract class OverlayInode : Inode
     {
         var error = Attributes.SetAttrPrepare(caller, dentry, ref attr);
         if (error == Errno.OK)
-            error = CopyUp.Whole((OverlayDentry)dentry, CopyUpKind.Complete);
+            error = CopyUp.Whole((OverlayDentry)dentry, attr.Has(AttrValid.ATTR_SIZE) ? CopyUpKind.ForWriting : CopyUpKind.Complete);
         if (error != Errno.OK)
             return error;
         error = Overlay.Upper!.Mount.WantWrite();

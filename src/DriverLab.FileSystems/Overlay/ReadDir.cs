@@ -157,6 +157,8 @@ internal sealed class OverlayDirectoryFile(VfsPath path, OpenFlags flags, OpenFi
     private OpenFile _real = real;
     private bool _isReal = !((OverlayDirectory)path.Inode).MayHoldWhiteouts;
     private MergedListing? _listing;
+
+    public override SysResult<int> Read(Caller caller, Span<byte> buffer, ref long position) => Errno.EISDIR;
     private RealDirectoryFilter? _filter;
 
     private OverlayDirectory Directory => (OverlayDirectory)Inode;
