@@ -1,8 +1,10 @@
 using System.CommandLine;
 using DriverLab.Cli.Commands;
+using DriverLab.Cli.Commands.Thin;
 using DriverLab.Conformance.Comparison;
 using DriverLab.Conformance.Scenarios;
 using DriverLab.Rig;
+using DriverLab.ThinTools;
 
 namespace DriverLab.Cli;
 
@@ -26,9 +28,10 @@ public static class CommandLine
             KernelCommand.Create(output, error),
             RigCommand.Create(output, error),
             ServeCommand.Create(output, error),
+            ThinCommand.Create(output, error),
             DoctorCommand.Create(output, error),
         };
-        var parsed = root.Parse(arguments);
+        var parsed = root.Parse(ThinCommand.Normalise(arguments));
         if (parsed.Errors.Count > 0)
         {
             // An unknown word is reported after "a command is required", which it caused.
@@ -36,7 +39,7 @@ public static class CommandLine
                 ? $"'{word}' is no command; expected one of {string.Join(", ", parsed.CommandResult.Command.Subcommands.Select(c => c.Name))}."
                 : parsed.Errors[0].Message).TrimEnd();
             error.WriteLine($"driverlab: {problem} Try 'driverlab{(parsed.CommandResult.Command == root ? "" : " " + parsed.CommandResult.Command.Name)} --help'.");
-            return ExitCode.Usage;
+            return arguments is [ThinCommand.Name, ..] ? ThinOptions.Failed : ExitCode.Usage;
         }
         // System.CommandLine turns SIGINT and SIGTERM into a cancelled token; ten seconds are enough to take a machine down.
         var configuration = new InvocationConfiguration { Output = output, Error = error, EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = TimeSpan.FromSeconds(10) };
@@ -53,6 +56,11 @@ public static class CommandLine
         {
             error.WriteLine($"driverlab: {e.Message}");
             return ExitCode.Usage;
+        }
+        catch (ThinToolException e)
+        {
+            error.WriteLine($"driverlab: {e.Message}");
+            return ThinOptions.Failed;
         }
         catch (RigException e)
         {

@@ -14,6 +14,7 @@ public class ProjectReferenceTests
         ["DriverLab.Simulation"] = ["DriverLab.Linux"],
         ["DriverLab.Block"] = ["DriverLab.Linux", "DriverLab.Simulation"],
         ["DriverLab.DeviceMapper"] = ["DriverLab.Block", "DriverLab.Formats"],
+        ["DriverLab.ThinTools"] = ["DriverLab.Formats"],
         ["DriverLab.Vfs"] = ["DriverLab.Block"],
         ["DriverLab.FileSystems"] = ["DriverLab.Vfs", "DriverLab.Formats"],
         ["DriverLab.Emulator"] = ["DriverLab.FileSystems", "DriverLab.DeviceMapper"],
@@ -25,7 +26,7 @@ public class ProjectReferenceTests
         ["DriverLab.Guest"] = ["DriverLab.Native", "DriverLab.Conformance"],
         ["DriverLab.Rig"] = ["DriverLab.Conformance", "LibvirtSharp"],
         ["DriverLab.NUnit"] = ["DriverLab.Emulator", "DriverLab.Rig", "DriverLab.Native"],
-        ["DriverLab.Cli"] = ["DriverLab.Emulator", "DriverLab.Native", "DriverLab.Rig", "DriverLab.Conformance", "DriverLab.StorageDrivers", "DriverLab.Containerd", "DriverLab.Docker"],
+        ["DriverLab.Cli"] = ["DriverLab.Emulator", "DriverLab.Native", "DriverLab.Rig", "DriverLab.Conformance", "DriverLab.StorageDrivers", "DriverLab.Containerd", "DriverLab.Docker", "DriverLab.ThinTools"],
     };
 
     public static IEnumerable<string> Projects => Repository.ProjectFiles("src").Select(path => Path.GetFileNameWithoutExtension(path));

@@ -103,7 +103,8 @@ internal static class JsonLines
         w.WriteEndArray();
     }
 
-    internal static string Line(Action<Utf8JsonWriter> body)
+    /// <summary>One object as a line.</summary>
+    public static string Line(Action<Utf8JsonWriter> body)
     {
         using var buffer = new MemoryStream();
         using (var writer = new Utf8JsonWriter(buffer, s_options))
