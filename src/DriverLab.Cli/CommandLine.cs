@@ -27,6 +27,7 @@ public static class CommandLine
             ReportCommand.Create(output, error),
             KernelCommand.Create(output, error),
             RigCommand.Create(output, error),
+            LabCommand.Create(output, error),
             ServeCommand.Create(output, error),
             ThinCommand.Create(output, error),
             DoctorCommand.Create(output, error),

@@ -18,29 +18,75 @@ internal sealed unsafe class Children
         int* pipe = stackalloc int[2];
         if (LibC.Pipe2(pipe, LibC.OCloExec) != 0)
             return -LibC.LastError;
-        int error = Spawn(arguments, pipe[1], out int pid);
+        int error = Spawn(arguments, -1, pipe[1], pipe[1], out int pid);
         _ = LibC.Close(pipe[1]);
         if (error == 0)
         {
-            lock (gate)
-            {
-                started++;
-                Monitor.PulseAll(gate);
-            }
+            Started();
             Pump(pipe[0], output);
         }
         _ = LibC.Close(pipe[0]);
         return error != 0 ? -error : Decode(WaitFor(pid));
     }
 
-    private static int Spawn(string[] arguments, int output, out int pid)
+    /// <summary>Runs a command in a session of its own whose standard input is <paramref name="input"/>; output and errors go their own ways.</summary>
+    public int Run(string[] arguments, CommandInput input, Action<ReadOnlySpan<byte>> output, Action<ReadOnlySpan<byte>> errors)
+    {
+        int* pipes = stackalloc int[6];
+        for (int i = 0; i < 6; i += 2)
+        {
+            if (LibC.Pipe2(pipes + i, LibC.OCloExec) != 0)
+                return -LibC.LastError;
+        }
+        int error = Spawn(arguments, pipes[0], pipes[3], pipes[5], out int pid);
+        _ = LibC.Close(pipes[0]);
+        _ = LibC.Close(pipes[3]);
+        _ = LibC.Close(pipes[5]);
+        int errorsFd = pipes[4];
+        if (error == 0)
+        {
+            Started();
+            input.Attach(pid, pipes[1]);
+            var other = new Thread(() => Pump(errorsFd, errors)) { IsBackground = true, Name = "errors of " + arguments[0] };
+            other.Start();
+            Pump(pipes[2], output);
+            other.Join();
+        }
+        else
+            _ = LibC.Close(pipes[1]);
+        _ = LibC.Close(pipes[2]);
+        _ = LibC.Close(errorsFd);
+        int status = error != 0 ? -error : Decode(WaitFor(pid));
+        input.Detach();
+        return status;
+    }
+
+    private void Started()
+    {
+        lock (gate)
+        {
+            started++;
+            Monitor.PulseAll(gate);
+        }
+    }
+
+    private static int Spawn(string[] arguments, int input, int output, int errors, out int pid)
     {
         // posix_spawn_file_actions_t is 80 bytes in glibc; it is initialised by the call.
         byte* actions = stackalloc byte[256];
         _ = LibC.SpawnActionsInit(actions);
-        _ = LibC.SpawnActionsOpen(actions, 0, "/dev/null", LibC.ORdOnly, 0);
+        // posix_spawnattr_t is 336 bytes in glibc. A command with input may be signalled: it leads a session of its own.
+        byte* attributes = stackalloc byte[512];
+        _ = LibC.SpawnAttributesInit(attributes);
+        if (input >= 0)
+        {
+            _ = LibC.SpawnAttributesSetFlags(attributes, LibC.SpawnSetSid);
+            _ = LibC.SpawnActionsDup2(actions, input, 0);
+        }
+        else
+            _ = LibC.SpawnActionsOpen(actions, 0, "/dev/null", LibC.ORdOnly, 0);
         _ = LibC.SpawnActionsDup2(actions, output, 1);
-        _ = LibC.SpawnActionsDup2(actions, output, 2);
+        _ = LibC.SpawnActionsDup2(actions, errors, 2);
         string[] environment = ["PATH=/sbin:/bin:/usr/sbin:/usr/bin", "HOME=/root", "TERM=dumb", "LC_ALL=C"];
         int child = 0, error = LibC.Enoent;
         string program = arguments[0];
@@ -52,11 +98,12 @@ internal sealed unsafe class Children
             {
                 using var argv = new Words(arguments);
                 using var envp = new Words(environment);
-                error = LibC.Spawn(&child, file, actions, null, argv.Pointer, envp.Pointer);
+                error = LibC.Spawn(&child, file, actions, attributes, argv.Pointer, envp.Pointer);
             }
             break;
         }
         _ = LibC.SpawnActionsDestroy(actions);
+        _ = LibC.SpawnAttributesDestroy(attributes);
         pid = child;
         return error;
     }

@@ -24,6 +24,8 @@ if (Port.Open("driverlab") is not { } port)
 }
 port.Send(FrameKind.Progress, 0, "loading modules");
 var complaints = Init.LoadBootModules(loader);
+if (RootDisk.FromCommandLine() is { } root && root.Enter(loader) is { } complaint)
+    complaints.Add(complaint);
 new Server(port, loader, GuestServices.Create(port), complaints).Run();
 LibC.Sync();
 return LibC.Reboot(LibC.RebootPowerOff);

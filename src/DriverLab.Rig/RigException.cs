@@ -11,7 +11,7 @@ public class RigException : Exception
 }
 
 /// <summary>What the user asked for does not exist or makes no sense, for example an unknown kernel. The command line exits with 2.</summary>
-public sealed class RigUsageException(string message) : RigException(message);
+public class RigUsageException(string message) : RigException(message);
 
 /// <summary>A kernel of the catalogue cannot be had any more: the archive dropped it, or lists only parts of it. A run over several kernels goes on without it and says so.</summary>
 /// <param name="line">Its line.</param>

@@ -13,6 +13,7 @@ public class ProjectReferenceTests
         ["LibvirtSharp"] = [],
         ["DriverLab.Simulation"] = ["DriverLab.Linux"],
         ["DriverLab.Block"] = ["DriverLab.Linux", "DriverLab.Simulation"],
+        ["DriverLab.Nbd"] = ["DriverLab.Block"],
         ["DriverLab.DeviceMapper"] = ["DriverLab.Block", "DriverLab.Formats"],
         ["DriverLab.ThinTools"] = ["DriverLab.Formats"],
         ["DriverLab.Vfs"] = ["DriverLab.Block"],
@@ -25,8 +26,9 @@ public class ProjectReferenceTests
         ["DriverLab.Conformance"] = ["DriverLab.Linux", "DriverLab.Simulation", "DriverLab.StorageDrivers"],
         ["DriverLab.Guest"] = ["DriverLab.Native", "DriverLab.Conformance"],
         ["DriverLab.Rig"] = ["DriverLab.Conformance", "LibvirtSharp"],
+        ["DriverLab.Labs"] = ["DriverLab.Rig", "DriverLab.Emulator", "DriverLab.Nbd"],
         ["DriverLab.NUnit"] = ["DriverLab.Emulator", "DriverLab.Rig", "DriverLab.Native"],
-        ["DriverLab.Cli"] = ["DriverLab.Emulator", "DriverLab.Native", "DriverLab.Rig", "DriverLab.Conformance", "DriverLab.StorageDrivers", "DriverLab.Containerd", "DriverLab.Docker", "DriverLab.ThinTools"],
+        ["DriverLab.Cli"] = ["DriverLab.Labs", "DriverLab.Nbd", "DriverLab.Emulator", "DriverLab.Native", "DriverLab.Rig", "DriverLab.Conformance", "DriverLab.StorageDrivers", "DriverLab.Containerd", "DriverLab.Docker", "DriverLab.ThinTools"],
     };
 
     public static IEnumerable<string> Projects => Repository.ProjectFiles("src").Select(path => Path.GetFileNameWithoutExtension(path));

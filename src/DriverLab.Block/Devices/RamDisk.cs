@@ -6,7 +6,7 @@ namespace DriverLab.Block.Devices;
 /// <remarks>
 /// Pages exist once they are written; the rest reads as zeros. No write cache; no discard before 6.10. Linux drivers/block/brd.c.
 /// </remarks>
-public sealed class RamDisk : BlockDevice
+public sealed class RamDisk : BlockDevice, IReportsAllocation
 {
     /// <summary>Major number of RAM disks.</summary>
     public const uint Major = 1;
@@ -69,6 +69,21 @@ public sealed class RamDisk : BlockDevice
         }
         bio.End(BlkStatus.OK);
     }
+
+    /// <inheritdoc/>
+    public bool IsAllocated(long sector, long mostSectors, out long sectors)
+    {
+        const int perPage = PageBytes >> 9;
+        long page = sector / perPage, end = sector + mostSectors;
+        bool allocated = IsPresent(page);
+        do
+            page++;
+        while (page * perPage < end && IsPresent(page) == allocated);
+        sectors = Math.Min(page * perPage, end) - sector;
+        return allocated;
+    }
+
+    private bool IsPresent(long page) => _leaves.TryGetValue(page / PagesPerLeaf, out var leaf) && leaf[page % PagesPerLeaf] is not null;
 
     private byte[]?[] Leaf(long page)
     {

@@ -10,12 +10,12 @@ using DriverLab.StorageDrivers.Snapshots;
 
 namespace DriverLab.Cli.Commands;
 
-/// <summary><c>driverlab serve snapshotter|graphdriver</c>: doors for containerd and dockerd on this machine's kernel.</summary>
+/// <summary><c>driverlab serve snapshotter|graphdriver|nbd</c>: doors for containerd and dockerd on this machine's kernel, and for NBD clients on the emulator.</summary>
 internal static class ServeCommand
 {
-    public static Command Create(TextWriter output, TextWriter error) => new("serve", "Serve a storage driver to containerd or dockerd, on this machine's kernel.")
+    public static Command Create(TextWriter output, TextWriter error) => new("serve", "Doors for real clients: a storage driver for containerd or dockerd on this machine's kernel, an emulated block device for NBD clients.")
     {
-        Snapshotter(output, error), GraphDriver(output, error),
+        Snapshotter(output, error), GraphDriver(output, error), ServeNbdCommand.Create(output, error),
     };
 
     private static Option<string> SocketOption(string description) => new("--socket") { Description = description, Required = true };

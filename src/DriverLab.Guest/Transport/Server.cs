@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Collections.Concurrent;
 using System.Globalization;
 using System.Text;
 using System.Threading.Channels;
@@ -11,6 +12,7 @@ namespace DriverLab.Guest.Transport;
 internal sealed class Server(Port port, ModuleLoader modules, Services services, IReadOnlyList<string> complaints)
 {
     private readonly Children children = new();
+    private readonly ConcurrentDictionary<uint, CommandInput> inputs = new();
     private readonly Channel<(uint Id, byte[] Payload)> calls = Channel.CreateUnbounded<(uint, byte[])>();
 
     /// <summary>Serves until the connection ends.</summary>
@@ -39,6 +41,22 @@ internal sealed class Server(Port port, ModuleLoader modules, Services services,
                 break;
             case FrameKind.Exec:
                 Start(header.Id, () => Exec(header.Id, Payload.ReadWords(payload)));
+                break;
+            case FrameKind.ExecWithInput:
+                // Registered here, on the reader's thread: its first input is the next frame.
+                var input = inputs[header.Id] = new CommandInput(bytes => port.Send(FrameKind.InputTaken, header.Id, Payload.Number(bytes)));
+                Start(header.Id, () => ExecWithInput(header.Id, Payload.ReadWords(payload), input));
+                break;
+            case FrameKind.Input:
+                if (inputs.TryGetValue(header.Id, out var fed))
+                    fed.Add(payload);
+                break;
+            case FrameKind.Signal:
+                if (inputs.TryGetValue(header.Id, out var signalled))
+                    signalled.Signal(BinaryPrimitives.ReadInt32LittleEndian(payload));
+                break;
+            case FrameKind.GetFile:
+                Start(header.Id, () => GetFile(header.Id, Encoding.UTF8.GetString(payload)));
                 break;
             case FrameKind.PutFile:
                 Answer(header.Id, () => PutFile(payload));
@@ -111,6 +129,43 @@ internal sealed class Server(Port port, ModuleLoader modules, Services services,
         if (status < 0)
             throw new GuestException($"exec {arguments[0]}: {(DriverLab.Linux.Errno)(-status)}");
         return Payload.Number(status);
+    }
+
+    private byte[] ExecWithInput(uint id, string[] arguments, CommandInput input)
+    {
+        try
+        {
+            if (arguments.Length == 0)
+                throw new GuestException("exec: no command");
+            int status = children.Run(arguments, input, bytes => port.Send(FrameKind.Output, id, bytes), bytes => port.Send(FrameKind.ErrorOutput, id, bytes));
+            if (status < 0)
+                throw new GuestException($"exec {arguments[0]}: {(DriverLab.Linux.Errno)(-status)}");
+            return Payload.Number(status);
+        }
+        finally
+        {
+            _ = inputs.TryRemove(id, out _);
+        }
+    }
+
+    private unsafe byte[] GetFile(uint id, string path)
+    {
+        int fd = LibC.Open(path, LibC.ORdOnly | LibC.OCloExec, 0);
+        if (fd < 0)
+            throw new GuestException($"get {path}: {(DriverLab.Linux.Errno)LibC.LastError}");
+        var buffer = new byte[256 << 10];
+        nint n;
+        fixed (byte* start = buffer)
+        {
+            while ((n = LibC.Read(fd, start, (nuint)buffer.Length)) > 0 || (n < 0 && LibC.LastError == LibC.Eintr))
+            {
+                if (n > 0)
+                    port.Send(FrameKind.Output, id, buffer.AsSpan(0, (int)n));
+            }
+        }
+        int error = LibC.LastError;
+        _ = LibC.Close(fd);
+        return n < 0 ? throw new GuestException($"get {path}: {(DriverLab.Linux.Errno)error}") : [];
     }
 
     private static byte[] PutFile(ReadOnlySpan<byte> payload)

@@ -38,4 +38,16 @@ internal enum FrameKind : byte
     PowerOff = 16,
     /// <summary>To the guest: bytes stirred into the random pool; sent after a saved machine was restored.</summary>
     Entropy = 17,
+    /// <summary>To the guest: a command as <see cref="Exec"/>, whose standard input comes in <see cref="Input"/> frames of the same id; output and errors come back apart.</summary>
+    ExecWithInput = 18,
+    /// <summary>To the guest: bytes for the command's standard input; no bytes: its end.</summary>
+    Input = 19,
+    /// <summary>From the guest: so many bytes of input were taken, a 32-bit number; the host sends no more than <see cref="Payload.InputWindow"/> ahead of it.</summary>
+    InputTaken = 20,
+    /// <summary>From the guest: bytes that a command with input wrote to standard error.</summary>
+    ErrorOutput = 21,
+    /// <summary>To the guest: a signal, a 32-bit number, for the command with that id and for what it started.</summary>
+    Signal = 22,
+    /// <summary>To the guest: send a file, named by its path, as <see cref="Output"/> frames.</summary>
+    GetFile = 23,
 }

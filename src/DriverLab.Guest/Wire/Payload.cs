@@ -6,6 +6,9 @@ namespace DriverLab.Guest.Wire;
 /// <summary>Encodings of the payloads that are more than text.</summary>
 internal static class Payload
 {
+    /// <summary>Bytes of input that may be on their way to a command.</summary>
+    public const int InputWindow = 256 << 10;
+
     /// <summary>A file to put: mode, append flag, path ended by NUL, content.</summary>
     public static byte[] File(string path, uint mode, bool append, ReadOnlySpan<byte> content)
     {

@@ -1,5 +1,6 @@
 using System.Text;
 using DriverLab.Rig.Cache;
+using DriverLab.Rig.Images.Tools;
 using DriverLab.Rig.Kernels;
 using DriverLab.Rig.Processes;
 
@@ -14,6 +15,8 @@ public sealed record GuestImage(string File, string Digest);
 /// <remarks>The archive is not compressed: software emulation would spend longer on unpacking it than QEMU spends on loading it.</remarks>
 public sealed class ImageBuilder(RigCache cache, KernelStore kernels)
 {
+    private readonly GuestTools tools = new(cache);
+
     /// <summary>Change it when the layout inside the image changes.</summary>
     private const int Layout = 2;
 
@@ -21,7 +24,8 @@ public sealed class ImageBuilder(RigCache cache, KernelStore kernels)
     public async Task<GuestImage> BuildAsync(KernelEntry kernel, string guestProgram, ImageRecipe recipe, IProgress<string>? progress, CancellationToken cancellation)
     {
         string busybox = FindBusybox();
-        string digest = await DigestAsync(kernel, guestProgram, busybox, recipe, cancellation).ConfigureAwait(false);
+        string? archive = recipe.Tools.IsEmpty ? null : await tools.GetAsync(recipe.Tools, progress, cancellation).ConfigureAwait(false);
+        string digest = await DigestAsync(kernel, guestProgram, busybox, archive, recipe, cancellation).ConfigureAwait(false);
         string file = cache.PathOf("images", digest + ".cpio");
         if (await IsWholeAsync(file, cancellation).ConfigureAwait(false))
             return new(file, digest);
@@ -33,7 +37,15 @@ public sealed class ImageBuilder(RigCache cache, KernelStore kernels)
             kernel = await kernels.VerifyAsync(kernel, progress, cancellation).ConfigureAwait(false);
             var tree = new ModuleTree(kernel.Modules);
             var modules = await tree.ResolveAsync([.. recipe.BootModules, .. recipe.SpareModules], cancellation).ConfigureAwait(false);
-            RigCache.Commit(file, stream => Write(stream, busybox, guestProgram, kernel, modules, recipe));
+            RigCache.Commit(file, stream =>
+            {
+                Write(stream, busybox, guestProgram, kernel, modules, recipe);
+                if (archive is not null)
+                {
+                    using var more = File.OpenRead(archive);
+                    more.CopyTo(stream);
+                }
+            });
             string hash = await FileHash.OfAsync(file, cancellation).ConfigureAwait(false);
             RigCache.Commit(file + ".sha256", stream => stream.Write(Encoding.ASCII.GetBytes(hash)));
         }
@@ -43,7 +55,7 @@ public sealed class ImageBuilder(RigCache cache, KernelStore kernels)
     /// <summary>Writes an image; the same inputs give the same bytes.</summary>
     internal static void Write(Stream stream, string busybox, string guestProgram, KernelEntry kernel, IReadOnlyList<ModuleTree.Module> modules, ImageRecipe recipe)
     {
-        using var buffered = new BufferedStream(stream, 1 << 20);
+        var buffered = new BufferedStream(stream, 1 << 20);
         var cpio = new CpioWriter(buffered);
         foreach (string folder in (string[])["bin", "sbin", "dev", "proc", "sys", "run", "etc", "mnt", "driverlab/ko", "usr/bin", "usr/sbin", "var/lib"])
             cpio.AddDirectory(folder);
@@ -67,6 +79,7 @@ public sealed class ImageBuilder(RigCache cache, KernelStore kernels)
         foreach (var extra in recipe.Files)
             cpio.AddFile(extra.Path, File.ReadAllBytes(extra.Source), extra.Mode);
         cpio.Finish();
+        buffered.Flush();
     }
 
     private static readonly string[] Applets =
@@ -81,11 +94,13 @@ public sealed class ImageBuilder(RigCache cache, KernelStore kernels)
     private static string Describe(ModuleTree.Module module) =>
         $"{module.Info.Name}\t/driverlab/ko/{module.Info.Name}.ko\t{string.Join(',', module.Info.Before.Concat(module.Info.Dependencies))}\t{string.Join(',', module.Info.Aliases)}\n";
 
-    private static async Task<string> DigestAsync(KernelEntry kernel, string guestProgram, string busybox, ImageRecipe recipe, CancellationToken cancellation)
+    private static async Task<string> DigestAsync(KernelEntry kernel, string guestProgram, string busybox, string? archive, ImageRecipe recipe, CancellationToken cancellation)
     {
         var text = new StringBuilder().Append("layout ").Append(Layout).Append("\nkernel ").Append(kernel.Digest).Append('\n');
         _ = text.Append("guest ").Append(await FileHash.OfAsync(guestProgram, cancellation).ConfigureAwait(false)).Append('\n');
         _ = text.Append("busybox ").Append(await FileHash.OfAsync(busybox, cancellation).ConfigureAwait(false)).Append('\n');
+        if (archive is not null)
+            _ = text.Append("tools ").Append(await FileHash.OfAsync(archive, cancellation).ConfigureAwait(false)).Append('\n');
         _ = text.Append("boot ").AppendJoin(' ', recipe.BootModules).Append("\nspare ").AppendJoin(' ', recipe.SpareModules).Append('\n');
         foreach (var file in recipe.Files)
         {

@@ -13,7 +13,7 @@ public delegate void BytesSink(ReadOnlySpan<byte> bytes);
 
 /// <summary>A running machine with a guest program that answers. All members may be called from several threads.</summary>
 /// <remarks>Each member throws <see cref="MachinePanicException"/>, <see cref="MachineHangException"/> or <see cref="MachineLostException"/> when that ended the machine.</remarks>
-public abstract class Machine : IAsyncDisposable
+public abstract partial class Machine : IAsyncDisposable
 {
     /// <summary>What the guest said when it was ready.</summary>
     public abstract GuestHello Hello { get; }
@@ -40,6 +40,26 @@ public abstract class Machine : IAsyncDisposable
     /// <summary>Runs a command; its output and errors go to <paramref name="onOutput"/> as they come.</summary>
     /// <returns>Its exit status, or 128 + signal.</returns>
     public abstract Task<int> ExecAsync(IReadOnlyList<string> arguments, BytesSink onOutput, CancellationToken cancellation);
+
+    /// <summary>Runs a command with input, its output and errors apart. Cancelling kills it, with what it started.</summary>
+    /// <returns>Its exit status, or 128 + signal.</returns>
+    public virtual Task<int> ExecAsync(IReadOnlyList<string> arguments, ExecStreams streams, CancellationToken cancellation) => throw NotHere("give input to commands");
+
+    /// <summary>Reads a file of the guest.</summary>
+    /// <exception cref="GuestRequestException">It cannot be read; the sentence has the errno.</exception>
+    public virtual Task GetFileAsync(string path, BytesSink onBytes, CancellationToken cancellation) => throw NotHere("send files");
+
+    /// <summary>Keeps the machine as it is now, memory and disks, under a name; a snapshot of that name is replaced. The machine goes on.</summary>
+    public virtual Task SnapshotAsync(string name, CancellationToken cancellation = default) => throw NotHere("take snapshots");
+
+    /// <summary>Goes back to a snapshot: memory and disks are as they were; clock and random pool are set anew. Calls under way fail with <see cref="MachineLostException"/>.</summary>
+    /// <exception cref="RigUsageException">There is no such snapshot.</exception>
+    public virtual Task RevertAsync(string name, CancellationToken cancellation = default) => throw NotHere("revert");
+
+    /// <summary>Names of the snapshots, the oldest first.</summary>
+    public virtual IReadOnlyList<string> Snapshots => [];
+
+    private static RigException NotHere(string what) => new($"this kind of machine cannot {what}; start it with Machine.StartAsync");
 
     /// <summary>Writes a file in the guest, with the folders above it.</summary>
     public abstract Task PutFileAsync(string path, ReadOnlyMemory<byte> content, uint mode, CancellationToken cancellation);

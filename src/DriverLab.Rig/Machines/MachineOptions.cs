@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using DriverLab.Rig.Images;
 using DriverLab.Rig.Kernels;
 
@@ -10,6 +11,12 @@ public sealed record MachineOptions(KernelEntry Kernel, GuestImage Image)
 {
     /// <summary>Memory in MiB.</summary>
     public int MemoryMiB { get; init; } = 512;
+
+    /// <summary>Processors.</summary>
+    public int Cpus { get; init; } = 1;
+
+    /// <summary>Disks, in the order in which the guest sees them: <c>/dev/vda</c>, <c>/dev/vdb</c> and so on.</summary>
+    public ImmutableArray<MachineDisk> Disks { get; init; } = [];
 
     /// <summary>What runs the guest's instructions; null probes once and remembers.</summary>
     public Accelerator? Accelerator { get; init; }

@@ -6,14 +6,22 @@ namespace DriverLab.Rig.Machines;
 /// <summary>The host's end of the port: a thread that writes frames in order, a thread that reads them. Sending never blocks the caller.</summary>
 internal sealed class PortLink : IDisposable
 {
-    private readonly Channel<byte[]> outgoing = Channel.CreateUnbounded<byte[]>(new() { SingleReader = true });
+    private readonly Channel<(byte[] Frame, ManualResetEventSlim? Gate)> outgoing = Channel.CreateUnbounded<(byte[], ManualResetEventSlim?)>(new() { SingleReader = true });
     private readonly Stream input;
     private readonly Stream output;
     private readonly Action<FrameHeader, byte[]> onFrame;
     private readonly Action<string> onBroken;
+    private readonly bool midStream;
 
-    public PortLink(Stream input, Stream output, Action<FrameHeader, byte[]> onFrame, Action<string> onBroken)
+    /// <summary>Over the two directions of the port.</summary>
+    /// <param name="input">To the guest.</param>
+    /// <param name="output">From the guest.</param>
+    /// <param name="onFrame">Takes each frame.</param>
+    /// <param name="onBroken">Told why the stream ended.</param>
+    /// <param name="midStream">The guest may be in the middle of a frame, which is lost: frames begin with the guest's hello.</param>
+    public PortLink(Stream input, Stream output, Action<FrameHeader, byte[]> onFrame, Action<string> onBroken, bool midStream)
     {
+        this.midStream = midStream;
         this.input = input;
         this.output = new BufferedStream(output, 64 << 10);
         this.onFrame = onFrame;
@@ -28,8 +36,11 @@ internal sealed class PortLink : IDisposable
         var frame = new byte[FrameHeader.Size + payload.Length];
         new FrameHeader(payload.Length, kind, id).Write(frame);
         payload.CopyTo(frame.AsMemory(FrameHeader.Size));
-        _ = outgoing.Writer.TryWrite(frame);
+        _ = outgoing.Writer.TryWrite((frame, null));
     }
+
+    /// <summary>Holds back every frame queued after this until the gate opens.</summary>
+    public void Hold(ManualResetEventSlim gate) => outgoing.Writer.TryWrite(([], gate));
 
     /// <summary>Ends the writer; the reader ends with the stream.</summary>
     public void Dispose() => outgoing.Writer.TryComplete();
@@ -38,8 +49,9 @@ internal sealed class PortLink : IDisposable
     {
         try
         {
-            foreach (byte[] frame in outgoing.Reader.ReadAllAsync().ToBlockingEnumerable())
+            foreach (var (frame, gate) in outgoing.Reader.ReadAllAsync().ToBlockingEnumerable())
             {
+                gate?.Wait();
                 input.Write(frame);
                 input.Flush();
             }
@@ -56,16 +68,25 @@ internal sealed class PortLink : IDisposable
         string why = "end of stream";
         try
         {
-            while (true)
+            for (bool synchronised = !midStream; ; synchronised = true)
             {
-                output.ReadExactly(head);
+                if (synchronised)
+                    output.ReadExactly(head);
+                else
+                    FindHello(head);
                 if (!FrameHeader.TryRead(head, out var header))
                 {
                     why = $"bytes {Convert.ToHexString(head)} are no frame header";
                     break;
                 }
                 var payload = header.Length == 0 ? [] : new byte[header.Length];
-                output.ReadExactly(payload);
+                if (synchronised)
+                    output.ReadExactly(payload);
+                else
+                {
+                    HelloStart.CopyTo(payload);
+                    output.ReadExactly(payload.AsSpan(HelloStart.Length));
+                }
                 onFrame(header, payload);
             }
         }
@@ -74,5 +95,20 @@ internal sealed class PortLink : IDisposable
             why = e is EndOfStreamException ? why : e.Message;
         }
         onBroken(why);
+    }
+
+    private static ReadOnlySpan<byte> HelloStart => "nonce="u8;
+
+    /// <summary>Drops bytes until a hello's header, and the first word of its text, have been read.</summary>
+    private void FindHello(Span<byte> head)
+    {
+        Span<byte> window = stackalloc byte[FrameHeader.Size + HelloStart.Length];
+        output.ReadExactly(window);
+        while (!(FrameHeader.TryRead(window, out var header) && header.Kind == FrameKind.Hello && header.Length > HelloStart.Length && window[FrameHeader.Size..].SequenceEqual(HelloStart)))
+        {
+            window[1..].CopyTo(window);
+            output.ReadExactly(window[^1..]);
+        }
+        window[..FrameHeader.Size].CopyTo(head);
     }
 }

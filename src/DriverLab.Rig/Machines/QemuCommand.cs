@@ -23,13 +23,36 @@ internal static class QemuCommand
         "-name", "driverlab-" + options.Kernel.Line,
         "-machine", "q35,smm=off,sata=off,usb=off,vmport=off,hpet=off,accel=" + accelerator.Name,
         "-cpu", accelerator.Name == "kvm" ? "host" : "max",
-        "-m", options.MemoryMiB.ToString(CultureInfo.InvariantCulture), "-smp", "1",
+        "-m", options.MemoryMiB.ToString(CultureInfo.InvariantCulture), "-smp", options.Cpus.ToString(CultureInfo.InvariantCulture),
         "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
         "-kernel", options.Kernel.Image, "-initrd", options.Image.File, "-append", KernelCommandLine(options),
         "-chardev", "file,id=console,path=/dev/stderr", "-serial", "chardev:console",
         "-device", "virtio-serial-pci", "-chardev", "stdio,id=port,signal=off", "-device", "virtserialport,chardev=port,name=" + PortName,
+        .. options.Disks.SelectMany(Disk),
         .. extra,
     ];
+
+    /// <summary>The node of a disk, and the virtio device over it. Errors go to the guest: a disk that is full must not stop the machine.</summary>
+    private static IEnumerable<string> Disk(MachineDisk disk, int index)
+    {
+        string node = NodeName(index), file = Escape(disk.Source), readOnly = disk.ReadOnly ? ",read-only=on" : "";
+        string blockdev = disk.Format switch
+        {
+            DiskFormat.Raw => $"driver=raw,file.driver=file,file.filename={file},file.discard=unmap,discard=unmap",
+            DiskFormat.Qcow2 => $"driver=qcow2,file.driver=file,file.filename={file},file.discard=unmap,discard=unmap",
+            DiskFormat.Nbd when disk.Source.StartsWith('@') => $"driver=nbd,server.type=unix,server.abstract=on,server.path={file[1..]},export={Escape(disk.Export)},discard=unmap",
+            DiskFormat.Nbd => $"driver=nbd,server.type=unix,server.path={file},export={Escape(disk.Export)},discard=unmap",
+            DiskFormat.Null => string.Create(CultureInfo.InvariantCulture, $"driver=null-co,size={disk.SizeBytes},read-zeroes=on"),
+        };
+        return ["-blockdev", $"{blockdev},node-name={node}{readOnly}", "-device", $"virtio-blk-pci,drive={node},id={node},serial={Escape(disk.Name)},werror=report,rerror=report"];
+    }
+
+    /// <summary>QEMU's name for a disk's first node, and for the device.</summary>
+    public static string NodeName(int index) => "disk" + index.ToString(CultureInfo.InvariantCulture);
+
+    /// <summary>Memory that is named as <see cref="MemoryFile"/> names it, without a file.</summary>
+    public static IReadOnlyList<string> Memory(MachineOptions options) =>
+        ["-object", string.Create(CultureInfo.InvariantCulture, $"memory-backend-ram,id=memory,size={options.MemoryMiB}M"), "-machine", "memory-backend=memory"];
 
     /// <summary>Memory in a file: shared when the machine is to be saved, private (copy on write) when it is restored.</summary>
     public static IReadOnlyList<string> MemoryFile(MachineOptions options, string file, bool shared) =>
@@ -38,9 +61,9 @@ internal static class QemuCommand
         "-machine", "memory-backend=memory",
     ];
 
-    /// <summary>A control socket that QEMU listens on.</summary>
-    public static IReadOnlyList<string> Control(string socket) =>
-        ["-chardev", $"socket,id=control,path={Escape(socket)},server=on,wait=off", "-mon", "chardev=control,mode=control"];
+    /// <summary>The control channel: QEMU connects to a socket in the abstract name space.</summary>
+    public static IReadOnlyList<string> Control(string name) =>
+        ["-chardev", $"socket,id=control,path={Escape(name)},abstract=on,tight=on", "-mon", "chardev=control,mode=control"];
 
     // QEMU ends a value at a comma; two commas stand for one.
     private static string Escape(string value) => value.Replace(",", ",,", StringComparison.Ordinal);

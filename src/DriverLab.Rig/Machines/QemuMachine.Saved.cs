@@ -1,65 +1,98 @@
+using System.Collections.Immutable;
+using DriverLab.Guest.Wire;
 using DriverLab.Rig.Cache;
 
 namespace DriverLab.Rig.Machines;
 
+/// <summary>A machine at one moment: what it takes to go on from there.</summary>
+/// <param name="State">Processors, devices and memory.</param>
+/// <param name="Disks">The disks as they were; those of files are frozen and must not be written any more.</param>
+/// <param name="Contents">For each disk that lives in this process, its content.</param>
+internal sealed record MachineMoment(AnonymousFile State, ImmutableArray<MachineDisk> Disks, ImmutableArray<object?> Contents);
+
 /// <summary>Saving a machine, and going on with a saved one.</summary>
 public sealed partial class QemuMachine
 {
+    private string[]? nodes;
+    private MachineDisk[]? tops;
+    private int freezes;
+
     /// <summary>Goes on with a saved machine; its memory is mapped privately.</summary>
     /// <param name="options">As the machine was saved with.</param>
     /// <param name="accelerator">As it was saved with.</param>
     /// <param name="saved">Its files.</param>
-    /// <param name="runFolder">A private folder for the control socket; it is removed.</param>
     /// <param name="cancellation">Gives up.</param>
-    internal static async Task<QemuMachine> RestoreAsync(MachineOptions options, Accelerator accelerator, SavedState saved, string runFolder, CancellationToken cancellation)
-    {
-        string path = Path.Combine(runFolder, "control");
-        string[] extra = [.. QemuCommand.MemoryFile(options, saved.Memory, shared: false), .. QemuCommand.Control(path), "-incoming", "defer"];
-        try
-        {
-            return await StartAsync(options, accelerator, extra, async machine =>
-            {
-                machine.Restored = true;
-                var control = await QmpClient.ConnectAsync(path, machine.process.Exited, cancellation).ConfigureAwait(false);
-                await using (control.ConfigureAwait(false))
-                {
-                    await control.ShareMemoryAsync(cancellation).ConfigureAwait(false);
-                    await control.RestoreAsync(saved.State, cancellation).ConfigureAwait(false);
-                }
-            }, cancellation).ConfigureAwait(false);
-        }
-        finally
-        {
-            RigCache.Remove(runFolder);
-        }
-    }
+    internal static Task<QemuMachine> RestoreAsync(MachineOptions options, Accelerator accelerator, SavedState saved, CancellationToken cancellation) =>
+        IncomingAsync(options, accelerator, QemuCommand.MemoryFile(options, saved.Memory, shared: false), saved.State, midStream: false, cancellation);
 
-    /// <summary>Boots a machine, saves it when it is ready, and ends it.</summary>
+    /// <summary>Goes on from a moment, on disks of its own.</summary>
+    internal static Task<QemuMachine> ResumeAsync(MachineOptions options, Accelerator accelerator, AnonymousFile state, CancellationToken cancellation) =>
+        IncomingAsync(options, accelerator, QemuCommand.Memory(options), state.Path, midStream: true, cancellation);
+
+    private static Task<QemuMachine> IncomingAsync(MachineOptions options, Accelerator accelerator, IReadOnlyList<string> memory, string state, bool midStream, CancellationToken cancellation) =>
+        StartAsync(options, accelerator, [.. memory, "-incoming", "defer"], midStream, async control =>
+        {
+            await control.ShareMemoryAsync(cancellation).ConfigureAwait(false);
+            await control.RestoreAsync(state, cancellation).ConfigureAwait(false);
+        }, cancellation);
+
+    /// <summary>Boots a machine, saves it when it is ready, and ends it. Its disks are stand-ins of the same size: what they hold must not get into the guest's memory.</summary>
     /// <param name="options">The machine.</param>
     /// <param name="accelerator">What runs it.</param>
     /// <param name="saved">The files to make.</param>
-    /// <param name="runFolder">A private folder for the control socket; it is removed.</param>
     /// <param name="cancellation">Gives up.</param>
-    internal static async Task BootAndSaveAsync(MachineOptions options, Accelerator accelerator, SavedState saved, string runFolder, CancellationToken cancellation)
+    internal static async Task BootAndSaveAsync(MachineOptions options, Accelerator accelerator, SavedState saved, CancellationToken cancellation)
     {
-        string path = Path.Combine(runFolder, "control");
-        string[] extra = [.. QemuCommand.MemoryFile(options, saved.Memory, shared: true), .. QemuCommand.Control(path)];
-        QmpClient? control = null;
+        options = options with { Disks = [.. options.Disks.Select(disk => disk with { Format = DiskFormat.Null, Source = "" })] };
+        var machine = await StartAsync(options, accelerator, QemuCommand.MemoryFile(options, saved.Memory, shared: true), false, _ => Task.CompletedTask, cancellation).ConfigureAwait(false);
+        await using (machine.ConfigureAwait(false))
+        {
+            await machine.control!.ShareMemoryAsync(cancellation).ConfigureAwait(false);
+            await machine.control.StopAsync(cancellation).ConfigureAwait(false);
+            await machine.control.SaveAsync(saved.State, cancellation).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Keeps this moment; the machine goes on. Its disks' files are frozen, and what is written from now on goes to new files above them.</summary>
+    /// <param name="newFile">Makes files that live as long as the moments that use them.</param>
+    /// <param name="cancellation">Gives up.</param>
+    internal async Task<MachineMoment> KeepMomentAsync(Func<AnonymousFile> newFile, CancellationToken cancellation)
+    {
+        nodes ??= [.. options.Disks.Select((_, index) => QemuCommand.NodeName(index))];
+        tops ??= [.. options.Disks];
+        using var gate = new ManualResetEventSlim();
+        // When the ping is answered, the guest has read all that was sent, and nothing more is sent: no frame is cut by the moment. What the guest is sending may be cut; see PortLink.
+        var request = requests.Add(FrameKind.Ping, null);
+        link.Send(FrameKind.Ping, request.Id, default);
+        link.Hold(gate);
         try
         {
-            var machine = await StartAsync(options, accelerator, extra,
-                async starting => control = await QmpClient.ConnectAsync(path, starting.process.Exited, cancellation).ConfigureAwait(false), cancellation).ConfigureAwait(false);
-            await using (machine.ConfigureAwait(false))
-            {
-                await control!.ShareMemoryAsync(cancellation).ConfigureAwait(false);
-                await control.SaveAsync(saved.State, cancellation).ConfigureAwait(false);
-            }
+            _ = await request.Answer.WaitAsync(cancellation).ConfigureAwait(false);
+            await control!.ShareMemoryAsync(cancellation).ConfigureAwait(false);
+            await control.StopAsync(cancellation).ConfigureAwait(false);
+            MachineDisk[] frozen = [.. tops];
+            for (int i = 0; i < tops.Length; i++)
+                await FreezeAsync(i, newFile, cancellation).ConfigureAwait(false);
+            object?[] contents = [.. options.Disks.Select(disk => disk.Content?.Capture())];
+            var state = newFile();
+            await control.SaveAsync(state.Path, cancellation).ConfigureAwait(false);
+            await control.ContinueAsync(cancellation).ConfigureAwait(false);
+            return new(state, [.. frozen], [.. contents]);
         }
         finally
         {
-            if (control is not null)
-                await control.DisposeAsync().ConfigureAwait(false);
-            RigCache.Remove(runFolder);
+            gate.Set();
+            requests.Remove(request);
         }
+    }
+
+    private async Task FreezeAsync(int index, Func<AnonymousFile> newFile, CancellationToken cancellation)
+    {
+        if (tops![index] is not { Format: DiskFormat.Raw or DiskFormat.Qcow2, ReadOnly: false })
+            return;
+        var above = await QemuImage.AboveAsync(tops[index], newFile(), cancellation).ConfigureAwait(false);
+        string node = $"{QemuCommand.NodeName(index)}-{++freezes}";
+        await control!.FreezeDiskAsync(nodes![index], above.Source, node, cancellation).ConfigureAwait(false);
+        (nodes[index], tops[index]) = (node, above);
     }
 }

@@ -17,17 +17,18 @@ public sealed partial class QemuMachine : Machine
     private readonly Requests requests = new();
     private readonly Watchdog watchdog;
     private readonly Task consoleDrained;
+    private QmpClient? control;
     private readonly TaskCompletionSource ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile string? lastTraceLine;
     private volatile bool poweringOff;
 
-    private QemuMachine(MachineOptions options, Accelerator accelerator, TetheredProcess process)
+    private QemuMachine(MachineOptions options, Accelerator accelerator, TetheredProcess process, bool midStream)
     {
         this.options = options;
         Accelerator = accelerator;
         this.process = process;
         consoleDrained = Drain(process.Error, console);
-        link = new PortLink(process.Input, process.Output, OnFrame, broken => _ = EndAsync(broken));
+        link = new PortLink(process.Input, process.Output, OnFrame, broken => _ = EndAsync(broken), midStream);
         watchdog = new Watchdog(options, requests, console, link, what => _ = HangAsync(what));
     }
 
@@ -57,17 +58,19 @@ public sealed partial class QemuMachine : Machine
     /// <exception cref="RigException">QEMU is missing.</exception>
     /// <exception cref="MachineException">The guest did not get ready; which one says why.</exception>
     public static Task<QemuMachine> StartAsync(MachineOptions options, Accelerator accelerator, CancellationToken cancellation) =>
-        StartAsync(options, accelerator, [], _ => Task.CompletedTask, cancellation);
+        StartAsync(options, accelerator, QemuCommand.Memory(options), false, _ => Task.CompletedTask, cancellation);
 
-    private static async Task<QemuMachine> StartAsync(MachineOptions options, Accelerator accelerator, IReadOnlyList<string> extra, Func<QemuMachine, Task> onStarted, CancellationToken cancellation)
+    private static async Task<QemuMachine> StartAsync(MachineOptions options, Accelerator accelerator, IReadOnlyList<string> extra, bool midStream, Func<QmpClient, Task> onStarted, CancellationToken cancellation)
     {
         string qemu = Tool.Require(QemuCommand.Program, QemuCommand.Package, "to run guests");
         long start = Stopwatch.GetTimestamp();
-        var started = await TetheredProcess.StartAsync(qemu, QemuCommand.Arguments(options, accelerator, extra)).ConfigureAwait(false);
-        var machine = new QemuMachine(options, accelerator, started);
+        using var listener = new QmpListener();
+        var started = await TetheredProcess.StartAsync(qemu, QemuCommand.Arguments(options, accelerator, [.. extra, .. QemuCommand.Control(listener.Name)])).ConfigureAwait(false);
+        var machine = new QemuMachine(options, accelerator, started, midStream) { Restored = extra.Contains("-incoming") };
         try
         {
-            await onStarted(machine).ConfigureAwait(false);
+            machine.control = await machine.ReachedAsync(listener, cancellation).ConfigureAwait(false);
+            await onStarted(machine.control).ConfigureAwait(false);
             await machine.GreetAsync(cancellation).ConfigureAwait(false);
             machine.bootTime = Stopwatch.GetElapsedTime(start);
             await machine.SetClockAsync(DateTimeOffset.UtcNow, cancellation).ConfigureAwait(false);
@@ -104,6 +107,56 @@ public sealed partial class QemuMachine : Machine
     }
 
     /// <inheritdoc/>
+    public override async Task<int> ExecAsync(IReadOnlyList<string> arguments, ExecStreams streams, CancellationToken cancellation)
+    {
+        using var window = new SemaphoreSlim(Payload.InputWindow / InputPiece);
+        using var feeding = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        var request = requests.Add(FrameKind.ExecWithInput, streams.OnOutput, streams.OnErrors, _ => window.Release());
+        link.Send(FrameKind.ExecWithInput, request.Id, Payload.Words(arguments));
+        var feed = FeedAsync(request.Id, streams.Input, window, feeding.Token);
+        try
+        {
+            byte[] status = await request.Answer.WaitAsync(cancellation).ConfigureAwait(false);
+            return BitConverter.ToInt32(status);
+        }
+        catch (OperationCanceledException)
+        {
+            link.Send(FrameKind.Signal, request.Id, Payload.Number(9));
+            throw;
+        }
+        finally
+        {
+            requests.Remove(request);
+            await feeding.CancelAsync().ConfigureAwait(false);
+            await feed.ConfigureAwait(false);
+        }
+    }
+
+    private const int InputPiece = 32 << 10;
+
+    /// <summary>Sends a command's input piece by piece, never further ahead than the window.</summary>
+    private async Task FeedAsync(uint id, Stream? input, SemaphoreSlim window, CancellationToken cancellation)
+    {
+        var buffer = new byte[InputPiece];
+        try
+        {
+            while (input is not null && await input.ReadAsync(buffer, cancellation).AsTask().WaitAsync(cancellation).ConfigureAwait(false) is > 0 and var n)
+            {
+                await window.WaitAsync(cancellation).ConfigureAwait(false);
+                link.Send(FrameKind.Input, id, buffer.AsMemory(0, n));
+            }
+        }
+        catch (Exception e) when (e is OperationCanceledException or IOException)
+        {
+            // The command has ended, or its input broke: both are the end of the input.
+        }
+        link.Send(FrameKind.Input, id, default);
+    }
+
+    /// <inheritdoc/>
+    public override Task GetFileAsync(string path, BytesSink onBytes, CancellationToken cancellation) => AskAsync(FrameKind.GetFile, Encoding.UTF8.GetBytes(path), onBytes, cancellation);
+
+    /// <inheritdoc/>
     public override async Task PutFileAsync(string path, ReadOnlyMemory<byte> content, uint mode, CancellationToken cancellation)
     {
         const int piece = 1 << 20;
@@ -137,6 +190,23 @@ public sealed partial class QemuMachine : Machine
         await process.DisposeAsync().ConfigureAwait(false);
         requests.EndAll(new ObjectDisposedException(nameof(QemuMachine)));
         link.Dispose();
+        if (control is not null)
+            await control.DisposeAsync().ConfigureAwait(false);
+    }
+
+    /// <summary>QEMU's control channel; when QEMU ends first, the reason is what its console says.</summary>
+    private async Task<QmpClient> ReachedAsync(QmpListener listener, CancellationToken cancellation)
+    {
+        try
+        {
+            return await listener.AcceptAsync(process.Id, process.Exited, cancellation).ConfigureAwait(false);
+        }
+        catch (RigException) when (process.Exited.IsCompleted)
+        {
+            _ = await Task.WhenAny(consoleDrained, Task.Delay(1000, cancellation)).ConfigureAwait(false);
+            int status = await process.Exited.ConfigureAwait(false);
+            throw new MachineLostException(Lost(true, status, "it ended before it was reached"), status, console.Tail(), null);
+        }
     }
 
     private async Task GreetAsync(CancellationToken cancellation)

@@ -4,11 +4,57 @@ using System.Text.Json;
 
 namespace DriverLab.Rig.Machines;
 
+/// <summary>Where one QEMU finds us: an abstract socket, which no file names and which is gone with this process. Only the process that we started is let in.</summary>
+internal sealed class QmpListener : IDisposable
+{
+    private const int SolSocket = 1, SoPeerCred = 17;
+    private readonly Socket socket = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+
+    public QmpListener()
+    {
+        Name = $"driverlab-{Environment.ProcessId}-{Guid.NewGuid():n}";
+        socket.Bind(new UnixDomainSocketEndPoint("\0" + Name));
+        socket.Listen();
+    }
+
+    /// <summary>The socket's name, without the leading NUL.</summary>
+    public string Name { get; }
+
+    /// <summary>Waits for QEMU, which connects as soon as it starts; gives up when it ends first.</summary>
+    public async Task<QmpClient> AcceptAsync(int processId, Task ended, CancellationToken cancellation)
+    {
+        while (true)
+        {
+            using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+            var accepting = socket.AcceptAsync(limit.Token).AsTask();
+            if (await Task.WhenAny(accepting, ended).ConfigureAwait(false) != accepting)
+            {
+                await limit.CancelAsync().ConfigureAwait(false);
+                await accepting.ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default).ConfigureAwait(false);
+                throw new RigException("QEMU ended before it reached its control channel");
+            }
+            var connection = await accepting.ConfigureAwait(false);
+            if (PeerOf(connection) == processId)
+                return await QmpClient.StartAsync(connection, cancellation).ConfigureAwait(false);
+            connection.Dispose();
+        }
+    }
+
+    public void Dispose() => socket.Dispose();
+
+    private static int PeerOf(Socket connection)
+    {
+        Span<byte> credentials = stackalloc byte[12]; // struct ucred: pid, uid, gid
+        _ = connection.GetRawSocketOption(SolSocket, SoPeerCred, credentials);
+        return BitConverter.ToInt32(credentials);
+    }
+}
+
 /// <summary>QEMU's own control channel, used to save and restore a machine.</summary>
-/// <remarks>QEMU docs/interop/qmp-spec: one JSON object a line; events come in between. The socket's name is removed as soon as we are connected, so nobody else can be.</remarks>
+/// <remarks>QEMU docs/interop/qmp-spec: one JSON object a line; events come in between.</remarks>
 internal sealed class QmpClient : IAsyncDisposable
 {
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
 
     private readonly StreamReader reader;
     private readonly NetworkStream stream;
@@ -19,43 +65,39 @@ internal sealed class QmpClient : IAsyncDisposable
         reader = new StreamReader(stream, Encoding.UTF8);
     }
 
-    /// <summary>Connects as soon as QEMU listens; gives up when <paramref name="ended"/> completes first.</summary>
-    public static async Task<QmpClient> ConnectAsync(string path, Task ended, CancellationToken cancellation)
+    /// <summary>Begins to talk.</summary>
+    public static async Task<QmpClient> StartAsync(Socket socket, CancellationToken cancellation)
     {
-        while (true)
-        {
-            var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-            try
-            {
-                await socket.ConnectAsync(new UnixDomainSocketEndPoint(path), cancellation).ConfigureAwait(false);
-                File.Delete(path);
-                var client = new QmpClient(socket);
-                _ = await client.ReadAsync(cancellation).ConfigureAwait(false); // the greeting
-                _ = await client.ExecuteAsync("""{"execute":"qmp_capabilities"}""", cancellation).ConfigureAwait(false);
-                return client;
-            }
-            catch (SocketException) when (!ended.IsCompleted)
-            {
-                socket.Dispose();
-                await Task.Delay(2, cancellation).ConfigureAwait(false);
-            }
-            catch (SocketException e)
-            {
-                socket.Dispose();
-                throw new RigException($"QEMU ended before its control channel could be reached ({e.Message})", e);
-            }
-        }
+        var client = new QmpClient(socket);
+        (await client.ReadAsync(cancellation).ConfigureAwait(false)).Dispose(); // the greeting
+        await client.DoAsync("""{"execute":"qmp_capabilities"}""", cancellation).ConfigureAwait(false);
+        return client;
     }
 
     /// <summary>Sends memory through a file that both runs share, and everything else through a state file.</summary>
-    public async Task ShareMemoryAsync(CancellationToken cancellation) =>
-        _ = await ExecuteAsync("""{"execute":"migrate-set-capabilities","arguments":{"capabilities":[{"capability":"x-ignore-shared","state":true}]}}""", cancellation).ConfigureAwait(false);
+    public Task ShareMemoryAsync(CancellationToken cancellation) =>
+        DoAsync("""{"execute":"migrate-set-capabilities","arguments":{"capabilities":[{"capability":"x-ignore-shared","state":true}]}}""", cancellation);
 
-    /// <summary>Stops the machine and writes its state.</summary>
+    /// <summary>Stops the machine: its processors rest, its disks are flushed.</summary>
+    public Task StopAsync(CancellationToken cancellation) => DoAsync("""{"execute":"stop"}""", cancellation);
+
+    /// <summary>Lets the machine go on.</summary>
+    public Task ContinueAsync(CancellationToken cancellation) => DoAsync("""{"execute":"cont"}""", cancellation);
+
+    /// <summary>Freezes what a disk holds: from now on its writes go to a new file above it.</summary>
+    /// <param name="node">The node that takes the writes now.</param>
+    /// <param name="file">The file above. It is there already: QEMU would tell on its standard output, which is the guest's port, that it makes one.</param>
+    /// <param name="above">Name of the node for it.</param>
+    /// <param name="cancellation">Gives up.</param>
+    public Task FreezeDiskAsync(string node, string file, string above, CancellationToken cancellation) =>
+        DoAsync("{\"execute\":\"blockdev-snapshot-sync\",\"arguments\":{\"node-name\":" + Text(node) + ",\"snapshot-file\":" + Text(file) + ",\"snapshot-node-name\":" + Text(above) + ",\"format\":\"qcow2\",\"mode\":\"existing\"}}", cancellation);
+
+    /// <summary>Writes the state of a stopped machine.</summary>
     public async Task SaveAsync(string stateFile, CancellationToken cancellation)
     {
-        _ = await ExecuteAsync("""{"execute":"stop"}""", cancellation).ConfigureAwait(false);
-        _ = await ExecuteAsync("{\"execute\":\"migrate\",\"arguments\":{\"uri\":" + Text("exec:cat > " + ShellWord(stateFile)) + "}}", cancellation).ConfigureAwait(false);
+        // Nobody is waiting on the other end of a wire.
+        await DoAsync("""{"execute":"migrate-set-parameters","arguments":{"max-bandwidth":17179869184}}""", cancellation).ConfigureAwait(false);
+        await DoAsync("{\"execute\":\"migrate\",\"arguments\":{\"uri\":" + Text("exec:cat > " + ShellWord(stateFile)) + "}}", cancellation).ConfigureAwait(false);
         for (var limit = DateTime.UtcNow + Limit; DateTime.UtcNow < limit; await Task.Delay(5, cancellation).ConfigureAwait(false))
         {
             using var answer = await ExecuteAsync("""{"execute":"query-migrate"}""", cancellation).ConfigureAwait(false);
@@ -71,7 +113,7 @@ internal sealed class QmpClient : IAsyncDisposable
     /// <summary>Reads a state and lets the machine run.</summary>
     public async Task RestoreAsync(string stateFile, CancellationToken cancellation)
     {
-        _ = await ExecuteAsync("{\"execute\":\"migrate-incoming\",\"arguments\":{\"uri\":" + Text("exec:cat " + ShellWord(stateFile)) + "}}", cancellation).ConfigureAwait(false);
+        await DoAsync("{\"execute\":\"migrate-incoming\",\"arguments\":{\"uri\":" + Text("exec:cat " + ShellWord(stateFile)) + "}}", cancellation).ConfigureAwait(false);
         // The machine was saved stopped: it waits until it is told to go on, which QEMU refuses until the state has been read.
         for (var limit = DateTime.UtcNow + Limit; DateTime.UtcNow < limit; await Task.Delay(2, cancellation).ConfigureAwait(false))
         {
@@ -79,7 +121,7 @@ internal sealed class QmpClient : IAsyncDisposable
             string status = answer.RootElement.GetProperty("return").GetProperty("status").GetString() ?? "";
             if (status == "inmigrate")
                 continue;
-            _ = await ExecuteAsync("""{"execute":"cont"}""", cancellation).ConfigureAwait(false);
+            await ContinueAsync(cancellation).ConfigureAwait(false);
             return;
         }
         throw new RigException($"QEMU did not restore the machine within {Limit.TotalSeconds:0} s");
@@ -90,6 +132,8 @@ internal sealed class QmpClient : IAsyncDisposable
         reader.Dispose();
         await stream.DisposeAsync().ConfigureAwait(false);
     }
+
+    private async Task DoAsync(string command, CancellationToken cancellation) => (await ExecuteAsync(command, cancellation).ConfigureAwait(false)).Dispose();
 
     private async Task<JsonDocument> ExecuteAsync(string command, CancellationToken cancellation)
     {

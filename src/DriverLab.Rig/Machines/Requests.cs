@@ -5,7 +5,7 @@ using DriverLab.Guest.Wire;
 namespace DriverLab.Rig.Machines;
 
 /// <summary>One request that waits for its answer.</summary>
-internal sealed class Request(uint id, FrameKind kind, BytesSink? onBytes)
+internal sealed class Request(uint id, FrameKind kind, BytesSink? onBytes, BytesSink? onErrors, Action<int>? onTaken)
 {
     private readonly TaskCompletionSource<byte[]> answer = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private long lastSign = Stopwatch.GetTimestamp();
@@ -26,7 +26,12 @@ internal sealed class Request(uint id, FrameKind kind, BytesSink? onBytes)
         switch (kind)
         {
             case FrameKind.TraceLine or FrameKind.Output:
-                return !Give(payload);
+                return !Give(onBytes, payload);
+            case FrameKind.ErrorOutput:
+                return !Give(onErrors ?? onBytes, payload);
+            case FrameKind.InputTaken:
+                onTaken?.Invoke(BitConverter.ToInt32(payload));
+                return false;
             case FrameKind.Failed:
                 Fail(new GuestRequestException(System.Text.Encoding.UTF8.GetString(payload)));
                 return true;
@@ -39,11 +44,11 @@ internal sealed class Request(uint id, FrameKind kind, BytesSink? onBytes)
     public void Fail(Exception reason) => answer.TrySetException(reason);
 
     // An exception of the caller's own sink belongs to the caller, not to the thread that reads the port.
-    private bool Give(byte[] payload)
+    private bool Give(BytesSink? sink, byte[] payload)
     {
         try
         {
-            onBytes?.Invoke(payload);
+            sink?.Invoke(payload);
             return true;
         }
         catch (Exception e)
@@ -58,13 +63,14 @@ internal sealed class Request(uint id, FrameKind kind, BytesSink? onBytes)
 internal sealed class Requests
 {
     private readonly ConcurrentDictionary<uint, Request> pending = new();
+    // One row of numbers for all machines: a machine that goes back to a snapshot may still answer what another one was asked then.
+    private static uint s_lastId;
     private Exception? ended;
-    private uint lastId;
 
     /// <summary>Adds a request; when the machine has ended already it fails at once.</summary>
-    public Request Add(FrameKind kind, BytesSink? onBytes)
+    public Request Add(FrameKind kind, BytesSink? onBytes, BytesSink? onErrors = null, Action<int>? onTaken = null)
     {
-        var request = new Request(Interlocked.Increment(ref lastId), kind, onBytes);
+        var request = new Request(Interlocked.Increment(ref s_lastId), kind, onBytes, onErrors, onTaken);
         pending[request.Id] = request;
         if (Volatile.Read(ref ended) is { } reason)
             EndAll(reason);

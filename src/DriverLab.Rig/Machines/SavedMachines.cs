@@ -17,7 +17,7 @@ internal sealed record SavedState(string Memory, string State);
 public sealed class SavedMachines(RigCache cache)
 {
     /// <summary>Change it when saved machines of older programs must not be used.</summary>
-    private const int Format = 1;
+    private const int Format = 2;
 
     /// <summary>Saved machines that are kept; the longest unused go first.</summary>
     private const int Kept = 6;
@@ -62,7 +62,7 @@ public sealed class SavedMachines(RigCache cache)
         string folder = cache.PathOf("machines", key);
         try
         {
-            var machine = await QemuMachine.RestoreAsync(options, accelerator, new(Path.Combine(folder, "memory"), Path.Combine(folder, "state")), RunFolder(), cancellation).ConfigureAwait(false);
+            var machine = await QemuMachine.RestoreAsync(options, accelerator, new(Path.Combine(folder, "memory"), Path.Combine(folder, "state")), cancellation).ConfigureAwait(false);
             Touch(Path.Combine(folder, "manifest"));
             return machine;
         }
@@ -80,7 +80,7 @@ public sealed class SavedMachines(RigCache cache)
         try
         {
             var state = new SavedState(Path.Combine(staging, "memory"), Path.Combine(staging, "state"));
-            await QemuMachine.BootAndSaveAsync(options, accelerator, state, RunFolder(), cancellation).ConfigureAwait(false);
+            await QemuMachine.BootAndSaveAsync(options, accelerator, state, cancellation).ConfigureAwait(false);
             await File.WriteAllTextAsync(Path.Combine(staging, "manifest"), Manifest(state), cancellation).ConfigureAwait(false);
             RigCache.Remove(target);
             Directory.Move(staging, target);
@@ -118,23 +118,10 @@ public sealed class SavedMachines(RigCache cache)
         }
     }
 
-    /// <summary>A folder that only this user can enter, for the control socket; it is gone within milliseconds. Those of killed runs are swept here.</summary>
-    private string RunFolder()
-    {
-        string runs = cache.Folder("runs");
-        foreach (string old in Directory.GetDirectories(runs))
-        {
-            if (!Directory.Exists("/proc/" + Path.GetFileName(old).Split('-')[0]))
-                RigCache.Remove(old);
-        }
-        string folder = Path.Combine(runs, string.Create(CultureInfo.InvariantCulture, $"{Environment.ProcessId}-{Guid.NewGuid():n}"));
-        return Directory.CreateDirectory(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute).FullName;
-    }
-
     private static async Task<string> KeyAsync(MachineOptions options, Accelerator accelerator, CancellationToken cancellation)
     {
         string qemu = await QemuVersion.GetAsync(cancellation).ConfigureAwait(false);
-        string text = string.Create(CultureInfo.InvariantCulture, $"{Format}\n{options.Kernel.Digest}\n{options.Image.Digest}\n{options.MemoryMiB}\n{options.CommandLine}\n{accelerator.Name}\n{qemu}\n{HostCpu(accelerator)}");
+        string text = string.Create(CultureInfo.InvariantCulture, $"{Format}\n{options.Kernel.Digest}\n{options.Image.Digest}\n{options.MemoryMiB}\n{options.Cpus}\n{string.Join(',', options.Disks.Select(disk => $"{disk.Name} {disk.SizeBytes} {disk.ReadOnly}"))}\n{options.CommandLine}\n{accelerator.Name}\n{qemu}\n{HostCpu(accelerator)}");
         return FileHash.Of(Encoding.UTF8.GetBytes(text))[..32];
     }
 

@@ -1,0 +1,80 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Net;
+using DriverLab.Cli.Output;
+using DriverLab.Labs.Files;
+using DriverLab.Labs.Running;
+using DriverLab.Nbd;
+
+namespace DriverLab.Cli.Commands;
+
+/// <summary><c>driverlab serve nbd</c>: an emulated block device for real clients.</summary>
+internal static class ServeNbdCommand
+{
+    public static Command Create(TextWriter output, TextWriter error)
+    {
+        var socket = new Option<string?>("--socket") { Description = "Unix socket to listen on; @NAME is an abstract one." };
+        var tcp = new Option<string?>("--tcp") { Description = "Listen on ADDRESS:PORT instead: everybody who reaches it may read and write." };
+        var ram = new Option<string[]>("--ram") { Description = "NAME=SIZE: a RAM disk, for example data=1G; may be repeated.", DefaultValueFactory = _ => [] };
+        var file = new Option<string[]>("--file") { Description = "NAME=FILE: a file that holds the sectors; may be repeated.", DefaultValueFactory = _ => [] };
+        var table = new Option<string[]>("--table") { Description = "NAME=TABLE: a mapped device, rows separated by ';', {NAME} for a device before it; may be repeated. The last one is served.", DefaultValueFactory = _ => [] };
+        var message = new Option<string[]>("--message") { Description = "NAME=MESSAGE: a message to a mapped device when it is made; may be repeated.", DefaultValueFactory = _ => [] };
+        var export = new Option<string>("--export") { Description = "The export's name.", DefaultValueFactory = _ => "" };
+        var readOnly = new Option<bool>("--read-only") { Description = "Refuse writes." };
+        var kernel = new Option<string>("--kernel") { Description = "Kernel line that is emulated.", DefaultValueFactory = _ => "6.12" };
+        var command = new Command("nbd", "Serve an emulated block device over NBD until Ctrl-C. The URI for clients is printed on stdout.") { socket, tcp, ram, file, table, message, export, readOnly, kernel };
+        command.SetAction(async (parsed, cancellation) =>
+        {
+            if (parsed.GetValue(socket) is null == parsed.GetValue(tcp) is null)
+                throw new UsageException("expected where to listen: either --socket PATH or --tcp ADDRESS:PORT");
+            var devices = parsed.GetValue(ram)!.Select(RamOf).Concat(parsed.GetValue(file)!.Select(FileOf)).ToList();
+            if (devices.Count == 0)
+                throw new UsageException("expected a device to serve: --ram NAME=SIZE or --file NAME=FILE");
+            var messages = parsed.GetValue(message)!.Select(text => Split(text, "--message", "NAME=MESSAGE")).ToLookup(pair => pair.Name, pair => pair.Value);
+            var tables = parsed.GetValue(table)!.Select(text => Split(text, "--table", "NAME=TABLE")).Select(pair => new EmulatedTableSpec(pair.Name, pair.Value.Replace(';', '\n'), [.. messages[pair.Name]])).ToList();
+            if (messages.Select(group => group.Key).FirstOrDefault(name => tables.All(made => made.Name != name)) is { } unknown)
+                throw new UsageException($"--message {unknown}=…: there is no table {unknown}");
+            string name = parsed.GetValue(export)!;
+            var progress = new Progress(error);
+            using var disk = EmulatedDisk.Start(name, parsed.GetValue(kernel)!, devices, tables, serve: false, null);
+            var exports = (NbdExport[])[disk.Export with { ReadOnly = parsed.GetValue(readOnly) }];
+            try
+            {
+                using var server = parsed.GetValue(socket) is { } path ? NbdServer.Start(path, exports, progress.Report) : NbdServer.Start(AddressOf(parsed.GetValue(tcp)!), exports, progress.Report);
+                output.WriteLine(parsed.GetValue(socket) is { } local ? $"nbd+unix:///{name}?socket={local}" : $"nbd://{server.Address}/{name}");
+                await output.FlushAsync(cancellation);
+                progress.Report($"serving {disk.Device.Name}, {disk.Device.CapacityBytes} bytes; Ctrl-C ends");
+                await Task.Delay(Timeout.Infinite, cancellation).ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+            }
+            catch (NbdException e)
+            {
+                throw new UsageException(e.Message);
+            }
+            return 0;
+        });
+        return command;
+    }
+
+    private static EmulatedDeviceSpec RamOf(string text)
+    {
+        var (name, value) = Split(text, "--ram", "NAME=SIZE");
+        int shift = value.Length == 0 ? 0 : value[^1] switch { 'K' => 10, 'M' => 20, 'G' => 30, 'T' => 40, _ => 0 };
+        return long.TryParse(shift == 0 ? value : value[..^1], NumberStyles.None, CultureInfo.InvariantCulture, out long number) && number > 0 && number <= long.MaxValue >> shift && ((number << shift) & 511) == 0
+            ? new(name, number << shift, null)
+            : throw new UsageException($"--ram {text}: '{value}' is no size in whole sectors; expected for example 64M");
+    }
+
+    private static EmulatedDeviceSpec FileOf(string text)
+    {
+        var (name, value) = Split(text, "--file", "NAME=FILE");
+        return new(name, 0, Path.GetFullPath(value));
+    }
+
+    private static (string Name, string Value) Split(string text, string option, string expected)
+    {
+        int equals = text.IndexOf('=', StringComparison.Ordinal);
+        return equals > 0 ? (text[..equals], text[(equals + 1)..]) : throw new UsageException($"{option} {text}: expected {expected}");
+    }
+
+    private static IPEndPoint AddressOf(string text) => IPEndPoint.TryParse(text, out var address) ? address : throw new UsageException($"--tcp {text}: expected ADDRESS:PORT, for example 127.0.0.1:10809");
+}

@@ -1,0 +1,63 @@
+using DriverLab.Labs.Files;
+using DriverLab.Labs.Running;
+using DriverLab.Rig;
+using DriverLab.Rig.Machines;
+
+namespace DriverLab.Labs.Tests;
+
+/// <summary>The example labs, each from its start to its last step.</summary>
+[Category("rig")]
+[NonParallelizable]
+public class ExampleTests
+{
+    public static IEnumerable<string> Files => LabFileTests.Files;
+
+    [TestCaseSource(nameof(Files))]
+    public async Task Every_step_shows_what_is_expected(string file)
+    {
+        await using var lab = await StartAsync(LabFile.Read(Path.Combine(LabFileTests.Examples, file)));
+        var results = await lab.RunStepsAsync(step => TestContext.Out.WriteLine(StepText.Of(step)));
+        Assert.That(results.Select(step => step.Fault), Has.All.Null);
+    }
+
+    [TestCase("debian-ext4")]
+    [TestCase("debian-btrfs")]
+    [Category("long")]
+    public async Task A_Debian_root_has_its_user_land_and_keeps_what_is_written_in_snapshots(string root)
+    {
+        var file = LabReader.Parse("root.yaml", $"""
+            lab: root
+            machines:
+              box: {"{"}kernel: "6.1", root: {root}, disks: [{"{"}name: d, size: 64M{"}"}]{"}"}
+            steps:
+              - run: cat /etc/debian_version; findmnt -n -o FSTYPE /; mkfs.ext4 -q /dev/lab/d && mount /dev/lab/d /mnt && echo one > /root/file
+                expect: {"{"}matches: ['^12', '^{root[7..]}']{"}"}
+              - snapshot: s
+              - run: rm /root/file; umount /mnt
+              - revert: s
+              - run: cat /root/file; findmnt -n -o FSTYPE /mnt
+                expect: {"{"}output: "one\next4"{"}"}
+            """);
+        await using var lab = await StartAsync(file);
+        var results = await lab.RunStepsAsync(step => TestContext.Out.WriteLine(StepText.Of(step)));
+        Assert.That(results.Select(step => step.Fault), Has.All.Null);
+    }
+
+    internal static async Task<Lab> StartAsync(LabFile file)
+    {
+        try
+        {
+            return await Lab.StartAsync(file, null, new Told());
+        }
+        catch (RigException e) when (e is not MachineException and not RigUsageException && e.Message.Contains("not installed", StringComparison.Ordinal))
+        {
+            Assert.Ignore("no rig here: " + e.Message);
+            throw;
+        }
+    }
+
+    private sealed class Told : IProgress<string>
+    {
+        public void Report(string value) => TestContext.Progress.WriteLine(value);
+    }
+}
