@@ -6,6 +6,7 @@ namespace DriverLab.Labs.Tests;
 
 /// <summary>A lab that stays up: the commands of <c>driverlab lab</c> one after the other, as a user types them.</summary>
 [Category("rig")]
+[Category("long")]
 [NonParallelizable]
 public class KeeperTests
 {

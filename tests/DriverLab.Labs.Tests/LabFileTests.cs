@@ -21,10 +21,10 @@ public class LabFileTests
     public void The_published_schema_is_the_one_that_is_checked() =>
         Assert.That(File.ReadAllText(Path.Combine(Examples, "lab.schema.json")), Is.EqualTo(LabFile.JsonSchema), "write it anew with: driverlab lab schema > vm-images/labs/lab.schema.json");
 
-    [TestCase("lab: x\nmachines:\n  a: {kernel: '6.1', memry: 1G}", "3:20: 'memry' is no field of machine 'a'; expected some of kernel, memory")]
+    [TestCase("lab: x\nmachines:\n  a: {kernel: '6.1', memry: 1G}", "3:22: 'memry' is no field of machine 'a'; expected some of kernel, memory")]
     [TestCase("lab: x\nmachines:\n  a: {memory: 1G}", "3:6: machine 'a' has no 'kernel'; expected a kernel line")]
-    [TestCase("lab: x\nmachines:\n  a: {kernel: '6.1', memory: lots}", "3:28: memory of machine 'a' is 'lots'; expected a size such as 65536, 64K")]
-    [TestCase("lab: x\nmachines:\n  a: {kernel: '6.1', cpus: 0}", "3:26: cpus of machine 'a' is '0'; expected a number from 1 to 64")]
+    [TestCase("lab: x\nmachines:\n  a: {kernel: '6.1', memory: lots}", "3:30: memory of machine 'a' is 'lots'; expected a size such as 65536, 64K")]
+    [TestCase("lab: x\nmachines:\n  a: {kernel: '6.1', cpus: 0}", "3:28: cpus of machine 'a' is '0'; expected a number from 1 to 64")]
     [TestCase("lab: X y\nmachines:\n  a: {kernel: '6.1'}", "1:6: lab of the lab is 'X y'; expected at most 20 small letters")]
     [TestCase("lab: x\nmachines:\n  A: {kernel: '6.1'}", "3:3: 'A' is no name; expected at most 20")]
     [TestCase("lab: x\nmachines: []", "2:11: machines of the lab is a list; expected names")]

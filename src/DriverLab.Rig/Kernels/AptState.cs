@@ -102,6 +102,28 @@ internal sealed class AptState
         return file;
     }
 
+    /// <summary>Downloads packages that a folder has not yet, with one start of apt, which takes longer to read its lists than to fetch a small package.</summary>
+    public async Task DownloadAsync(IReadOnlyList<AptPackage> packages, string into, IProgress<string>? progress, CancellationToken cancellation)
+    {
+        var missing = new List<AptPackage>();
+        foreach (var package in packages)
+        {
+            string file = Path.Combine(into, package.FileName);
+            if (!File.Exists(file) || await FileHash.OfAsync(file, cancellation).ConfigureAwait(false) != package.Sha256)
+                missing.Add(package);
+        }
+        if (missing.Count == 0)
+            return;
+        progress?.Report(string.Create(CultureInfo.InvariantCulture, $"fetching {missing.Count} packages ({missing.Sum(package => package.Size) / 1e6:0.0} MB)"));
+        string[] arguments = [.. options, "-q", "download", .. missing.Select(package => $"{package.Name}={package.Version}")];
+        var result = await Tool.RunAsync("apt-get", arguments, into, cancellation).ConfigureAwait(false);
+        if (result.ExitCode != 0)
+            throw Tool.Failed("apt-get", ["download", .. missing.Select(package => package.Name)], result);
+        // What apt fetched is there now: this only compares hashes.
+        foreach (var package in missing)
+            _ = await DownloadAsync(package, into, null, cancellation).ConfigureAwait(false);
+    }
+
     private static async Task WatchAsync(string file, AptPackage package, IProgress<string>? progress, CancellationToken cancellation)
     {
         progress?.Report(string.Create(CultureInfo.InvariantCulture, $"fetching {package.Name} {package.Version} ({package.Size / 1e6:0.0} MB)"));

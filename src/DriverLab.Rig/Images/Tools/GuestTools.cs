@@ -44,9 +44,12 @@ public sealed class GuestTools(RigCache cache)
         string work = cache.Folder("tools", key + ".work"), tree = Path.Combine(work, "tree");
         RigCache.Remove(tree);
         _ = Directory.CreateDirectory(tree);
-        var packages = await FetchAsync([.. sets.SelectMany(set => set.Packages.Concat(set.Libraries)).Distinct().Order(StringComparer.Ordinal)], work, progress, cancellation).ConfigureAwait(false);
+        // The packages of all sets are fetched together, once, and kept: the next archive needs no network.
+        string[] wanted = [.. NamesOf(sets)];
+        string packageFolder = cache.Folder("tools", "packages");
+        var packages = (await FetchAsync([.. NamesOf(ToolSet.All)], packageFolder, progress, cancellation).ConfigureAwait(false)).Where(package => wanted.Contains(package.Name)).ToList();
         foreach (var package in packages)
-            _ = await Tool.OutputAsync("dpkg-deb", ["-x", Path.Combine(work, package.FileName), tree], null, cancellation).ConfigureAwait(false);
+            _ = await Tool.OutputAsync("dpkg-deb", ["-x", Path.Combine(packageFolder, package.FileName), tree], null, cancellation).ConfigureAwait(false);
         progress?.Report($"making the archive of tools: {string.Join(", ", sets.Select(set => set.Name))}");
         RigCache.Commit(file, stream => Write(stream, tree, sets));
         string hash = await FileHash.OfAsync(file, cancellation).ConfigureAwait(false);
@@ -111,6 +114,8 @@ public sealed class GuestTools(RigCache cache)
         throw new RigException($"{path} is a symbolic link that goes round in circles");
     }
 
+    private static IEnumerable<string> NamesOf(IEnumerable<ToolSet> sets) => sets.SelectMany(set => set.Packages.Concat(set.Libraries)).Distinct().Order(StringComparer.Ordinal);
+
     private async Task<IReadOnlyList<AptPackage>> FetchAsync(string[] names, string work, IProgress<string>? progress, CancellationToken cancellation)
     {
         using (await cache.LockAsync("apt-" + string.Join('-', s_suites), progress, cancellation).ConfigureAwait(false))
@@ -121,8 +126,7 @@ public sealed class GuestTools(RigCache cache)
                 .GroupBy(package => package.Name).ToDictionary(group => group.Key, group => group.MaxBy(package => package.Version, DebianVersion.Comparer)!);
             if (names.FirstOrDefault(name => !newest.ContainsKey(name)) is { } missing)
                 throw new RigException($"package {missing} is not in Debian's {string.Join(", ", s_suites)}; the tools of guests cannot be made");
-            foreach (var package in newest.Values)
-                _ = await apt.DownloadAsync(package, work, progress, cancellation).ConfigureAwait(false);
+            await apt.DownloadAsync([.. newest.Values], work, progress, cancellation).ConfigureAwait(false);
             return [.. names.Select(name => newest[name])];
         }
     }
