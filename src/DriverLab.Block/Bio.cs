@@ -157,6 +157,13 @@ public sealed class Bio
             Completion!.EndIo(this);
     }
 
+    /// <summary>Makes a bio that has ended wait for another end: its new owner will end it.</summary>
+    public void Reopen()
+    {
+        _remaining = 1;
+        Status = BlkStatus.OK;
+    }
+
     /// <summary>Ends the bio as it stands.</summary>
     public void End() => End(BlkStatus.OK);
 }

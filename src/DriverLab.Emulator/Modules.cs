@@ -34,9 +34,25 @@ public sealed class ModuleSet(params IReadOnlyList<Module> all)
         new FileSystemModule("xfs", static _ => new UnmodelledFileSystem("xfs")),
         new BrdModule(),
         new DeviceMapperModule(),
-        new DmTargetModule("dm_zero", static k => new ZeroType(k.DeviceMapper!.Quirks)),
+        new DmTargetModule("dm_zero", static k => [new ZeroType(k.DeviceMapper!.Quirks)]),
+        new DmTargetModule("dm_delay", static k => [new DelayType(k.DeviceMapper!.Quirks)]),
+        new DmTargetModule("dm_flakey", static k => [new FlakeyType(k.DeviceMapper!.Quirks)]),
+        new DmTargetModule("dm_snapshot", static _ => SnapshotTypes()),
+        new DmTargetModule("dm_thin_pool", static k => ThinTypes(k.DeviceMapper!)),
         new LoopModule(),
         new MemModule());
+
+    private static DeviceMapper.DmTargetType[] SnapshotTypes()
+    {
+        var snapshots = new Snapshots();
+        return [new SnapshotType(snapshots, isMerge: false), new SnapshotOriginType(snapshots), new SnapshotType(snapshots, isMerge: true)];
+    }
+
+    private static DeviceMapper.DmTargetType[] ThinTypes(DeviceMapper.DeviceMapper driver)
+    {
+        var pools = new ThinPools();
+        return [new ThinType(pools, driver.Quirks), new ThinPoolType(pools, driver.Quirks)];
+    }
 
     /// <summary>The modules.</summary>
     public IReadOnlyList<Module> All { get; } = all;
@@ -80,14 +96,18 @@ public sealed class DeviceMapperModule : Module
     }
 }
 
-/// <summary>A module that is one device-mapper target.</summary>
-public sealed class DmTargetModule(string name, Func<KernelState, DeviceMapper.DmTargetType> make) : Module
+/// <summary>A module of device-mapper targets.</summary>
+public sealed class DmTargetModule(string name, Func<KernelState, DeviceMapper.DmTargetType[]> make) : Module
 {
     /// <inheritdoc/>
     public override string Name => name;
 
     /// <inheritdoc/>
-    public override void Load(KernelState kernel) => kernel.DeviceMapper!.Register(make(kernel));
+    public override void Load(KernelState kernel)
+    {
+        foreach (var type in make(kernel))
+            kernel.DeviceMapper!.Register(type);
+    }
 }
 
 /// <summary>Loop devices and /dev/loop-control.</summary>

@@ -23,6 +23,18 @@ public sealed record DmQuirks
     /// <summary>A table may not name its own device (6.5).</summary>
     public bool RefusesSelf { get; init; }
 
+    /// <summary>The search for a free data block starts at the first one after each commit (until 5.12; 5.13: "dm space maps: don't reset space map allocation cursor when committing").</summary>
+    public bool DataCursorRestarts { get; init; }
+
+    /// <summary>A thin device's largest discard is counted in its blocks (6.4: "dm thin: speed up cell_defer_no_holder()" and its neighbours), not 16 GiB.</summary>
+    public bool ThinDiscardsByBlocks { get; init; }
+
+    /// <summary>delay may use a thread of its own (6.7: "dm delay: for short delays, use kthread instead of timers and wq").</summary>
+    public bool DelayHasThread { get; init; }
+
+    /// <summary>flakey knows error_reads and the random corruptions (6.6: "dm flakey: introduce random_read_corrupt and random_write_corrupt options").</summary>
+    public bool FlakeyCorruptsAtRandom { get; init; }
+
     /// <summary>The quirks of a kernel.</summary>
     public static DmQuirks For(KernelProfile profile) => new()
     {
@@ -32,5 +44,9 @@ public sealed record DmQuirks
         RefusesSpecialNames = profile.AtLeast(6, 5),
         PathErrorsPass = profile.AtLeast(6, 5),
         RefusesSelf = profile.AtLeast(6, 5),
+        DataCursorRestarts = !profile.AtLeast(5, 13),
+        ThinDiscardsByBlocks = profile.AtLeast(6, 4),
+        DelayHasThread = profile.AtLeast(6, 7),
+        FlakeyCorruptsAtRandom = profile.AtLeast(6, 6),
     };
 }

@@ -121,7 +121,7 @@ public sealed partial class DmTable
 
     /// <summary>Opens a device for a target.</summary>
     /// <remarks>Linux drivers/md/dm-table.c: dm_get_device().</remarks>
-    internal SysResult<DmDevice> GetDevice(string name)
+    internal SysResult<DmDevice> GetDevice(string name, bool forWriting)
     {
         var number = LookUp(name);
         if (!number.IsOk)
@@ -134,10 +134,10 @@ public sealed partial class DmTable
             known.Count++;
             return known;
         }
-        var opened = Device.OpenTableDevice(number.Value, ForWriting);
+        var opened = Device.OpenTableDevice(number.Value, forWriting);
         if (!opened.IsOk)
             return opened.Error;
-        var device = new DmDevice(opened.Value, ForWriting) { Count = 1 };
+        var device = new DmDevice(opened.Value, forWriting) { Count = 1 };
         _devices.Add(device);
         return device;
     }

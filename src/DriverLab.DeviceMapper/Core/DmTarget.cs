@@ -83,6 +83,9 @@ public abstract class DmTarget
     /// <summary>Bios are cut at multiples of this from the row's start, in sectors; 0: at the row's end only.</summary>
     public long MaxIoSectors { get; protected set; }
 
+    /// <summary>The boundary for one bio, where it is not the same for all.</summary>
+    public virtual long MaxIoSectorsOf(Bio bio) => MaxIoSectors;
+
     /// <summary>True when <see cref="EndIo"/> wants to be called.</summary>
     public virtual bool HasEndIo => false;
 

@@ -76,7 +76,13 @@ public sealed class DmRowContext(DmTable table, DmTargetType type, long begin, l
     /// <summary>Opens a device for the table; released with it.</summary>
     /// <param name="name"><c>major:minor</c> or a path.</param>
     /// <returns>ENODEV, ENXIO, EBUSY (claimed by somebody who is not device-mapper), EOVERFLOW, what the driver says.</returns>
-    public SysResult<DmDevice> GetDevice(string name) => Table.GetDevice(name);
+    public SysResult<DmDevice> GetDevice(string name) => Table.GetDevice(name, Table.ForWriting);
+
+    /// <summary>Opens a device in a mode of the target's own.</summary>
+    public SysResult<DmDevice> GetDevice(string name, bool forWriting) => Table.GetDevice(name, forWriting);
+
+    /// <summary>Gives a device back, for a constructor that refuses the row later.</summary>
+    public void PutDevice(DmDevice device) => Table.PutDevice(device);
 }
 
 /// <summary>A device that a table has open.</summary>

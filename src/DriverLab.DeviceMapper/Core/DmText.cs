@@ -49,6 +49,18 @@ public static class DmText
         return true;
     }
 
+    /// <summary>Reads a whole word as sscanf's <c>%u%c</c> does: digits only, and what exceeds 32 bits is cut off.</summary>
+    public static bool TryNumber(string word, out uint value)
+    {
+        bool isNumber = TrySector(word, out long number);
+        value = unchecked((uint)number);
+        return isNumber;
+    }
+
+    /// <summary>Reads a whole word as a decimal number of 64 bits, as kstrtoull does: a plus sign is allowed.</summary>
+    public static bool TryULong(string word, out ulong value)
+        => ulong.TryParse(word.StartsWith('+') ? word.AsSpan(1) : word, NumberStyles.None, CultureInfo.InvariantCulture, out value);
+
     /// <summary>Reads a whole word as a decimal number of 32 bits, as kstrtouint does: a plus sign is allowed.</summary>
     public static bool TryUInt(string word, out uint value)
         => uint.TryParse(word.StartsWith('+') ? word.AsSpan(1) : word, NumberStyles.None, CultureInfo.InvariantCulture, out value);

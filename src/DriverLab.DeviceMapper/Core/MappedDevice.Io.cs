@@ -20,6 +20,7 @@ public sealed partial class MappedDevice
         public Bio Original = null!;
         public int Pending;
         public BlkStatus Status;
+        public bool IsPushedBack;
     }
 
     /// <inheritdoc/>
@@ -106,9 +107,10 @@ public sealed partial class MappedDevice
     {
         long offset = bio.Sector - row.Begin;
         long toEnd = row.Length - offset;
-        if (row.MaxIoSectors == 0 || bio.Op is not (BioOp.Read or BioOp.Write))
+        long boundary = row.MaxIoSectorsOf(bio);
+        if (boundary == 0 || bio.Op is not (BioOp.Read or BioOp.Write))
             return toEnd;
-        long toBoundary = row.MaxIoSectors - offset % row.MaxIoSectors;
+        long toBoundary = boundary - offset % boundary;
         return Math.Min(toEnd, Math.Min(Limits.MaxSectors, toBoundary));
     }
 
@@ -118,6 +120,7 @@ public sealed partial class MappedDevice
         clone.CloneFrom(bio);
         clone.Sectors = sectors;
         clone.Context = row;
+        clone.PrivateValue = bio.Sector;
         return clone;
     }
 
@@ -169,6 +172,7 @@ public sealed partial class MappedDevice
         group.Original = bio;
         group.Pending = 1;
         group.Status = BlkStatus.OK;
+        group.IsPushedBack = false;
         _inFlight++;
         return group;
     }
@@ -181,8 +185,14 @@ public sealed partial class MappedDevice
             return;
         var original = group.Original;
         var result = group.Status;
+        bool isPushedBack = group.IsPushedBack;
         _groups.Push(group);
         _inFlight--;
+        if (isPushedBack)
+        {
+            _held.Add(original);
+            return;
+        }
         if (original.Has(BioFlags.PreFlush) && original.Sectors != 0)
         {
             original.Flags &= ~BioFlags.PreFlush;
@@ -211,16 +221,48 @@ public sealed partial class MappedDevice
     }
 
     /// <summary>A target gives a bio back: kept until resume while suspending without flush, else an error.</summary>
+    /// <remarks>Linux drivers/md/dm.c: dm_handle_requeue().</remarks>
     private void PushBack(Bio clone)
     {
-        if (!_isNoFlushSuspending || clone.Private is not Bio original || clone.Sectors != original.Sectors)
+        if (!_isNoFlushSuspending)
         {
+            clone.Context = null;
             clone.End(BlkStatus.IoError);
             return;
         }
+        if (clone.Private is Group group)
+        {
+            group.IsPushedBack = true;
+            Layer.Free(clone);
+            EndOne(group, BlkStatus.OK);
+            return;
+        }
+        var part = Layer.AllocBio();
+        part.CloneFrom(clone);
+        part.Device = this;
+        part.Sector = clone.PrivateValue;
+        part.Completion = PartCompletion.Instance;
+        part.Private = clone.Private;
         Layer.Free(clone);
         _inFlight--;
-        _held.Add(original);
+        _held.Add(part);
+    }
+
+    /// <summary>A target gives back a bio that it kept.</summary>
+    internal void Requeue(Bio clone) => PushBack(clone);
+
+    /// <summary>The end of a part that had been pushed back is the end of that part of the original.</summary>
+    private sealed class PartCompletion : BioCompletion
+    {
+        public static readonly PartCompletion Instance = new();
+
+        public override void EndIo(Bio bio)
+        {
+            var original = (Bio)bio.Private!;
+            var status = bio.Status;
+            original.Device.Layer.Free(bio);
+            original.End(status);
+        }
     }
 
     /// <summary>True when the clone's target keeps it.</summary>
@@ -231,8 +273,10 @@ public sealed partial class MappedDevice
         switch (row.EndIo(clone, ref status))
         {
             case EndIoResult.Incomplete:
+                clone.Reopen();
                 return true;
             case EndIoResult.Requeue:
+                clone.Reopen();
                 PushBack(clone);
                 return true;
             case EndIoResult.Done:

@@ -10,6 +10,7 @@ public sealed partial class MappedDevice : BlockDevice
 {
     private readonly List<TableDevice> _tableDevices = [];
     private bool _isDiskAdded, _isDeleting, _isFreeing;
+    private int _internalSuspends;
 
     internal MappedDevice(DeviceMapper driver, uint minor) : base(driver.Layer, new(DeviceMapper.Major, minor), $"dm-{minor}")
     {
@@ -212,6 +213,7 @@ public sealed partial class MappedDevice : BlockDevice
     {
         if (LiveTable is not { SizeSectors: > 0 } table)
             return Errno.EINVAL;
+        WaitForInternalResume();
         foreach (var row in table.Rows)
         {
             var error = row.Preresume();
@@ -231,6 +233,7 @@ public sealed partial class MappedDevice : BlockDevice
     /// <remarks>Linux drivers/md/dm.c: __dm_suspend().</remarks>
     internal Errno Suspend(bool freeze, bool noFlush)
     {
+        WaitForInternalResume();
         var rows = LiveTable?.Rows ?? [];
         _isNoFlushSuspending = noFlush;
         foreach (var row in rows)
@@ -244,6 +247,40 @@ public sealed partial class MappedDevice : BlockDevice
         foreach (var row in rows)
             row.Postsuspend();
         return Errno.OK;
+    }
+
+    /// <summary>True while a suspend without flush is under way: targets may push bios back.</summary>
+    internal bool IsNoFlushSuspending => _isNoFlushSuspending;
+
+    /// <summary>Another device, which this one stands on, holds its I/O; nests, and is not seen by users.</summary>
+    /// <remarks>Linux drivers/md/dm.c: dm_internal_suspend_noflush().</remarks>
+    internal void SuspendInternally()
+    {
+        if (_internalSuspends++ > 0 || IsSuspended)
+            return;
+        var rows = LiveTable?.Rows ?? [];
+        _isNoFlushSuspending = true;
+        foreach (var row in rows)
+            row.Presuspend();
+        _holdsIo = true;
+        WaitForInFlight();
+        _isNoFlushSuspending = false;
+        foreach (var row in rows)
+            row.Postsuspend();
+    }
+
+    /// <summary>Undoes one <see cref="SuspendInternally"/>.</summary>
+    /// <remarks>Linux drivers/md/dm.c: dm_internal_resume().</remarks>
+    internal void ResumeInternally()
+    {
+        if (--_internalSuspends == 0 && !IsSuspended)
+            ReleaseDeferred();
+    }
+
+    private void WaitForInternalResume()
+    {
+        while (_internalSuspends > 0)
+            Layer.RunSomething("the device below to be resumed");
     }
 
     /// <summary>Something happened that user space may wait for.</summary>

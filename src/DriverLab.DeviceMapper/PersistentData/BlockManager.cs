@@ -1,0 +1,244 @@
+using System.Buffers.Binary;
+using DriverLab.Block;
+using DriverLab.Formats;
+using DriverLab.Formats.PersistentData;
+using DriverLab.Linux;
+
+namespace DriverLab.DeviceMapper.PersistentData;
+
+/// <summary>Blocks of 4096 bytes of a metadata device: read once and checked, changed in memory, written together.</summary>
+/// <remarks>Linux drivers/md/persistent-data/dm-block-manager.c; the checks are the validators' of each kind.</remarks>
+internal sealed class BlockManager(BlockDevice device, DeviceMapper driver)
+{
+    public const int SectorsPerBlock = MetadataBlock.Size / 512;
+    private const int CachedBlocks = 1 << 16;
+    private readonly Dictionary<ulong, MetadataBuffer> _blocks = [];
+    private readonly List<MetadataBuffer> _ring = [], _dirty = [];
+    private int _hand;
+
+    /// <summary>True: every attempt to change a block is refused with EPERM.</summary>
+    public bool IsReadOnly { get; set; }
+
+    /// <summary>The device.</summary>
+    public BlockDevice Device => device;
+
+    /// <summary>Writes a line to the kernel's log.</summary>
+    public void Log(string part, string line) => driver.Log(part, line);
+
+    /// <summary>A block for reading.</summary>
+    /// <exception cref="MetadataException">EIO, ENOTBLK, EILSEQ.</exception>
+    public MetadataBuffer Read(ulong number, MetadataBlockKind kind)
+    {
+        if (_blocks.TryGetValue(number, out var buffer))
+        {
+            buffer.WasUsed = true;
+            return buffer;
+        }
+        buffer = Allocate(number, kind);
+        Load(buffer);
+        Check(buffer, kind);
+        Insert(buffer);
+        return buffer;
+    }
+
+    /// <summary>A block that is in memory, for callers that may not wait.</summary>
+    public bool TryCached(ulong number, out MetadataBuffer buffer) => _blocks.TryGetValue(number, out buffer!);
+
+    /// <summary>A block for changing in place.</summary>
+    public MetadataBuffer Write(ulong number, MetadataBlockKind kind)
+    {
+        RefuseReadOnly();
+        var buffer = Read(number, kind);
+        MarkDirty(buffer, kind);
+        return buffer;
+    }
+
+    /// <summary>A block whose old content does not matter: zeros.</summary>
+    public MetadataBuffer WriteZero(ulong number, MetadataBlockKind kind)
+    {
+        RefuseReadOnly();
+        if (_blocks.TryGetValue(number, out var buffer))
+        {
+            buffer.Data.AsSpan().Clear();
+        }
+        else
+        {
+            buffer = Allocate(number, kind);
+            Insert(buffer);
+        }
+        MarkDirty(buffer, kind);
+        return buffer;
+    }
+
+    /// <summary>Raw bytes of a block, unchecked and uncached.</summary>
+    public byte[] ReadRaw(ulong number)
+    {
+        var buffer = Allocate(number, MetadataBlockKind.Superblock);
+        Load(buffer);
+        return buffer.Data;
+    }
+
+    private void RefuseReadOnly()
+    {
+        if (IsReadOnly)
+            throw new MetadataException(Errno.EPERM);
+    }
+
+    private static MetadataBuffer Allocate(ulong number, MetadataBlockKind kind) => new(number, new byte[MetadataBlock.Size]) { Kind = kind, WasUsed = true };
+
+    private void Insert(MetadataBuffer buffer)
+    {
+        _blocks.Add(buffer.Number, buffer);
+        _ring.Add(buffer);
+    }
+
+    private void MarkDirty(MetadataBuffer buffer, MetadataBlockKind kind)
+    {
+        buffer.Kind = kind;
+        if (buffer.IsDirty)
+            return;
+        buffer.IsDirty = true;
+        _dirty.Add(buffer);
+    }
+
+    private void Load(MetadataBuffer buffer)
+    {
+        if (buffer.Number > long.MaxValue / SectorsPerBlock)
+            throw new MetadataException(Errno.EIO);
+        var status = device.Layer.SubmitAndWait(MakeBio(buffer, BioOp.Read));
+        if (status != BlkStatus.OK)
+            throw new MetadataException(Errno.EIO);
+    }
+
+    private Bio MakeBio(MetadataBuffer buffer, BioOp op)
+    {
+        var bio = device.Layer.AllocBio();
+        bio.Device = device;
+        bio.Op = op;
+        bio.Sector = (long)buffer.Number * SectorsPerBlock;
+        bio.Sectors = SectorsPerBlock;
+        bio.Data = buffer.Data;
+        return bio;
+    }
+
+    /// <summary>Writes all changed blocks, then makes them durable.</summary>
+    /// <exception cref="MetadataException">EPERM, EIO.</exception>
+    /// <remarks>Linux drivers/md/persistent-data/dm-block-manager.c: dm_bm_flush().</remarks>
+    public void Flush()
+    {
+        RefuseReadOnly();
+        var status = WriteBack();
+        var flushed = device.IssueFlush();
+        if (status != BlkStatus.OK || flushed != Errno.OK)
+            throw new MetadataException(Errno.EIO);
+    }
+
+    /// <summary>Writes all changed blocks.</summary>
+    public BlkStatus WriteBack()
+    {
+        var batch = device.Layer.StartBatch();
+        foreach (var buffer in _dirty)
+        {
+            buffer.IsDirty = false;
+            Seal(buffer);
+            batch.Submit(MakeBio(buffer, BioOp.Write));
+        }
+        _dirty.Clear();
+        return device.Layer.Wait(batch);
+    }
+
+    /// <summary>Forgets blocks that have not been used for a while. Not during an operation that holds some.</summary>
+    public void Trim()
+    {
+        for (int steps = _ring.Count * 2; _ring.Count > CachedBlocks && steps > 0; steps--)
+        {
+            if (_hand >= _ring.Count)
+                _hand = 0;
+            var buffer = _ring[_hand];
+            if (buffer.IsDirty || buffer.WasUsed)
+            {
+                buffer.WasUsed = false;
+                _hand++;
+                continue;
+            }
+            _ = _blocks.Remove(buffer.Number);
+            _ring[_hand] = _ring[^1];
+            _ring.RemoveAt(_ring.Count - 1);
+        }
+    }
+
+    // ---- checks ------------------------------------------------------------------------------------------------------------------
+
+    private static void Seal(MetadataBuffer buffer)
+    {
+        var data = buffer.Data.AsSpan();
+        BinaryPrimitives.WriteUInt64LittleEndian(data[8..], buffer.Number);
+        MetadataBlock.Seal(data, buffer.Kind);
+    }
+
+    /// <remarks>Linux drivers/md/persistent-data: node_check(), index_check(), dm_bitmap_check(); drivers/md/dm-thin-metadata.c: sb_check().</remarks>
+    private void Check(MetadataBuffer buffer, MetadataBlockKind kind)
+    {
+        var error = kind switch
+        {
+            MetadataBlockKind.Superblock => CheckSuperblock(buffer),
+            MetadataBlockKind.BtreeNode => CheckNumbers(buffer, kind, "btree spine", "node_check") is var e and not Errno.OK ? e : CheckNode(buffer),
+            MetadataBlockKind.Bitmap => CheckNumbers(buffer, kind, "space map common", "bitmap check"),
+            MetadataBlockKind.Index => CheckNumbers(buffer, kind, "space map common", "index_check"),
+        };
+        if (error == Errno.OK)
+            return;
+        string name = kind switch { MetadataBlockKind.Superblock => "superblock", MetadataBlockKind.BtreeNode => "btree_node", MetadataBlockKind.Bitmap => "sm_bitmap", MetadataBlockKind.Index => "index" };
+        driver.Log("block manager", $"{name} validator check failed for block {buffer.Number}");
+        throw new MetadataException(error);
+    }
+
+    private Errno CheckNumbers(MetadataBuffer buffer, MetadataBlockKind kind, string part, string check)
+    {
+        ulong number = BinaryPrimitives.ReadUInt64LittleEndian(buffer.Data.AsSpan(8));
+        if (number != buffer.Number)
+        {
+            driver.Log(part, $"{check} failed: blocknr {number} != wanted {buffer.Number}");
+            return Errno.ENOTBLK;
+        }
+        uint wanted = MetadataBlock.Checksum(buffer.Data, kind), found = BinaryPrimitives.ReadUInt32LittleEndian(buffer.Data);
+        if (found == wanted)
+            return Errno.OK;
+        driver.Log(part, $"{check} failed: csum {wanted} != wanted {found}");
+        return Errno.EILSEQ;
+    }
+
+    private Errno CheckNode(MetadataBuffer buffer)
+    {
+        ref readonly var header = ref DiskView.Read<BtreeNodeHeader>(buffer.Data);
+        ulong max = header.MaxEntries.Value, valueSize = header.ValueSize.Value;
+        string? complaint = 32 + max * (8 + valueSize) > MetadataBlock.Size ? "max_entries too large"
+            : header.EntryCount.Value > max ? "too many entries"
+            : (header.Flags & (BtreeNodeFlags.INTERNAL_NODE | BtreeNodeFlags.LEAF_NODE)) == 0 ? "node is neither INTERNAL or LEAF"
+            : null;
+        if (complaint is null)
+            return Errno.OK;
+        driver.Log("btree spine", $"node_check failed: {complaint}");
+        return Errno.EILSEQ;
+    }
+
+    private Errno CheckSuperblock(MetadataBuffer buffer)
+    {
+        ref readonly var sb = ref DiskView.Read<Formats.Thin.ThinSuperblock>(buffer.Data);
+        if (sb.BlockNr.Value != buffer.Number)
+        {
+            driver.Log("thin metadata", $"sb_check failed: blocknr {sb.BlockNr.Value}: wanted {buffer.Number}");
+            return Errno.ENOTBLK;
+        }
+        if (sb.Magic.Value != Formats.Thin.ThinSuperblock.ExpectedMagic)
+        {
+            driver.Log("thin metadata", $"sb_check failed: magic {sb.Magic.Value}: wanted {Formats.Thin.ThinSuperblock.ExpectedMagic}");
+            return Errno.EILSEQ;
+        }
+        uint wanted = MetadataBlock.Checksum(buffer.Data, MetadataBlockKind.Superblock);
+        if (wanted == sb.Checksum.Value)
+            return Errno.OK;
+        driver.Log("thin metadata", $"sb_check failed: csum {wanted}: wanted {sb.Checksum.Value}");
+        return Errno.EILSEQ;
+    }
+}

@@ -1,0 +1,183 @@
+using DriverLab.DeviceMapper.PersistentData;
+using DriverLab.Formats;
+using DriverLab.Formats.PersistentData;
+using DriverLab.Formats.Thin;
+using DriverLab.Linux;
+
+namespace DriverLab.DeviceMapper.Targets;
+
+/// <summary>Thin devices and snapshots: made, opened, deleted; the metadata snapshot.</summary>
+internal sealed partial class ThinMetadata
+{
+    private Errno Do(Action<ulong, ulong> action, ulong a, ulong b)
+    {
+        try
+        {
+            Enter(changes: true);
+            action(a, b);
+            return Errno.OK;
+        }
+        catch (MetadataException e)
+        {
+            return e.Error;
+        }
+        finally
+        {
+            Leave();
+        }
+    }
+
+    /// <returns>EEXIST, and what the metadata say.</returns>
+    public Errno CreateThin(ulong id) => Do((id, _) =>
+    {
+        RefuseKnown(id);
+        ulong tree = _mappings.MakeEmpty();
+        InsertTree(id, tree);
+        CloseDevice(MakeDevice(id));
+    }, id, 0);
+
+    /// <returns>EEXIST, ENODATA (no such origin), and what the metadata say.</returns>
+    public Errno CreateSnapshot(ulong id, ulong originId) => Do((id, originId) =>
+    {
+        RefuseKnown(id);
+        if (!_top.TryFind(_root, originId, out var value))
+            throw new MetadataException(Errno.ENODATA);
+        ulong tree = System.Runtime.InteropServices.MemoryMarshal.Read<Le<ulong>>(value).Value;
+        _transactions.Inc(tree);
+        InsertTree(id, tree);
+        _time = unchecked(_time + 1);
+        var device = MakeDevice(id);
+        var origin = GetDevice(originId);
+        origin.IsChanged = true;
+        origin.SnapshottedTime = _time;
+        device.MappedBlocks = origin.MappedBlocks;
+        device.SnapshottedTime = _time;
+        CloseDevice(origin);
+        CloseDevice(device);
+    }, id, originId);
+
+    private void RefuseKnown(ulong id)
+    {
+        if (_details.TryFind(_detailsRoot, id, out _) || _devices.TryGetValue(id, out _))
+            throw new MetadataException(Errno.EEXIST);
+    }
+
+    private void InsertTree(ulong id, ulong tree)
+    {
+        Le<ulong> value = tree;
+        _ = _top.Insert(ref _root, id, System.Runtime.InteropServices.MemoryMarshal.AsBytes(new ReadOnlySpan<Le<ulong>>(in value)));
+    }
+
+    private ThinDevice MakeDevice(ulong id)
+    {
+        var device = new ThinDevice(id) { TransactionId = TransactionId, CreationTime = _time, SnapshottedTime = _time, IsChanged = true };
+        _devices.Add(id, device);
+        return device;
+    }
+
+    /// <summary>The device of an id, with one user more.</summary>
+    private ThinDevice GetDevice(ulong id)
+    {
+        if (_devices.TryGetValue(id, out var device))
+        {
+            device.OpenCount++;
+            return device;
+        }
+        if (!_details.TryFind(_detailsRoot, id, out var value))
+            throw new MetadataException(Errno.ENODATA);
+        ref readonly var details = ref DiskView.Read<ThinDeviceDetails>(value);
+        device = new ThinDevice(id)
+        {
+            MappedBlocks = details.MappedBlocks.Value,
+            TransactionId = details.TransactionId.Value,
+            CreationTime = details.CreationTime.Value,
+            SnapshottedTime = details.SnapshottedTime.Value,
+        };
+        _devices.Add(id, device);
+        return device;
+    }
+
+    /// <returns>ENODATA, and what the metadata say.</returns>
+    public SysResult<ThinDevice> OpenDevice(ulong id)
+    {
+        try
+        {
+            Enter(changes: false);
+            return GetDevice(id);
+        }
+        catch (MetadataException e)
+        {
+            return e.Error;
+        }
+        finally
+        {
+            Leave();
+        }
+    }
+
+    public static void CloseDevice(ThinDevice device) => device.OpenCount--;
+
+    /// <returns>ENODATA, EBUSY (in use), and what the metadata say.</returns>
+    public Errno DeleteDevice(ulong id) => Do((id, unused) =>
+    {
+        var device = GetDevice(id);
+        if (device.OpenCount > 1)
+        {
+            CloseDevice(device);
+            throw new MetadataException(Errno.EBUSY);
+        }
+        _ = _devices.Remove(id);
+        _details.Remove(ref _detailsRoot, id);
+        _top.Remove(ref _root, id);
+    }, id, 0);
+
+    /// <returns>EINVAL: the current one is another.</returns>
+    public Errno SetTransactionId(ulong current, ulong next) => Do((current, next) =>
+    {
+        if (TransactionId != current)
+        {
+            _driver.Log("thin metadata", "mismatched transaction id");
+            throw new MetadataException(Errno.EINVAL);
+        }
+        TransactionId = next;
+    }, current, next);
+
+    /// <summary>Keeps the committed state for tools to read: a copy of the superblock that refers to the trees.</summary>
+    /// <returns>EBUSY: there is one.</returns>
+    /// <remarks>Linux drivers/md/dm-thin-metadata.c: __reserve_metadata_snap().</remarks>
+    public Errno ReserveSnapshot() => Do((_, _) =>
+    {
+        CommitTransaction();
+        _metadataMap.Inc(SuperblockAt);
+        var copy = _transactions.Shadow(SuperblockAt, MetadataBlockKind.Superblock, out _);
+        ref var held = ref DiskView.Edit<ThinSuperblock>(copy.Data);
+        if (held.HeldRoot.Value != 0)
+        {
+            _driver.Log("thin metadata", "Pool metadata snapshot already exists: release this before taking another.");
+            _transactions.Dec(copy.Number);
+            throw new MetadataException(Errno.EBUSY);
+        }
+        held.DataSpaceMap = default;
+        held.MetadataSpaceMap = default;
+        _transactions.Inc(held.MappingRoot.Value);
+        _transactions.Inc(held.DetailsRoot.Value);
+        DiskView.Edit<ThinSuperblock>(_blocks.Write(SuperblockAt, MetadataBlockKind.Superblock).Data).HeldRoot = copy.Number;
+    }, 0, 0);
+
+    /// <returns>EINVAL: there is none.</returns>
+    public Errno ReleaseSnapshot() => Do((_, _) =>
+    {
+        ref var sb = ref DiskView.Edit<ThinSuperblock>(_blocks.Write(SuperblockAt, MetadataBlockKind.Superblock).Data);
+        ulong held = sb.HeldRoot.Value;
+        sb.HeldRoot = 0;
+        if (held == 0)
+        {
+            _driver.Log("thin metadata", "No pool metadata snapshot found: nothing to release.");
+            throw new MetadataException(Errno.EINVAL);
+        }
+        ref readonly var copy = ref DiskView.Read<ThinSuperblock>(_blocks.Read(held, MetadataBlockKind.Superblock).Data);
+        _top.Delete(copy.MappingRoot.Value);
+        _details.Delete(copy.DetailsRoot.Value);
+        _metadataMap.Dec(held);
+    }, 0, 0);
+}
