@@ -30,6 +30,7 @@ public static class CommandLine
             LabCommand.Create(output, error),
             ServeCommand.Create(output, error),
             ThinCommand.Create(output, error),
+            DmCommand.Create(output, error),
             DoctorCommand.Create(output, error),
         };
         var parsed = root.Parse(ThinCommand.Normalise(arguments));

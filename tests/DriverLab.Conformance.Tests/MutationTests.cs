@@ -14,7 +14,7 @@ public class MutationTests
 {
     private static readonly GoldenStore s_store = new(Path.Combine(Texts.Root, "tests/Golden"));
     private static readonly Comparer s_comparer = new(NormaliserSet.Parse("normalisers.txt", File.ReadAllText(Path.Combine(Texts.Root, "tests/Ledger/normalisers.txt"))), Ledger.Load(Path.Combine(Texts.Root, "tests/Ledger")));
-    private static readonly Lazy<IReadOnlyList<Replay>> s_agreeing = new(() => [.. All().Where(r => r.Verdict(Mutations()) is Verdict.Same or Verdict.Listed)]);
+    private static readonly Lazy<IReadOnlyList<Replay>> s_agreeing = new(QuickestFirst);
 
     [TestCaseSource(nameof(Names))]
     public void A_fault_of_the_emulator_is_caught_by_a_scenario(Mutation mutation)
@@ -31,6 +31,19 @@ public class MutationTests
     public void Without_a_fault_most_recorded_scenarios_agree() => Assert.That(s_agreeing.Value, Has.Count.GreaterThan(All().Count * 9 / 10));
 
     public static Mutation[] Names => Enum.GetValues<Mutation>();
+
+    /// <summary>The recorded scenarios that agree, those first that took the least time: most faults are found without running the long ones.</summary>
+    private static List<Replay> QuickestFirst()
+    {
+        var agreeing = new List<(TimeSpan Took, Replay Replay)>();
+        foreach (var replay in All())
+        {
+            var watch = System.Diagnostics.Stopwatch.StartNew();
+            if (replay.Verdict(Mutations()) is Verdict.Same or Verdict.Listed)
+                agreeing.Add((watch.Elapsed, replay));
+        }
+        return [.. agreeing.OrderBy(static a => a.Took).Select(static a => a.Replay)];
+    }
 
     private static MutationSet Mutations(params ReadOnlySpan<Mutation> mutations) => new(mutations);
 

@@ -195,7 +195,10 @@ public sealed partial class DmControl
     private Errno MessageTarget(MappedDevice device, long sector, string[] words, StringBuilder answer)
     {
         if (device.LiveTable is not { } table)
+        {
+            driver.Log("ioctl", "The device has no table.");
             return Errno.EINVAL;
+        }
         if (device.IsDeleting)
             return Errno.ENXIO;
         if (sector < 0 || table.Find(sector) is not { } row)

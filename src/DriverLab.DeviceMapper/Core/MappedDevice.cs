@@ -198,10 +198,7 @@ public sealed partial class MappedDevice : BlockDevice
         }
         old = LiveTable;
         LiveTable = table;
-        if (CapacitySectors == 0)
-            SetCapacity(table.SizeSectors);
-        else
-            _ = SetCapacityAndNotify(table.SizeSectors);
+        SetCapacity(table.SizeSectors);
         table.ApplyLimits(ref Limits, limits);
         Driver.RaiseGlobalEvent();
         DiskReadOnly = !table.ForWriting;
@@ -248,6 +245,9 @@ public sealed partial class MappedDevice : BlockDevice
             row.Postsuspend();
         return Errno.OK;
     }
+
+    /// <summary>Sets the event counter, for a kernel that goes on from a kept state.</summary>
+    public void SetEventCount(uint count) => EventNr = count;
 
     /// <summary>True while a suspend without flush is under way: targets may push bios back.</summary>
     internal bool IsNoFlushSuspending => _isNoFlushSuspending;

@@ -127,7 +127,6 @@ internal sealed partial class SnapshotTarget : DmTarget
         MaxIoSectors = _store.ChunkSectors;
         (_isValid, _isOverflowed) = (source._isValid, source._isOverflowed);
         source._isValid = false;
-        source.IsActive = false;
     }
 
     public override void Destroy()
