@@ -14,7 +14,11 @@ public sealed class ThinCrashTests
     [Category("long")]
     public void A_hundred_thousand_cuts([Range(100, 299)] int seed) => Sweep(seed, steps: 120, states: 500, checks: 10);
 
-    private static void Sweep(int seed, int steps, int states, int checks)
+    [Test]
+    public void Disks_that_lie_about_flushes_are_noticed([Values(4, 5)] int seed)
+        => Assert.That(() => Sweep(seed, steps: 60, states: 60, checks: 0, liar: true), Throws.InstanceOf<AssertionException>());
+
+    private static void Sweep(int seed, int steps, int states, int checks, bool liar = false)
     {
         var lab = new ThinLab();
         int begin = lab.Log.Count;
@@ -24,7 +28,7 @@ public sealed class ThinCrashTests
         for (int i = 0; i < states; i++)
         {
             int cut = begin + random.Next(lab.Log.Count - begin + 1);
-            var (metadata, data) = (State(lab.Log, 0, ThinLab.MetadataBytes, cut, random), State(lab.Log, 1, ThinLab.DataBlocks * ThinLab.BlockBytes, cut, random));
+            var (metadata, data) = (State(lab.Log, 0, ThinLab.MetadataBytes, cut, random, liar), State(lab.Log, 1, ThinLab.DataBlocks * ThinLab.BlockBytes, cut, random, liar));
             if (i < checks)
                 CheckWithTools(metadata, seed, cut);
             CheckContent(work.Allowed(cut), metadata, data, seed, cut);
@@ -32,10 +36,10 @@ public sealed class ThinCrashTests
     }
 
     /// <summary>A disk as a cut leaves it: all writes before its last flush, and any of those after it.</summary>
-    private static byte[] State(List<DiskWrite> log, int disk, int bytes, int cut, Prng random)
+    private static byte[] State(List<DiskWrite> log, int disk, int bytes, int cut, Prng random, bool liar)
     {
         byte[] content = new byte[bytes];
-        int lastFlush = log.FindLastIndex(cut - 1, w => w.Disk == disk && w.IsFlush);
+        int lastFlush = liar ? -1 : log.FindLastIndex(cut - 1, w => w.Disk == disk && w.IsFlush);
         for (int i = 0; i < cut; i++)
         {
             var write = log[i];

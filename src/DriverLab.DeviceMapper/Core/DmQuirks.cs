@@ -35,6 +35,9 @@ public sealed record DmQuirks
     /// <summary>flakey knows error_reads and the random corruptions (6.6: "dm flakey: introduce random_read_corrupt and random_write_corrupt options").</summary>
     public bool FlakeyCorruptsAtRandom { get; init; }
 
+    /// <summary>An alignment offset counts within a physical block only (6.11: limits are validated when they are set, blk_validate_limits()).</summary>
+    public bool AlignmentWithinBlock { get; init; }
+
     /// <summary>The quirks of a kernel.</summary>
     public static DmQuirks For(KernelProfile profile) => new()
     {
@@ -46,6 +49,7 @@ public sealed record DmQuirks
         RefusesSelf = profile.AtLeast(6, 5),
         DataCursorRestarts = !profile.AtLeast(5, 13),
         ThinDiscardsByBlocks = profile.AtLeast(6, 4),
+        AlignmentWithinBlock = profile.AtLeast(6, 11),
         DelayHasThread = profile.AtLeast(6, 7),
         FlakeyCorruptsAtRandom = profile.AtLeast(6, 6),
     };

@@ -17,7 +17,15 @@ public sealed class ErrorType(DmQuirks quirks) : DmTargetType
     public override DmTargetFeatures Features => DmTargetFeatures.Wildcard;
 
     /// <inheritdoc/>
-    public override SysResult<DmTarget> Create(DmRowContext row) => new ErrorTarget(row, quirks);
+    public override SysResult<DmTarget> Create(DmRowContext row)
+    {
+        if (!quirks.ErrorHasDevices || row.Arguments.Count != 2)
+            return new ErrorTarget(row, quirks, null, 0);
+        if (!DmText.TrySector(row.Arguments[1], out long start))
+            return row.Fail("Invalid device sector");
+        var device = row.GetDevice(row.Arguments[0]);
+        return device.IsOk ? new ErrorTarget(row, quirks, device.Value, start) : row.Fail("Device lookup failed", device.Error);
+    }
 }
 
 internal sealed class ErrorTarget : DmTarget
@@ -25,20 +33,14 @@ internal sealed class ErrorTarget : DmTarget
     private readonly DmDevice? _device;
     private readonly long _start;
 
-    public ErrorTarget(DmRowContext row, DmQuirks quirks) : base(row)
+    public ErrorTarget(DmRowContext row, DmQuirks quirks, DmDevice? device, long start) : base(row)
     {
-        if (quirks.ZeroAndErrorDiscard)
-        {
-            DiscardBios = 1;
-            DiscardsSupported = true;
-        }
-        if (!quirks.ErrorHasDevices || row.Arguments.Count < 2 || !DmText.TrySector(row.Arguments[1], out long start))
-            return;
-        var device = row.GetDevice(row.Arguments[0]);
-        if (!device.IsOk)
-            return;
-        _device = device.Value;
+        _device = device;
         _start = start;
+        if (!quirks.ZeroAndErrorDiscard)
+            return;
+        DiscardBios = 1;
+        DiscardsSupported = true;
     }
 
     public override bool HasDevices => _device is not null;
