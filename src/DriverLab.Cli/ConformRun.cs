@@ -103,7 +103,7 @@ internal sealed class ConformRun(ConformOptions options, Progress progress)
     {
         "host" => new HostTarget(),
         "emulated" => new EmulatedTarget(Profiles.Of(DefaultKernel)),
-        "image" => await MachineTarget.CreateAsync(RealKernels.OfUser(), options.KernelImage!, options.Modules, options.Config, progress, cancellation),
-        _ => await MachineTarget.CreateAsync(RealKernels.OfUser(), name, progress, cancellation),
+        "image" => await MachineTarget.CreateAsync(RealKernels.OfUser(), options.KernelImage!, options.Modules, options.Config, progress, cancellation, fewMessages: true),
+        _ => await MachineTarget.CreateAsync(RealKernels.OfUser(), name, progress, cancellation, fewMessages: true),
     };
 }

@@ -56,6 +56,10 @@ public sealed class RealKernels
         return new(kernel, image) { FromSaved = (recipe is null || recipe.Files.IsEmpty) && Environment.GetEnvironmentVariable("DRIVERLAB_SAVED") != "0" };
     }
 
+    /// <summary>The accelerator that works here: the one that the options ask for, else as probed.</summary>
+    public async Task<Accelerator> AcceleratorAsync(MachineOptions options, IProgress<string>? progress = null, CancellationToken cancellation = default) =>
+        options.Accelerator ?? await probe.GetAsync(options, progress, cancellation).ConfigureAwait(false);
+
     /// <summary>Fetches what is missing, boots a kernel of a line (<c>6.12</c>), and waits until its guest program answers.</summary>
     public async Task<Machine> StartAsync(string kernel, ImageRecipe? recipe = null, IProgress<string>? progress = null, CancellationToken cancellation = default)
     {
@@ -66,7 +70,7 @@ public sealed class RealKernels
     /// <summary>Starts a prepared machine with the accelerator that works here: from its saved state when <see cref="MachineOptions.FromSaved"/> says so.</summary>
     public async Task<Machine> StartAsync(MachineOptions options, IProgress<string>? progress = null, CancellationToken cancellation = default)
     {
-        var accelerator = options.Accelerator ?? await probe.GetAsync(options, progress, cancellation).ConfigureAwait(false);
+        var accelerator = await AcceleratorAsync(options, progress, cancellation).ConfigureAwait(false);
         progress?.Report($"starting {options.Kernel.Release} ({accelerator.Name}: {accelerator.Why})");
         return options.FromSaved
             ? await Saved.StartAsync(options, accelerator, progress, cancellation).ConfigureAwait(false)

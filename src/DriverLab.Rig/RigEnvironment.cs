@@ -19,7 +19,7 @@ public static class RigEnvironment
 {
     private const long WantedFreeBytes = 2L << 30;
 
-    private static readonly (string Tool, string Package, string Why)[] Tools =
+    private static (string Tool, string Package, string Why)[] Tools =>
     [
         (QemuCommand.Program, QemuCommand.Package, "runs guests"),
         ("setpriv", "util-linux", "ties machines to the process that started them"),
@@ -45,7 +45,22 @@ public static class RigEnvironment
         findings.Add(FileFinding("zlib headers", "/usr/include/zlib.h", "zlib1g-dev", "link the guest program"));
         findings.Add(FileFinding("Debian's keys", AptState.Keyring, "debian-archive-keyring", "verify kernel packages"));
         findings.Add(DiskFinding(cache.Root));
+        findings.Add(LibvirtFinding());
         return findings;
+    }
+
+    /// <summary>libvirt is a choice: without it nothing is missing, but <c>--machine libvirt</c> will say why it cannot.</summary>
+    private static RigFinding LibvirtFinding()
+    {
+        string uri = LibvirtMachines.DefaultUri;
+        bool library = Directory.EnumerateDirectories("/usr/lib").SelectMany(folder => Directory.EnumerateFiles(folder, "libvirt.so.0")).Any();
+        string? daemon = Tool.Find("libvirtd") ?? Tool.Find("virtqemud");
+        string? socket = ((string[])["/run/libvirt/virtqemud-sock", "/run/libvirt/libvirt-sock"]).FirstOrDefault(File.Exists);
+        string found = !library ? "not installed; only --machine libvirt needs it (apt-get install libvirt0, and libvirt-daemon-system for machines on this host)"
+            : daemon is null ? $"the library is there, but no libvirtd on this host; --machine libvirt works with other hosts only (LIBVIRT_DEFAULT_URI=qemu+ssh://HOST/system), or after apt-get install libvirt-daemon-system"
+            : socket is null ? $"{daemon} is there, but nothing listens in /run/libvirt: qemu:///system needs it started; {uri} is used unless LIBVIRT_DEFAULT_URI says otherwise"
+            : $"{daemon} listens at {socket}; {uri} is used unless LIBVIRT_DEFAULT_URI says otherwise";
+        return new("libvirt (optional)", true, found, "", "");
     }
 
     /// <summary>The accelerator as it was probed by booting on this host kernel and QEMU; not probed yet is no fault.</summary>

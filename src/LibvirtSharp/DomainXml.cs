@@ -34,10 +34,10 @@ public sealed record DomainDisk(string File, string Target)
 
 /// <summary>A virtio-serial channel between host and guest.</summary>
 /// <param name="Name">The name under which the guest finds it in /dev/virtio-ports.</param>
-/// <param name="SocketPath">A unix socket on the hypervisor's host; null makes a channel for <see cref="Domain.OpenChannel"/>.</param>
+/// <param name="SocketPath">A unix socket on the hypervisor's host; null lets libvirt choose one. Either way <see cref="Domain.OpenChannel"/> opens it.</param>
 public sealed record DomainChannel(string Name, string? SocketPath = null)
 {
-    internal XElement ToXml() => new("channel", new XAttribute("type", SocketPath is null ? "pty" : "unix"),
+    internal XElement ToXml() => new("channel", new XAttribute("type", "unix"),
         SocketPath is null ? null : new XElement("source", new XAttribute("mode", "bind"), new XAttribute("path", SocketPath)),
         new XElement("target", new XAttribute("type", "virtio"), new XAttribute("name", Name)));
 }
@@ -52,8 +52,10 @@ public sealed class DomainXml
     public int Cpus { get; init; } = 1;
     /// <summary>The machine model; null leaves the hypervisor's default.</summary>
     public string? Machine { get; init; } = "q35";
-    /// <summary>The CPU model under emulation; null leaves the default.</summary>
+    /// <summary>The CPU model under emulation; null leaves the default. <c>maximum</c> is all that the accelerator can do, <c>host-passthrough</c> the host's own (KVM only).</summary>
     public string? CpuModel { get; init; }
+    /// <summary>True to leave out the devices that libvirt adds unasked: USB controller, memory balloon.</summary>
+    public bool Bare { get; init; }
     /// <summary>The kernel's file; null for a domain that boots otherwise (or only pretends).</summary>
     public string? Kernel { get; init; }
     public string? Initrd { get; init; }
@@ -75,10 +77,23 @@ public sealed class DomainXml
             new XElement("vcpu", Cpus),
             OsElement(),
             Type == DomainType.Test ? null : new XElement("features", new XElement("acpi"), new XElement("apic")),
-            CpuModel is null ? null : new XElement("cpu", new XAttribute("mode", "custom"), new XElement("model", new XAttribute("fallback", "allow"), CpuModel)),
+            CpuElement(),
             new XElement("on_poweroff", "destroy"), new XElement("on_reboot", "destroy"), new XElement("on_crash", "destroy"),
-            new XElement("devices", Disks.Select(d => d.ToXml()), Channels.Select(c => c.ToXml()), Type == DomainType.Test ? null : SerialElement())).ToString();
+            new XElement("devices", Disks.Select(d => d.ToXml()), Channels.Select(c => c.ToXml()), Type == DomainType.Test ? null : SerialElement(), Bare ? BareElements() : null)).ToString();
     }
+
+    private XElement? CpuElement() => CpuModel switch
+    {
+        null => null,
+        "maximum" or "host-passthrough" or "host-model" => new("cpu", new XAttribute("mode", CpuModel)),
+        _ => new("cpu", new XAttribute("mode", "custom"), new XElement("model", new XAttribute("fallback", "allow"), CpuModel)),
+    };
+
+    private static XElement[] BareElements() =>
+    [
+        new("controller", new XAttribute("type", "usb"), new XAttribute("model", "none")),
+        new("memballoon", new XAttribute("model", "none")),
+    ];
 
     private XElement OsElement() => new("os",
         new XElement("type", new XAttribute("arch", "x86_64"), Machine is null || Type == DomainType.Test ? null : new XAttribute("machine", Machine), "hvm"),

@@ -17,7 +17,38 @@ internal sealed unsafe class LibvirtStream : Stream
         throw reason;
     }
 
-    private nint Handle => _handle != 0 ? _handle : throw new ObjectDisposedException(nameof(LibvirtStream));
+    // The library frees a stream under a call that is under way: the last user of the handle frees it.
+    private readonly Lock _gate = new();
+    private int _users;
+    private bool _closed;
+
+    private nint Enter()
+    {
+        lock (_gate)
+        {
+            ObjectDisposedException.ThrowIf(_closed, this);
+            _users++;
+            return _handle;
+        }
+    }
+
+    private void Leave()
+    {
+        lock (_gate)
+        {
+            if (--_users == 0 && _closed)
+                Free();
+        }
+    }
+
+    private void Free()
+    {
+        nint handle = Interlocked.Exchange(ref _handle, 0);
+        if (handle != 0)
+            _ = Native.virStreamFree(handle); // cannot fail for a handle of ours
+    }
+
+    private static int Moved(int bytes) => bytes >= 0 ? bytes : throw new IOException("the domain's stream ended", LibvirtException.Last());
 
     public override bool CanRead => true;
     public override bool CanWrite => true;
@@ -25,20 +56,38 @@ internal sealed unsafe class LibvirtStream : Stream
     public override long Length => throw new NotSupportedException();
     public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
 
+    /// <exception cref="IOException">The domain or the connection has gone; the cause is libvirt's.</exception>
     public override int Read(Span<byte> buffer)
     {
-        fixed (byte* data = buffer)
-            return Native.Check(Native.virStreamRecv(Handle, data, (nuint)buffer.Length));
+        nint handle = Enter();
+        try
+        {
+            fixed (byte* data = buffer)
+                return Moved(Native.virStreamRecv(handle, data, (nuint)buffer.Length));
+        }
+        finally
+        {
+            Leave();
+        }
     }
 
     public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
 
+    /// <exception cref="IOException">The domain or the connection has gone; the cause is libvirt's.</exception>
     public override void Write(ReadOnlySpan<byte> buffer)
     {
-        while (buffer.Length > 0)
+        nint handle = Enter();
+        try
         {
-            fixed (byte* data = buffer)
-                buffer = buffer[Native.Check(Native.virStreamSend(Handle, data, (nuint)buffer.Length))..];
+            while (buffer.Length > 0)
+            {
+                fixed (byte* data = buffer)
+                    buffer = buffer[Moved(Native.virStreamSend(handle, data, (nuint)buffer.Length))..];
+            }
+        }
+        finally
+        {
+            Leave();
         }
     }
 
@@ -50,11 +99,15 @@ internal sealed unsafe class LibvirtStream : Stream
 
     protected override void Dispose(bool disposing)
     {
-        nint handle = Interlocked.Exchange(ref _handle, 0);
-        if (handle != 0)
+        lock (_gate)
         {
-            _ = Native.virStreamAbort(handle); // the other side may be gone already
-            _ = Native.virStreamFree(handle);
+            if (!_closed)
+            {
+                _closed = true;
+                _ = Native.virStreamAbort(_handle); // wakes a reader; the other side may be gone already
+                if (_users == 0)
+                    Free();
+            }
         }
         base.Dispose(disposing);
     }

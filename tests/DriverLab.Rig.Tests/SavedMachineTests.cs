@@ -52,7 +52,7 @@ public class SavedMachineTests
         await using (var machine = await saved.StartAsync(options, accelerator, new Told(told), default))
             Assert.That((await machine.ShellAsync("echo alive")).Output, Is.EqualTo("alive\n"));
         Assert.That(told, Has.Some.StartsWith("the saved machine is of no use"));
-        saved.Prune(0);
+        await saved.TrimAsync(0, default);
         Assert.That(Directory.GetDirectories(Path.Combine(folder.Path, "machines")), Is.Empty);
     }
 

@@ -6,10 +6,10 @@ using DriverLab.Rig.Images;
 
 namespace DriverLab.Cli.Commands;
 
-/// <summary><c>driverlab rig exec</c>: a command as root on a real kernel, in a machine that exists for that command only.</summary>
+/// <summary><c>driverlab rig exec|bench</c>: a command as root on a real kernel, in a machine that exists for that command only.</summary>
 internal static class RigCommand
 {
-    public static Command Create(TextWriter output, TextWriter error) => new("rig", "Machines with real kernels.") { Exec(output, error) };
+    public static Command Create(TextWriter output, TextWriter error) => new("rig", "Machines with real kernels.") { Exec(output, error), RigBenchCommand.Create(output, error) };
 
     private static Command Exec(TextWriter output, TextWriter error)
     {

@@ -40,10 +40,10 @@ internal sealed class MachineTarget : ITarget
         new(line, kernels, await kernels.Kernels.GetAsync(line, Tagged(line, progress), cancellation), Tagged(line, progress)) { FewMessages = fewMessages };
 
     /// <summary>A kernel given by its files.</summary>
-    public static async Task<MachineTarget> CreateAsync(RealKernels kernels, string image, string? modules, string? config, IProgress<string> progress, CancellationToken cancellation)
+    public static async Task<MachineTarget> CreateAsync(RealKernels kernels, string image, string? modules, string? config, IProgress<string> progress, CancellationToken cancellation, bool fewMessages = false)
     {
         var entry = await KernelStore.FromFilesAsync(image, modules, config, cancellation);
-        return new(entry.Line, kernels, entry, Tagged(entry.Line, progress));
+        return new(entry.Line, kernels, entry, Tagged(entry.Line, progress)) { FewMessages = fewMessages };
     }
 
     /// <summary>True for one message a scenario instead of one a step: for many short runs. A scenario that kills the kernel is run again with a message a step.</summary>

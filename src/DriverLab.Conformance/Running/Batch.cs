@@ -6,7 +6,7 @@ namespace DriverLab.Conformance.Running;
 
 /// <summary>Many scenarios as one message to a program beside another kernel, and their runs as messages back.</summary>
 /// <remarks>
-/// To the kernel: for each scenario its name, file and text, each ended by NUL; a first byte 1 asks for few messages, one at the end of each scenario. Back, one message before each call, so that the call which kills a kernel is known: lines of
+/// To the kernel: for each scenario its name, file and text, each ended by NUL; a first byte 1 asks for few messages, one at the end of each scenario and one in a quarter of a second. Back, one message before each call, so that the call which kills a kernel is known: lines of
 /// text, <c>B name</c> a scenario begins, <c>L …</c> a trace line, <c>S n</c> step n is about to be made, <c>E status reason</c> the scenario ended; fields between tabs.
 /// </remarks>
 public static class Batch
@@ -18,7 +18,7 @@ public static class Batch
 
     /// <summary>The message with scenarios.</summary>
     /// <param name="scenarios">What to run.</param>
-    /// <param name="few">True for one message a scenario instead of one a call: many times faster, but a kernel's death is known to the scenario only.</param>
+    /// <param name="few">True for a message a scenario, or a quarter of a second, instead of one a call: many times faster, but a kernel's death is known to the scenario only.</param>
     public static byte[] Encode(IEnumerable<Scenario> scenarios, bool few = false)
     {
         var text = new StringBuilder();
@@ -53,7 +53,10 @@ public static class Batch
 
     private sealed class SendingSink(MessageSink send, bool few) : ITraceSink
     {
+        private const int FewMs = 250;
+
         private readonly StringBuilder _text = new();
+        private long _sent;
 
         public void Begin(string scenario)
         {
@@ -66,7 +69,8 @@ public static class Batch
 
         public void Entering(int step)
         {
-            if (few)
+            // A long scenario still shows that it goes on.
+            if (few && Environment.TickCount64 - _sent < FewMs)
                 return;
             _ = _text.Append("S\t").Append(step).Append('\n');
             Flush();
@@ -82,6 +86,7 @@ public static class Batch
         {
             send(Encoding.UTF8.GetBytes(_text.ToString()));
             _ = _text.Clear();
+            _sent = Environment.TickCount64;
         }
     }
 }

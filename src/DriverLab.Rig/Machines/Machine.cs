@@ -24,8 +24,14 @@ public abstract partial class Machine : IAsyncDisposable
     /// <summary>From the start of the process to the guest's hello.</summary>
     public abstract TimeSpan BootTime { get; }
 
+    /// <summary>What was done until the guest's hello, and when it was done, from the start of the process: where the time of a start goes.</summary>
+    public virtual IReadOnlyList<(string Phase, TimeSpan At)> Phases => [];
+
     /// <summary>True when this is a saved machine that goes on, false when it booted.</summary>
     public abstract bool Restored { get; private protected set; }
+
+    /// <summary>Id of the process that runs the machine, when it is on this host and known.</summary>
+    public virtual int? HostProcessId => null;
 
     /// <summary>What the console showed last.</summary>
     public abstract string Console { get; }

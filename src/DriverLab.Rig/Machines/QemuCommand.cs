@@ -5,8 +5,8 @@ namespace DriverLab.Rig.Machines;
 /// <summary>QEMU's command line for a machine.</summary>
 internal static class QemuCommand
 {
-    /// <summary>Name of the program.</summary>
-    public const string Program = "qemu-system-x86_64";
+    /// <summary>The program: <c>DRIVERLAB_QEMU=FILE</c> names another than the installed one.</summary>
+    public static string Program => Environment.GetEnvironmentVariable("DRIVERLAB_QEMU") is { Length: > 0 } chosen ? chosen : "qemu-system-x86_64";
 
     /// <summary>Debian's package with the program.</summary>
     public const string Package = "qemu-system-x86";
@@ -69,6 +69,6 @@ internal static class QemuCommand
     private static string Escape(string value) => value.Replace(",", ",,", StringComparison.Ordinal);
 
     /// <summary>Quiet but for what matters: an oops is a panic (what runs after one proves nothing), a panic ends the machine at once.</summary>
-    private static string KernelCommandLine(MachineOptions options) =>
+    public static string KernelCommandLine(MachineOptions options) =>
         ("console=ttyS0 quiet loglevel=4 panic=-1 oops=panic random.trust_cpu=on mitigations=off tsc=reliable no_timer_check rdinit=/init " + options.CommandLine).TrimEnd();
 }

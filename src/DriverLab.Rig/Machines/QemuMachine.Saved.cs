@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Diagnostics;
 using DriverLab.Guest.Wire;
 using DriverLab.Rig.Cache;
 
@@ -41,15 +42,18 @@ public sealed partial class QemuMachine
     /// <param name="accelerator">What runs it.</param>
     /// <param name="saved">The files to make.</param>
     /// <param name="cancellation">Gives up.</param>
-    internal static async Task BootAndSaveAsync(MachineOptions options, Accelerator accelerator, SavedState saved, CancellationToken cancellation)
+    /// <returns>How long booting and saving took.</returns>
+    internal static async Task<(TimeSpan Boot, TimeSpan Save)> BootAndSaveAsync(MachineOptions options, Accelerator accelerator, SavedState saved, CancellationToken cancellation)
     {
         options = options with { Disks = [.. options.Disks.Select(disk => disk with { Format = DiskFormat.Null, Source = "" })] };
         var machine = await StartAsync(options, accelerator, QemuCommand.MemoryFile(options, saved.Memory, shared: true), false, _ => Task.CompletedTask, cancellation).ConfigureAwait(false);
         await using (machine.ConfigureAwait(false))
         {
+            long start = Stopwatch.GetTimestamp();
             await machine.control!.ShareMemoryAsync(cancellation).ConfigureAwait(false);
             await machine.control.StopAsync(cancellation).ConfigureAwait(false);
             await machine.control.SaveAsync(saved.State, cancellation).ConfigureAwait(false);
+            return (machine.BootTime, Stopwatch.GetElapsedTime(start));
         }
     }
 

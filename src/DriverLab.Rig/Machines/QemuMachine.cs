@@ -11,10 +11,10 @@ namespace DriverLab.Rig.Machines;
 public sealed partial class QemuMachine : Machine
 {
     private readonly MachineOptions options;
-    private readonly TetheredProcess process;
+    private readonly IMachineProcess process;
     private readonly PortLink link;
     private readonly ConsoleTail console = new();
-    private readonly Requests requests = new();
+    private readonly Requests requests;
     private readonly Watchdog watchdog;
     private readonly Task consoleDrained;
     private QmpClient? control;
@@ -22,14 +22,16 @@ public sealed partial class QemuMachine : Machine
     private volatile string? lastTraceLine;
     private volatile bool poweringOff;
 
-    private QemuMachine(MachineOptions options, Accelerator accelerator, TetheredProcess process, bool midStream)
+    private QemuMachine(MachineOptions options, Accelerator accelerator, IMachineProcess process, bool midStream)
     {
         this.options = options;
         Accelerator = accelerator;
         this.process = process;
+        var clock = new GuestClock(process.Id);
+        requests = new(clock);
         consoleDrained = Drain(process.Error, console);
         link = new PortLink(process.Input, process.Output, OnFrame, broken => _ = EndAsync(broken), midStream);
-        watchdog = new Watchdog(options, requests, console, link, what => _ = HangAsync(what));
+        watchdog = new Watchdog(options, requests, console, link, clock, what => _ = HangAsync(what));
     }
 
     /// <inheritdoc/>
@@ -46,6 +48,11 @@ public sealed partial class QemuMachine : Machine
     private TimeSpan bootTime;
 
     /// <inheritdoc/>
+    public override IReadOnlyList<(string Phase, TimeSpan At)> Phases => phases;
+
+    private readonly List<(string Phase, TimeSpan At)> phases = [];
+
+    /// <inheritdoc/>
     public override bool Restored { get; private protected set; }
 
     /// <inheritdoc/>
@@ -54,11 +61,42 @@ public sealed partial class QemuMachine : Machine
     /// <summary>Id of the QEMU process.</summary>
     public int ProcessId => process.Id;
 
+    /// <inheritdoc/>
+    public override int? HostProcessId => process.Id > 0 ? process.Id : null;
+
     /// <summary>Boots a machine and waits for the guest's hello.</summary>
     /// <exception cref="RigException">QEMU is missing.</exception>
     /// <exception cref="MachineException">The guest did not get ready; which one says why.</exception>
     public static Task<QemuMachine> StartAsync(MachineOptions options, Accelerator accelerator, CancellationToken cancellation) =>
         StartAsync(options, accelerator, QemuCommand.Memory(options), false, _ => Task.CompletedTask, cancellation);
+
+    /// <summary>A machine whose QEMU somebody else runs (libvirt). It has no control channel of ours.</summary>
+    internal static async Task<QemuMachine> OverAsync(MachineOptions options, Accelerator accelerator, IMachineProcess process, bool restored, long start, CancellationToken cancellation)
+    {
+        var machine = new QemuMachine(options, accelerator, process, midStream: false) { Restored = restored };
+        try
+        {
+            machine.phases.Add((restored ? "state read" : "guest runs", Stopwatch.GetElapsedTime(start)));
+            await machine.FirstWordsAsync(start, cancellation).ConfigureAwait(false);
+            return machine;
+        }
+        catch
+        {
+            await machine.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    /// <summary>Waits for the guest's hello, and gives it the time and, after a restore, entropy.</summary>
+    private async Task FirstWordsAsync(long start, CancellationToken cancellation)
+    {
+        await GreetAsync(cancellation).ConfigureAwait(false);
+        bootTime = Stopwatch.GetElapsedTime(start);
+        phases.Add(("guest answered", bootTime));
+        await SetClockAsync(DateTimeOffset.UtcNow, cancellation).ConfigureAwait(false);
+        if (Restored)
+            _ = await AskAsync(FrameKind.Entropy, RandomNumberGenerator.GetBytes(64), null, cancellation).ConfigureAwait(false);
+    }
 
     private static async Task<QemuMachine> StartAsync(MachineOptions options, Accelerator accelerator, IReadOnlyList<string> extra, bool midStream, Func<QmpClient, Task> onStarted, CancellationToken cancellation)
     {
@@ -66,16 +104,16 @@ public sealed partial class QemuMachine : Machine
         long start = Stopwatch.GetTimestamp();
         using var listener = new QmpListener();
         var started = await TetheredProcess.StartAsync(qemu, QemuCommand.Arguments(options, accelerator, [.. extra, .. QemuCommand.Control(listener.Name)])).ConfigureAwait(false);
+        var forked = Stopwatch.GetElapsedTime(start);
         var machine = new QemuMachine(options, accelerator, started, midStream) { Restored = extra.Contains("-incoming") };
         try
         {
+            machine.phases.Add(("process started", forked));
             machine.control = await machine.ReachedAsync(listener, cancellation).ConfigureAwait(false);
+            machine.phases.Add(("QEMU reached", Stopwatch.GetElapsedTime(start)));
             await onStarted(machine.control).ConfigureAwait(false);
-            await machine.GreetAsync(cancellation).ConfigureAwait(false);
-            machine.bootTime = Stopwatch.GetElapsedTime(start);
-            await machine.SetClockAsync(DateTimeOffset.UtcNow, cancellation).ConfigureAwait(false);
-            if (machine.Restored)
-                _ = await machine.AskAsync(FrameKind.Entropy, RandomNumberGenerator.GetBytes(64), null, cancellation).ConfigureAwait(false);
+            machine.phases.Add((machine.Restored ? "state read" : "guest runs", Stopwatch.GetElapsedTime(start)));
+            await machine.FirstWordsAsync(start, cancellation).ConfigureAwait(false);
             return machine;
         }
         catch

@@ -1,14 +1,13 @@
 using System.Collections.Concurrent;
-using System.Diagnostics;
 using DriverLab.Guest.Wire;
 
 namespace DriverLab.Rig.Machines;
 
 /// <summary>One request that waits for its answer.</summary>
-internal sealed class Request(uint id, FrameKind kind, BytesSink? onBytes, BytesSink? onErrors, Action<int>? onTaken)
+internal sealed class Request(uint id, FrameKind kind, GuestClock clock, BytesSink? onBytes, BytesSink? onErrors, Action<int>? onTaken)
 {
     private readonly TaskCompletionSource<byte[]> answer = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private long lastSign = Stopwatch.GetTimestamp();
+    private long lastSign = clock.Now.Ticks;
 
     public uint Id { get; } = id;
 
@@ -16,13 +15,13 @@ internal sealed class Request(uint id, FrameKind kind, BytesSink? onBytes, Bytes
 
     public Task<byte[]> Answer => answer.Task;
 
-    /// <summary>How long the guest has sent nothing for this request.</summary>
-    public TimeSpan Silence => Stopwatch.GetElapsedTime(Volatile.Read(ref lastSign));
+    /// <summary>When the guest last sent something for this request, by the guest's clock.</summary>
+    public TimeSpan LastSign => new(Volatile.Read(ref lastSign));
 
     /// <summary>Takes a frame for this request; true when it was the last one.</summary>
     public bool Take(FrameKind kind, byte[] payload)
     {
-        Volatile.Write(ref lastSign, Stopwatch.GetTimestamp());
+        Volatile.Write(ref lastSign, clock.Now.Ticks);
         switch (kind)
         {
             case FrameKind.TraceLine or FrameKind.Output:
@@ -60,7 +59,7 @@ internal sealed class Request(uint id, FrameKind kind, BytesSink? onBytes, Bytes
 }
 
 /// <summary>The requests under way, by id.</summary>
-internal sealed class Requests
+internal sealed class Requests(GuestClock clock)
 {
     private readonly ConcurrentDictionary<uint, Request> pending = new();
     // One row of numbers for all machines: a machine that goes back to a snapshot may still answer what another one was asked then.
@@ -70,7 +69,7 @@ internal sealed class Requests
     /// <summary>Adds a request; when the machine has ended already it fails at once.</summary>
     public Request Add(FrameKind kind, BytesSink? onBytes, BytesSink? onErrors = null, Action<int>? onTaken = null)
     {
-        var request = new Request(Interlocked.Increment(ref s_lastId), kind, onBytes, onErrors, onTaken);
+        var request = new Request(Interlocked.Increment(ref s_lastId), kind, clock, onBytes, onErrors, onTaken);
         pending[request.Id] = request;
         if (Volatile.Read(ref ended) is { } reason)
             EndAll(reason);

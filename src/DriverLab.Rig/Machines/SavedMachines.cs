@@ -19,8 +19,8 @@ public sealed class SavedMachines(RigCache cache)
     /// <summary>Change it when saved machines of older programs must not be used.</summary>
     private const int Format = 2;
 
-    /// <summary>Saved machines that are kept; the longest unused go first.</summary>
-    private const int Kept = 6;
+    /// <summary>Disk space that saved machines may take together, in bytes, unless <c>DRIVERLAB_SAVED_GB</c> says otherwise; the longest unused go first. One of 512 MiB takes about 150 MB.</summary>
+    private const long Room = 5L << 30;
 
     /// <summary>A running machine: restored, or booted, saved and restored the first time. Where saving does not work it is a freshly booted one, and the reason is told.</summary>
     public async Task<QemuMachine> StartAsync(MachineOptions options, Accelerator accelerator, IProgress<string>? progress, CancellationToken cancellation)
@@ -33,7 +33,7 @@ public sealed class SavedMachines(RigCache cache)
             using (await cache.LockAsync("machine-" + key, progress, cancellation).ConfigureAwait(false))
             {
                 if (!IsWhole(key))
-                    await SaveAsync(key, options, accelerator, cancellation).ConfigureAwait(false);
+                    _ = await SaveAsync(key, options, accelerator, cancellation).ConfigureAwait(false);
             }
         }
         catch (RigException e) when (e is not MachineException)
@@ -44,16 +44,48 @@ public sealed class SavedMachines(RigCache cache)
             await QemuMachine.StartAsync(options, accelerator, cancellation).ConfigureAwait(false);
     }
 
-    /// <summary>Removes saved machines, all of them or all but the most recently used.</summary>
-    public void Prune(int keep)
+    /// <summary>Makes the saved machine anew, whether or not there is one.</summary>
+    /// <returns>How long booting and saving took, and the disk space in bytes.</returns>
+    public async Task<(TimeSpan Boot, TimeSpan Save, long Bytes)> MakeAsync(MachineOptions options, Accelerator accelerator, IProgress<string>? progress, CancellationToken cancellation)
+    {
+        string key = await KeyAsync(options, accelerator, cancellation).ConfigureAwait(false);
+        using (await cache.LockAsync("machine-" + key, progress, cancellation).ConfigureAwait(false))
+        {
+            var (boot, save) = await SaveAsync(key, options, accelerator, cancellation).ConfigureAwait(false);
+            return (boot, save, await DiskUse.OfAsync([cache.PathOf("machines", key)], cancellation).ConfigureAwait(false));
+        }
+    }
+
+    /// <summary>Removes the longest unused saved machines until the rest takes no more than some disk space. Those that are being made are left alone.</summary>
+    /// <param name="room">Bytes; 0 removes all.</param>
+    /// <param name="cancellation">Stops it.</param>
+    public async Task TrimAsync(long room, CancellationToken cancellation)
     {
         string root = cache.PathOf("machines");
         if (!Directory.Exists(root))
             return;
         // A machine that runs from a removed entry keeps its mapping: files live until the last user is gone.
-        foreach (string folder in Directory.GetDirectories(root).OrderByDescending(folder => File.GetLastWriteTimeUtc(Path.Combine(folder, "manifest"))).Skip(keep))
-            RigCache.Remove(folder);
+        foreach (string folder in Directory.GetDirectories(root).OrderByDescending(folder => File.GetLastWriteTimeUtc(Path.Combine(folder, "manifest"))))
+        {
+            if (folder.EndsWith(Unfinished, StringComparison.Ordinal))
+            {
+                using var held = cache.TryLock("machine-" + Path.GetFileName(folder)[..^Unfinished.Length]);
+                if (held is not null)
+                    RigCache.Remove(folder);
+                continue;
+            }
+            room -= await DiskUse.OfAsync([folder], cancellation).ConfigureAwait(false);
+            if (room < 0)
+                RigCache.Remove(folder);
+        }
     }
+
+    private const string Unfinished = ".new";
+
+    private static long Allowed() =>
+        Environment.GetEnvironmentVariable("DRIVERLAB_SAVED_GB") is not { Length: > 0 } text ? Room
+        : double.TryParse(text, CultureInfo.InvariantCulture, out double gb) && gb >= 0 ? (long)(gb * 1e9)
+        : throw new RigUsageException($"DRIVERLAB_SAVED_GB is '{text}'; expected the disk space for saved machines in GB, for example 5");
 
     private async Task<QemuMachine?> TryRestoreAsync(string key, MachineOptions options, Accelerator accelerator, IProgress<string>? progress, CancellationToken cancellation)
     {
@@ -74,17 +106,24 @@ public sealed class SavedMachines(RigCache cache)
         }
     }
 
-    private async Task SaveAsync(string key, MachineOptions options, Accelerator accelerator, CancellationToken cancellation)
+    private async Task<(TimeSpan Boot, TimeSpan Save)> SaveAsync(string key, MachineOptions options, Accelerator accelerator, CancellationToken cancellation)
     {
-        string staging = cache.Folder("machines", key + ".new"), target = cache.PathOf("machines", key);
+        string staging = cache.Folder("machines", key + Unfinished), target = cache.PathOf("machines", key);
+        (TimeSpan, TimeSpan) times;
+        // The memory file is sparse: on a full disk QEMU would die of SIGBUS in the middle of the boot.
+        long needed = ((long)options.MemoryMiB << 20) + (64 << 20), free = new DriveInfo(staging).AvailableFreeSpace;
+        if (free < needed)
+        {
+            RigCache.Remove(staging);
+            throw new RigException(string.Create(CultureInfo.InvariantCulture, $"{cache.Root} has {free / 1e6:0} MB free, and a saved machine may take {needed / 1e6:0} MB; free space there (driverlab kernel prune), or choose another folder with DRIVERLAB_CACHE=DIR"));
+        }
         try
         {
             var state = new SavedState(Path.Combine(staging, "memory"), Path.Combine(staging, "state"));
-            await QemuMachine.BootAndSaveAsync(options, accelerator, state, cancellation).ConfigureAwait(false);
+            times = await QemuMachine.BootAndSaveAsync(options, accelerator, state, cancellation).ConfigureAwait(false);
             await File.WriteAllTextAsync(Path.Combine(staging, "manifest"), Manifest(state), cancellation).ConfigureAwait(false);
             RigCache.Remove(target);
             Directory.Move(staging, target);
-            Prune(Kept);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -94,6 +133,8 @@ public sealed class SavedMachines(RigCache cache)
         {
             RigCache.Remove(staging);
         }
+        await TrimAsync(Allowed(), cancellation).ConfigureAwait(false);
+        return times;
     }
 
     private bool IsWhole(string key)

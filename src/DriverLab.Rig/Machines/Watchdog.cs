@@ -1,9 +1,8 @@
-using System.Diagnostics;
 using DriverLab.Guest.Wire;
 
 namespace DriverLab.Rig.Machines;
 
-/// <summary>Watches for progress: any sign of life while booting, answered pings and trace lines afterwards. No fixed limit on how long a healthy run takes.</summary>
+/// <summary>Watches for progress: any sign of life while booting, answered pings and trace lines afterwards. No fixed limit on how long a healthy run takes; limits are in the guest's own time.</summary>
 internal sealed class Watchdog : IDisposable
 {
     private const uint PingId = uint.MaxValue;
@@ -13,22 +12,24 @@ internal sealed class Watchdog : IDisposable
     private readonly Requests requests;
     private readonly ConsoleTail console;
     private readonly PortLink link;
+    private readonly GuestClock clock;
     private readonly Action<string> onHang;
     private readonly Timer timer;
-    private long lastSign = Stopwatch.GetTimestamp();
+    private readonly Lock gate = new();
+    private long lastSign;
     private long consoleSeen;
-    private long pingSent;
+    private TimeSpan? pingSent;
     private bool ready;
     private bool barked;
 
-    public Watchdog(MachineOptions options, Requests requests, ConsoleTail console, PortLink link, Action<string> onHang)
+    public Watchdog(MachineOptions options, Requests requests, ConsoleTail console, PortLink link, GuestClock clock, Action<string> onHang)
     {
-        (this.options, this.requests, this.console, this.link, this.onHang) = (options, requests, console, link, onHang);
+        (this.options, this.requests, this.console, this.link, this.clock, this.onHang) = (options, requests, console, link, clock, onHang);
         timer = new Timer(_ => Look(), null, Period, Period);
     }
 
     /// <summary>The guest sent something.</summary>
-    public void SignOfLife() => Volatile.Write(ref lastSign, Stopwatch.GetTimestamp());
+    public void SignOfLife() => Volatile.Write(ref lastSign, clock.Now.Ticks);
 
     /// <summary>The guest is up.</summary>
     public void Ready() => Volatile.Write(ref ready, true);
@@ -37,8 +38,21 @@ internal sealed class Watchdog : IDisposable
 
     private void Look()
     {
-        if (barked || requests.Ended is not null)
+        if (barked || requests.Ended is not null || !gate.TryEnter())
             return;
+        try
+        {
+            clock.Advance(Period);
+            Judge();
+        }
+        finally
+        {
+            gate.Exit();
+        }
+    }
+
+    private void Judge()
+    {
         string? trouble = Volatile.Read(ref ready) ? Working() : Booting();
         if (trouble is null)
             return;
@@ -62,25 +76,25 @@ internal sealed class Watchdog : IDisposable
         var waiting = requests.Pending;
         if (waiting.Count == 0)
         {
-            pingSent = 0;
+            pingSent = null;
             return null;
         }
         if (Silence < Period * 2)
         {
-            pingSent = 0;
+            pingSent = null;
         }
-        else if (pingSent == 0)
+        else if (pingSent is not { } sent)
         {
-            pingSent = Stopwatch.GetTimestamp();
+            pingSent = clock.Now;
             link.Send(FrameKind.Ping, PingId, default);
         }
-        else if (Stopwatch.GetElapsedTime(pingSent) > options.PingSilence)
+        else if (clock.Now - sent > options.PingSilence)
         {
             return $"the guest did not answer for {options.PingSilence.TotalSeconds:0} s";
         }
-        var stuck = waiting.FirstOrDefault(request => request.Kind is FrameKind.RunProgram or FrameKind.KernelCall && request.Silence > options.ProgramSilence);
+        var stuck = waiting.FirstOrDefault(request => request.Kind is FrameKind.RunProgram or FrameKind.KernelCall && clock.Now - request.LastSign > options.ProgramSilence);
         return stuck is null ? null : $"the {(stuck.Kind == FrameKind.RunProgram ? "program" : "kernel call")} made no progress for {options.ProgramSilence.TotalSeconds:0} s although the guest answers pings";
     }
 
-    private TimeSpan Silence => Stopwatch.GetElapsedTime(Volatile.Read(ref lastSign));
+    private TimeSpan Silence => clock.Now - new TimeSpan(Volatile.Read(ref lastSign));
 }

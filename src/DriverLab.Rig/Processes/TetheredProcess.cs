@@ -9,7 +9,7 @@ namespace DriverLab.Rig.Processes;
 /// started the child ends, so a thread of its own starts the child and stays until the child has ended: a pool thread could retire early and take the child with it.
 /// Standard input, output and error are pipes: no file or socket is left when everybody dies.
 /// </remarks>
-internal sealed class TetheredProcess : IAsyncDisposable
+internal sealed class TetheredProcess : IMachineProcess
 {
     private readonly Process process;
     private readonly Thread keeper;
