@@ -28,6 +28,7 @@ public static class CommandLine
             KernelCommand.Create(output, error),
             RigCommand.Create(output, error),
             LabCommand.Create(output, error),
+            LayersCommand.Create(output, error),
             ServeCommand.Create(output, error),
             ThinCommand.Create(output, error),
             DmCommand.Create(output, error),

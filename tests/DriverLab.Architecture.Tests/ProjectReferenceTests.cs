@@ -22,13 +22,14 @@ public class ProjectReferenceTests
         ["DriverLab.Native"] = ["DriverLab.Linux"],
         ["DriverLab.StorageDrivers"] = ["DriverLab.Linux"],
         ["DriverLab.Containerd"] = ["DriverLab.StorageDrivers"],
+        ["DriverLab.Images"] = ["DriverLab.StorageDrivers"],
         ["DriverLab.Docker"] = ["DriverLab.StorageDrivers"],
         ["DriverLab.Conformance"] = ["DriverLab.Linux", "DriverLab.Simulation", "DriverLab.StorageDrivers"],
         ["DriverLab.Guest"] = ["DriverLab.Native", "DriverLab.Conformance"],
         ["DriverLab.Rig"] = ["DriverLab.Conformance", "LibvirtSharp"],
         ["DriverLab.Labs"] = ["DriverLab.Rig", "DriverLab.Emulator", "DriverLab.Nbd"],
         ["DriverLab.NUnit"] = ["DriverLab.Emulator", "DriverLab.Rig", "DriverLab.Native"],
-        ["DriverLab.Cli"] = ["DriverLab.Labs", "DriverLab.Nbd", "DriverLab.Emulator", "DriverLab.Native", "DriverLab.Rig", "DriverLab.Conformance", "DriverLab.StorageDrivers", "DriverLab.Containerd", "DriverLab.Docker", "DriverLab.ThinTools"],
+        ["DriverLab.Cli"] = ["DriverLab.Labs", "DriverLab.Nbd", "DriverLab.Emulator", "DriverLab.Native", "DriverLab.Rig", "DriverLab.Conformance", "DriverLab.StorageDrivers", "DriverLab.Containerd", "DriverLab.Docker", "DriverLab.Images", "DriverLab.ThinTools"],
     };
 
     public static IEnumerable<string> Projects => Repository.ProjectFiles("src").Select(path => Path.GetFileNameWithoutExtension(path));

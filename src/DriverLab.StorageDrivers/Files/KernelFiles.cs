@@ -58,17 +58,17 @@ internal static class KernelFiles
         /// <summary>Creates or replaces a small file so that a power cut leaves the old one or the new one: written aside, synced, renamed, and the directory synced when asked.</summary>
         /// <param name="directory">The directory.</param>
         /// <param name="name">The file's name.</param>
-        /// <param name="content">Its content, in UTF-8.</param>
+        /// <param name="content">Its content.</param>
         /// <param name="mode">Its mode, whatever the umask.</param>
         /// <param name="syncDirectory">True makes the new name durable before this returns. Docker does not.</param>
-        public DriverError? ReplaceFile(string directory, string name, string content, Mode mode, bool syncDirectory = false)
+        public DriverError? ReplaceFile(string directory, string name, ReadOnlySpan<byte> content, Mode mode, bool syncDirectory = false)
         {
             byte[] aside = ByteText.Bytes($"{directory}/.tmp-{name}"), path = ByteText.Bytes($"{directory}/{name}");
             const OpenFlags create = OpenFlags.O_WRONLY | OpenFlags.O_CREAT | OpenFlags.O_TRUNC | OpenFlags.O_CLOEXEC;
             var opened = kernel.OpenAt(Fd.Cwd, aside, create, mode);
             if (!opened.IsOk)
                 return DriverError.Of(opened.Error, "open", aside);
-            var error = DriverError.Of(kernel.WriteFully(opened.Value, ByteText.Bytes(content)), "write", aside)
+            var error = DriverError.Of(kernel.WriteFully(opened.Value, content), "write", aside)
                 ?? DriverError.Of(kernel.Fchmod(opened.Value, mode), "fchmod", aside)
                 ?? DriverError.Of(kernel.Fsync(opened.Value), "fsync", aside);
             var closed = kernel.Close(opened.Value);
@@ -77,6 +77,10 @@ internal static class KernelFiles
                 ?? DriverError.Of(kernel.RenameAt2(Fd.Cwd, aside, Fd.Cwd, path, RenameFlags.None), "rename", aside)
                 ?? (syncDirectory ? kernel.SyncDirectory(directory) : null);
         }
+
+        /// <summary>The same for text, in UTF-8.</summary>
+        public DriverError? ReplaceFile(string directory, string name, string content, Mode mode, bool syncDirectory = false) =>
+            kernel.ReplaceFile(directory, name, ByteText.Bytes(content), mode, syncDirectory);
 
         /// <summary>fsync(2) of a directory: names made, renamed and removed in it are durable afterwards.</summary>
         public DriverError? SyncDirectory(string directory)

@@ -91,6 +91,25 @@ public sealed partial class LayerStore
                 : new DriverError("changes", name, Errno.ENOENT, "no such container");
     }
 
+    /// <summary>Unpacks an archive over a container, as a layer is applied.</summary>
+    /// <returns>ENOENT, EBADMSG (a torn or broken archive), then what the driver says. What went wrong half-way stays half-way: a container is no layer.</returns>
+    public DriverResult<ApplyResult> Apply(string name, Stream archive)
+    {
+        lock (_gate)
+        {
+            if (!_mounts.TryGetValue(name, out var mount))
+                return new DriverError("apply", name, Errno.ENOENT, "no such container");
+            try
+            {
+                return Driver.ApplyDiff(mount.MountId, CacheOf(mount.Parent), archive);
+            }
+            catch (Exception e) when (e is InvalidDataException or IOException)
+            {
+                return new DriverError("apply", name, Errno.EBADMSG, e.Message);
+            }
+        }
+    }
+
     /// <summary>A container's changes as an archive.</summary>
     /// <returns>ENOENT, then what the driver says.</returns>
     public DriverError? Diff(string name, Stream tar)
