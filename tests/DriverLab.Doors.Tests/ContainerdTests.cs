@@ -95,7 +95,8 @@ public sealed class ContainerdTests
         await ServeAsync(driver);
         _machine.Environment_["DRIVERLAB_SOCKET"] = _machine.At("s.sock");
         _machine.Environment_["DRIVERLAB_SUITE_NAME"] = suiteName;
-        var (code, output, error) = _machine.TryRun(binary, "-test.v", "-test.root");
+        // One case at a time: they share the served store, and each leaves it empty.
+        var (code, output, error) = _machine.TryRun(binary, "-test.v", "-test.root", "-test.parallel", "1");
         var lines = output.Split('\n').Select(l => l.Trim()).Where(l => l.StartsWith("--- ", StringComparison.Ordinal) && l.Contains('/', StringComparison.Ordinal)).ToArray();
         int passed = lines.Count(l => l.StartsWith("--- PASS", StringComparison.Ordinal)), skipped = lines.Count(l => l.StartsWith("--- SKIP", StringComparison.Ordinal));
         TestContext.Out.WriteLine($"{driver}: {passed} passed, {skipped} skipped, {lines.Length - passed - skipped} failed of {lines.Length}");
