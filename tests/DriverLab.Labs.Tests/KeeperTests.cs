@@ -19,7 +19,7 @@ public class KeeperTests
             disks: [{name: d, size: 32M}, {name: m, size: 16M, kind: ram}]
         steps:
           - say: the disks are there
-            run: blockdev --getsize64 /dev/lab/d /dev/lab/m
+            run: for d in d m; do blockdev --getsize64 /dev/lab/$d; done
             expect: {output: "33554432\n16777216"}
         """;
 

@@ -122,11 +122,13 @@ public sealed class Lab : IAsyncDisposable
             Disks = [.. spec.Disks.Select(disk => DiskOf(spec, disk, progress))],
         };
         progress?.Report($"{spec.Name}: starting kernel {spec.Kernel}");
-        var machine = await Machine.StartAsync(_kernels, spec.Kernel, request, progress, cancellation).ConfigureAwait(false);
+        var kernel = await _kernels.Kernels.GetAsync(spec.Kernel, progress, cancellation).ConfigureAwait(false);
+        var machine = await Machine.StartAsync(_kernels, kernel, request, progress, cancellation).ConfigureAwait(false);
         _machines.Add(spec.Name, machine);
         progress?.Report(string.Create(CultureInfo.InvariantCulture, $"{spec.Name}: {machine.Hello.Release}, {machine.Accelerator.Name}, {(machine.Restored ? "went on" : "booted")} in {machine.BootTime.TotalSeconds:0.0} s"));
         await SetUpAsync(machine, spec, SetupCommands.Disks([.. spec.Disks.Select(disk => disk.Name)], root is null ? 0 : 1), "its disks", cancellation).ConfigureAwait(false);
-        foreach (string module in spec.Modules)
+        var modules = new ModuleTree(kernel.Modules);
+        foreach (string module in spec.Modules.Where(name => !modules.IsBuiltIn(name)))
             await SetUpAsync(machine, spec, $"/sbin/modprobe {module}", $"module {module}", cancellation).ConfigureAwait(false);
         foreach (var item in spec.Setup)
         {

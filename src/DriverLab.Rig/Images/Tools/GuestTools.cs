@@ -68,7 +68,7 @@ public sealed class GuestTools(RigCache cache)
         var libraries = new SortedSet<string>(StringComparer.Ordinal);
         foreach (string program in sets.SelectMany(set => set.Programs).Distinct())
         {
-            string target = program.StartsWith("usr/lib/", StringComparison.Ordinal) ? program : "sbin/" + Path.GetFileName(program);
+            string target = program.StartsWith("usr/lib/", StringComparison.Ordinal) || program.StartsWith("lib/", StringComparison.Ordinal) ? program : "sbin/" + Path.GetFileName(program);
             string real = RealFile(tree, program);
             if (written.TryGetValue(real, out string? first))
             {

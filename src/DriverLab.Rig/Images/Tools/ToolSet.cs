@@ -16,8 +16,8 @@ public sealed record ToolSet(string Name, ImmutableArray<string> Packages, Immut
     public static readonly ToolSet Thin = new("thin", ["thin-provisioning-tools"], ["libaio1", "libexpat1", "libgcc-s1", "libstdc++6", "libc6"],
         ["usr/sbin/thin_check", "usr/sbin/thin_dump", "usr/sbin/thin_ls", "usr/sbin/thin_delta", "usr/sbin/thin_repair", "usr/sbin/thin_restore", "usr/sbin/thin_rmap", "usr/sbin/thin_metadata_size", "usr/sbin/thin_trim", "usr/sbin/cache_check", "usr/sbin/era_check"]);
 
-    /// <summary>btrfs-progs.</summary>
-    public static readonly ToolSet Btrfs = new("btrfs", ["btrfs-progs"], ["libblkid1", "libuuid1", "liblzo2-2", "libzstd1", "zlib1g", "libudev1", "libc6"], ["bin/btrfs", "bin/mkfs.btrfs"]);
+    /// <summary>btrfs-progs; the C library loads libgcc_s by itself when scrub ends its threads.</summary>
+    public static readonly ToolSet Btrfs = new("btrfs", ["btrfs-progs"], ["libblkid1", "libuuid1", "liblzo2-2", "libzstd1", "zlib1g", "libudev1", "libgcc-s1", "libc6"], ["bin/btrfs", "sbin/mkfs.btrfs", "lib/x86_64-linux-gnu/libgcc_s.so.1"]);
 
     /// <summary>e2fsprogs.</summary>
     public static readonly ToolSet E2fsprogs = new("e2fsprogs", ["e2fsprogs"], ["libext2fs2", "libcom-err2", "libblkid1", "libuuid1", "libss2", "libc6"],
