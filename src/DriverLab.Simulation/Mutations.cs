@@ -59,14 +59,10 @@ public enum Mutation
     TableGapAccepted,
     /// <summary>Suite dm: the event counter stands still.</summary>
     EventsNotCounted,
-    /// <summary>Suite dm: delay lets everything through at once.</summary>
-    DelayDoesNotWait,
     /// <summary>Suite dm: a flakey device is never down.</summary>
     FlakeyAlwaysUp,
     /// <summary>Suite dm: a thin device writes into blocks that it shares with a snapshot.</summary>
     ThinSharingIgnored,
-    /// <summary>Suite dm: a new block of a thin device keeps what the data device held.</summary>
-    ThinBlocksNotZeroed,
     /// <summary>Suite dm: a thin pool counts its reserve of metadata as free.</summary>
     ThinReserveForgotten,
     /// <summary>Suite dm: full btree nodes of thin metadata always split in two.</summary>

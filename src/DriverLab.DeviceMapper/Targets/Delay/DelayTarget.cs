@@ -77,7 +77,7 @@ internal sealed class DelayTarget : DmTarget
         bio.Device = kind.Device.Device;
         if (bio.Sectors != 0)
             bio.Sector = kind.Start + Offset(bio.Sector);
-        if (kind.Delay == 0 || !_mayDelay || Layer.World.Mutations.Has(Mutation.DelayDoesNotWait))
+        if (kind.Delay == 0 || !_mayDelay)
             return MapResult.Remapped;
         if (!_waits.TryPop(out var wait))
             wait = new Wait(this);

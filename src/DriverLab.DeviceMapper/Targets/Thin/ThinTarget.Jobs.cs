@@ -1,6 +1,5 @@
 using DriverLab.Block;
 using DriverLab.Linux;
-using DriverLab.Simulation;
 
 namespace DriverLab.DeviceMapper.Targets;
 
@@ -21,7 +20,7 @@ internal sealed partial class ThinTarget
     {
         var job = NewInsert(block, data, cell);
         job.Pending = 1;
-        if (!_pool.Features.ZeroNewBlocks || (Mutations.Has(Mutation.ThinBlocksNotZeroed) && !Overwrites(bio)))
+        if (!_pool.Features.ZeroNewBlocks)
             Insert(job);
         else if (Overwrites(bio))
             IssueOverwrite(bio, job);
