@@ -18,6 +18,7 @@ public partial class EmulatedTask : IKernel
         _mounts = caller.Mounts;
         _mounts.Hold();
         caller.HoldPaths();
+        state.Tasks.Add(caller);
     }
 
     /// <summary>What all tasks of the kernel share.</summary>
@@ -46,6 +47,8 @@ public partial class EmulatedTask : IKernel
         _isDisposed = true;
         for (int fd = 0; fd < Caller.Files.Capacity; fd++)
             _ = Close(new(fd)); // like exit, which reports to nobody
+        UnmapAll();
+        _ = State.Tasks.Remove(Caller);
         Caller.ReleasePaths();
         _mounts.Release();
         GC.SuppressFinalize(this);

@@ -36,6 +36,9 @@ public sealed class KernelState
     /// <summary>Device-mapper, when its module is loaded: a module of a target registers with it.</summary>
     public DeviceMapper.DeviceMapper? DeviceMapper { get; internal set; }
 
+    /// <summary>The tasks that have not ended.</summary>
+    internal List<Caller> Tasks { get; } = [];
+
     internal int NextPid() => ++_lastPid;
 
     /// <summary>Registers a character device and makes its node in /dev.</summary>

@@ -14,7 +14,7 @@ namespace DriverLab.Linux;
 /// ENOTDIR (not a directory), EACCES (no search permission), ENAMETOOLONG (component over NAME_MAX), ENOENT (missing), ELOOP (over 40 links), EIO.</para>
 /// <para>The emulator has two outcomes more, as exceptions: <see cref="NotModelledException"/> (a gap) and <see cref="WouldHangException"/>.</para>
 /// </remarks>
-public interface IKernel : IDisposable
+public partial interface IKernel : IDisposable
 {
     /// <summary>Version and configuration of this kernel.</summary>
     KernelProfile Profile { get; }

@@ -63,7 +63,11 @@ public sealed unsafe partial class NativeKernel : IKernel, IProgramHost
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _task.End();
+    public void Dispose()
+    {
+        UnmapAll();
+        _task.End();
+    }
 
     /// <inheritdoc/>
     public Errno SetIds(in UserIds ids)

@@ -87,7 +87,28 @@ public static class Attributes
                 attr.Mode &= ~Mode.S_ISGID;
             }
         }
-        return attr.Valid == 0 ? Errno.OK : inode.SetAttr(caller, dentry, ref attr);
+        if (attr.Valid == 0)
+            return Errno.OK;
+        var valid = attr.Valid;
+        error = inode.SetAttr(caller, dentry, ref attr);
+        if (error == Errno.OK && inode.Sb.Core.Watches > 0)
+            Notify.Entry(dentry, EventOf(valid));
+        return error;
+    }
+
+    // Linux include/linux/fsnotify.h: fsnotify_change().
+    private static InotifyMask EventOf(AttrValid valid)
+    {
+        var mask = (valid & (AttrValid.ATTR_UID | AttrValid.ATTR_GID | AttrValid.ATTR_MODE)) != 0 ? InotifyMask.IN_ATTRIB : 0;
+        if ((valid & AttrValid.ATTR_SIZE) != 0)
+            mask |= InotifyMask.IN_MODIFY;
+        return (valid & (AttrValid.ATTR_ATIME | AttrValid.ATTR_MTIME)) switch
+        {
+            AttrValid.ATTR_ATIME | AttrValid.ATTR_MTIME => mask | InotifyMask.IN_ATTRIB,
+            AttrValid.ATTR_ATIME => mask | InotifyMask.IN_ACCESS,
+            AttrValid.ATTR_MTIME => mask | InotifyMask.IN_MODIFY,
+            _ => mask,
+        };
     }
 
     private static Errno MaySetAttr(Caller caller, Inode inode, AttrValid valid)
@@ -154,6 +175,7 @@ public static class Attributes
         if (!caller.Credentials.InGroup(inode.Gid) && !caller.Credentials.Capable(Capabilities.CAP_FSETID))
             mode &= ~Mode.S_ISGID;
         inode.Mode = inode.Type | mode;
+        SimpleAcl.Chmod(inode);
     }
 
     // ---- privileges that a change of content or owner takes away --------------------------------------------------------------------------

@@ -33,6 +33,10 @@ public sealed class Caller
     /// <summary>Permission bits that creating calls leave out.</summary>
     public Mode Umask { get; set; } = (Mode)0x12;
 
+    /// <summary>The mode of a new name: the umask comes off, unless the directory has a default access control list to take its place.</summary>
+    /// <remarks>Linux fs/namei.c: mode_strip_umask(); fs/posix_acl.c: posix_acl_create().</remarks>
+    public Mode WithoutUmask(Inode directory, Mode mode) => directory.Acls?.Default is null ? mode & ~Umask : mode;
+
     /// <summary>The mounts that this task sees.</summary>
     public MountNamespace Mounts { get; set; }
 

@@ -42,6 +42,13 @@ public static class Files
         return Errno.EINVAL;
     }
 
+    /// <summary>Watches hear of a file that was opened by a system call.</summary>
+    public static void NotifyOpen(OpenFile file)
+    {
+        if (!file.IsPath)
+            Notify.Entry(file.Path.Dentry, InotifyMask.IN_OPEN);
+    }
+
     private static OpenFile Opened(OpenFile file)
     {
         file.Path.Hold();
@@ -55,7 +62,10 @@ public static class Files
     {
         if (!file.CanRead)
             return Errno.EBADF;
-        return position < 0 || position > long.MaxValue - buffer.Length ? Errno.EINVAL : file.Read(caller, buffer, ref position);
+        var read = position < 0 || position > long.MaxValue - buffer.Length ? Errno.EINVAL : file.Read(caller, buffer, ref position);
+        if (read is { IsOk: true, Value: > 0 })
+            Notify.Entry(file.Path.Dentry, InotifyMask.IN_ACCESS);
+        return read;
     }
 
     /// <summary>Writes at a position; with O_APPEND at the end.</summary>
@@ -64,7 +74,10 @@ public static class Files
     {
         if (!file.CanWrite)
             return Errno.EBADF;
-        return position < 0 || position > long.MaxValue - data.Length ? Errno.EINVAL : file.Write(caller, data, ref position);
+        var written = position < 0 || position > long.MaxValue - data.Length ? Errno.EINVAL : file.Write(caller, data, ref position);
+        if (written is { IsOk: true, Value: > 0 })
+            Notify.Entry(file.Path.Dentry, InotifyMask.IN_MODIFY);
+        return written;
     }
 
     /// <summary>The largest file size: cuts the data short, or refuses.</summary>
@@ -92,6 +105,7 @@ public static class Files
         context.Position = file.Position;
         var error = file.Iterate(caller, context);
         file.Position = context.Position;
+        Notify.Entry(file.Path.Dentry, InotifyMask.IN_ACCESS);
         TouchAtime(file);
         return error;
     }

@@ -71,6 +71,16 @@ public abstract class Inode
     public uint Nlink;
     public InodeFlags Flags;
     private int _users;
+
+    /// <summary>Advisory locks; null as long as there was never one.</summary>
+    internal FileLocks? Locks;
+
+    /// <summary>Access control lists; null when there are none.</summary>
+    public virtual PosixAcls? Acls { get; set; }
+
+    /// <summary>Watches of inotify; null when there are none.</summary>
+    internal List<Watch>? WatchList;
+
     /// <summary>Type and permission bits.</summary>
     public Mode Mode;
 
@@ -117,6 +127,7 @@ public abstract class Inode
         if (Nlink != 0 || _users > 0)
             return;
         Flags |= InodeFlags.I_FREED;
+        Notify.End(this, InotifyMask.IN_DELETE_SELF);
         Evict();
     }
 
@@ -180,6 +191,16 @@ public abstract class Inode
 
     /// <summary>Opens: makes the open file of this kind. The default has no operations at all. Device nodes never come here.</summary>
     public virtual SysResult<OpenFile> Open(Caller caller, in VfsPath path, OpenFlags flags) => new OpenFile(path, flags);
+
+    /// <summary>The flags of chattr(1).</summary>
+    public virtual Errno GetFileAttr(Caller caller, Dentry dentry, out uint flags)
+    {
+        flags = 0;
+        return Errno.ENOTTY;
+    }
+
+    /// <summary>Sets the flags of chattr(1); owner and privileges have been looked at.</summary>
+    public virtual Errno SetFileAttr(Caller caller, Dentry dentry, uint flags) => Errno.ENOTTY;
 
     // ---- extended attributes: names arrive whole, with their prefix -------------------------------------------------------------------
 

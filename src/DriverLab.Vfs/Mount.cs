@@ -18,13 +18,18 @@ public sealed class Mount
         Sb = sb;
         Root = root;
         Flags = flags & OwnFlags;
-        Id = sb.Core.NewMountId();
+        Id = sb.Core.MountIds.Take();
+        Unique = sb.Core.NextUniqueMount();
         sb.ActiveCount++;
         root.Inode!.Hold();
     }
 
     /// <summary>Number in /proc/self/mountinfo.</summary>
     public int Id { get; }
+
+    /// <summary>Number that no other mount has had: mountinfo's order since 6.8.</summary>
+    internal ulong Unique { get; }
+
     public SuperBlock Sb { get; }
 
     /// <summary>The directory (for a bind mount perhaps a file) that shows at the mount point.</summary>
@@ -60,14 +65,32 @@ public sealed class Mount
     /// <summary>Set by the first MNT_EXPIRE, cleared by use.</summary>
     internal bool ExpiryMark { get; set; }
 
-    /// <summary>Peer group of a shared mount; 0 when not shared.</summary>
-    public int PeerGroup { get; internal set; }
+    /// <summary>The mounts it shares events with, itself among them; null when it is not shared.</summary>
+    internal PeerGroup? Peers { get; set; }
 
-    /// <summary>Peer group that a slave receives from; 0 when not a slave.</summary>
-    public int MasterGroup { get; internal set; }
+    /// <summary>The mount it receives events from; null when it is no slave.</summary>
+    internal Mount? Master { get; set; }
+
+    /// <summary>The mounts that receive events from it, newest first.</summary>
+    internal List<Mount> Slaves { get; } = [];
+
+    /// <summary>Number of the peer group of a shared mount; 0 when not shared.</summary>
+    public int SharedGroup => Peers?.Id ?? 0;
+
+    /// <summary>Number of the peer group that a slave receives from; 0 when not a slave.</summary>
+    public int MasterGroup => Master?.SharedGroup ?? 0;
+
+    /// <summary>Number of the nearest group above a slave with a member within sight of a root; 0 when there is none.</summary>
+    public int DominatingGroup(in VfsPath root) => Propagation.DominatingGroup(this, root);
+
+    /// <summary>Sends what happens on it to others.</summary>
+    public bool IsShared => Peers is not null;
 
     /// <summary>MS_UNBINDABLE.</summary>
     public bool IsUnbindable { get; internal set; }
+
+    /// <summary>In no namespace but its own: what fsmount and open_tree made and nobody has hung up yet.</summary>
+    public bool IsAnonymous => Namespace is { IsAnonymous: true };
 
     private bool _isDead;
 
@@ -95,7 +118,15 @@ public sealed class Mount
         if (_isDead)
             return;
         _isDead = true;
+        Sb.Core.MountIds.Give(Id);
         Root.Inode!.Release();
         Sb.Deactivate();
     }
+}
+
+/// <summary>Mounts that share what happens on them, in the order of their ring: a copy comes right behind its source.</summary>
+internal sealed class PeerGroup(int id)
+{
+    public int Id { get; } = id;
+    public List<Mount> Members { get; } = [];
 }

@@ -7,7 +7,7 @@ namespace DriverLab.Vfs;
 
 /// <summary>mount(2) and umount2(2) with the kernel's order of checks.</summary>
 /// <remarks>Linux fs/namespace.c: path_mount(), do_loopback(), do_remount(), do_move_mount(), do_new_mount(), path_umount().</remarks>
-public static class MountCalls
+public static partial class MountCalls
 {
     private const MountFlags SuperFlags = MountFlags.MS_RDONLY | MountFlags.MS_SYNCHRONOUS | MountFlags.MS_MANDLOCK | MountFlags.MS_DIRSYNC | MountFlags.MS_SILENT
         | MountFlags.MS_LAZYTIME | MountFlags.MS_I_VERSION;
@@ -35,12 +35,12 @@ public static class MountCalls
         if ((flags & MountFlags.MS_REMOUNT) != 0)
             return (flags & MountFlags.MS_BIND) != 0 ? RemountBind(caller, path, own) : Remount(caller, path, flags, own, data);
         if ((flags & MountFlags.MS_BIND) != 0)
-            return Bind(caller, source, path, (flags & MountFlags.MS_REC) != 0);
+            return Bind(caller, source, Topmost(path), (flags & MountFlags.MS_REC) != 0);
         if ((flags & PropagationFlags) != 0)
             return ChangeType(caller, path, flags);
         if ((flags & MountFlags.MS_MOVE) != 0)
-            return Move(caller, source, path);
-        return NewMount(caller, source, path, fileSystem, flags & SuperFlags, own, data);
+            return Move(caller, source, Topmost(path));
+        return NewMount(caller, source, Topmost(path), fileSystem, flags & SuperFlags, own, data);
     }
 
     private static MountFlags OwnFlags(MountFlags flags, in VfsPath path)
@@ -93,6 +93,15 @@ public static class MountCalls
         return IsHere(caller, path.Mount) ? Errno.OK : Errno.EINVAL;
     }
 
+    /// <summary>What covers a place: a working directory may lie below mounts.</summary>
+    /// <remarks>Linux fs/namespace.c: lock_mount().</remarks>
+    private static VfsPath Topmost(VfsPath path)
+    {
+        while (path.Dentry.IsMountpoint && path.Dentry.Sb.Core.MountHash.TryGetValue((path.Mount, path.Dentry), out var cover))
+            path = new(cover, cover.Root);
+        return path;
+    }
+
     private static bool IsHere(Caller caller, Mount mount) => ReferenceEquals(mount.Namespace, caller.Mounts);
 
     // ---- bind, move, propagation ---------------------------------------------------------------------------------------------------------------
@@ -121,22 +130,31 @@ public static class MountCalls
         if (source.IsEmpty)
             return Errno.EINVAL;
         var error = PathWalk.Lookup(caller, source, LookupFlags.LOOKUP_FOLLOW, out var old);
-        if (error == Errno.OK)
-            error = CheckPlace(caller, path);
+        return error != Errno.OK ? error : MoveTo(caller, old, path);
+    }
+
+    /// <summary>Moves a mount of this namespace, or hangs up one that hangs nowhere.</summary>
+    /// <returns>ENOENT (removed place), EINVAL, ELOOP, ENOSPC.</returns>
+    /// <remarks>Linux fs/namespace.c: do_move_mount().</remarks>
+    private static Errno MoveTo(Caller caller, in VfsPath old, in VfsPath path)
+    {
+        var error = CheckPlace(caller, path);
         if (error != Errno.OK)
             return error;
-        if (!IsHere(caller, old.Mount) || !old.IsMountRoot || old.Mount.Parent is not { } parent)
+        var mount = old.Mount;
+        bool isAttached = mount.Parent is not null;
+        if (!(isAttached ? IsHere(caller, mount) : mount.IsAnonymous) || !old.IsMountRoot)
             return Errno.EINVAL;
-        if (old.Dentry.IsDirectory != path.Dentry.IsDirectory || parent.PeerGroup != 0)
+        if (old.Dentry.IsDirectory != path.Dentry.IsDirectory || mount.Parent is { IsShared: true })
             return Errno.EINVAL;
-        if (path.Mount.PeerGroup != 0 && MountTree.Walk(old.Mount).Any(m => m.IsUnbindable))
+        if (path.Mount.IsShared && MountTree.Walk(mount).Any(m => m.IsUnbindable))
             return Errno.EINVAL;
         for (var at = path.Mount; at is not null; at = at.Parent)
         {
-            if (ReferenceEquals(at, old.Mount))
+            if (ReferenceEquals(at, mount))
                 return Errno.ELOOP;
         }
-        return MountTree.Move(old.Mount, path.Mount, path.Dentry);
+        return isAttached ? MountTree.Move(mount, path.Mount, path.Dentry) : MountTree.Attach(mount, path.Mount, path.Dentry);
     }
 
     private static Errno ChangeType(Caller caller, in VfsPath path, MountFlags flags)
@@ -147,7 +165,7 @@ public static class MountCalls
         if ((type & ~PropagationFlags) != 0 || !uint.IsPow2((uint)type) || !IsHere(caller, path.Mount))
             return Errno.EINVAL;
         foreach (var mount in (flags & MountFlags.MS_REC) != 0 ? MountTree.Walk(path.Mount).ToArray() : [path.Mount])
-            MountTree.SetPropagation(mount, type);
+            Propagation.SetType(mount, type);
         return Errno.OK;
     }
 
@@ -191,7 +209,7 @@ public static class MountCalls
     {
         if ((flags & ~(UmountFlags.MNT_FORCE | UmountFlags.MNT_DETACH | UmountFlags.MNT_EXPIRE | UmountFlags.UMOUNT_NOFOLLOW)) != 0)
             return Errno.EINVAL;
-        var lookup = (flags & UmountFlags.UMOUNT_NOFOLLOW) == 0 ? LookupFlags.LOOKUP_FOLLOW : LookupFlags.None;
+        var lookup = LookupFlags.LOOKUP_MOUNTPOINT | ((flags & UmountFlags.UMOUNT_NOFOLLOW) == 0 ? LookupFlags.LOOKUP_FOLLOW : LookupFlags.None);
         var error = PathWalk.Lookup(caller, caller.Cwd, target, lookup, keepsExpiry: true, out var path);
         if (error != Errno.OK)
             return error;
@@ -218,7 +236,8 @@ public static class MountCalls
             return NotModelledException.Throw("umount of the task's own root");
         if (mount.Parent is null)
             return Errno.EINVAL;
-        if (!isLazy && (mount.Users > 0 && !mount.Sb.Core.IsMutated(Mutation.UmountIgnoresOpenFiles) || mount.Children.Count > 0))
+        bool isBusy = mount.Sb.Core.IsMutated(Mutation.UmountIgnoresOpenFiles) ? mount.Children.Count > 0 : Propagation.IsBusy(mount);
+        if (!isLazy && isBusy)
             return Errno.EBUSY;
         MountTree.Umount(mount, propagate: true);
         return Errno.OK;

@@ -23,6 +23,11 @@ public sealed class MountContext(VfsCore core, Caller caller, byte[] source, Mou
 
     /// <summary>True while an instance is being changed rather than made.</summary>
     public bool IsRemount { get; init; }
+
+    /// <summary>FSCONFIG_CMD_CREATE_EXCL: an instance that exists already must not be shared.</summary>
+    public bool IsExclusive { get; init; }
+
+    internal MountContext WithData(byte[] data) => new(Core, Caller, Source, Flags, data) { IsRemount = IsRemount, IsExclusive = IsExclusive };
 }
 
 /// <summary>Splits <c>name=value,name,…</c> at commas; empty parts are skipped.</summary>

@@ -12,18 +12,22 @@ public sealed class MountNamespace
         Adopt(root);
     }
 
-    private MountNamespace(VfsCore core, Mount root, IEnumerable<Mount> all)
+    /// <summary>A namespace around a tree that hangs nowhere.</summary>
+    internal static MountNamespace Anonymous(Mount root)
     {
-        Core = core;
-        Root = root;
-        foreach (var mount in all)
-            Adopt(mount);
+        var result = new MountNamespace(root.Sb.Core, root) { IsAnonymous = true };
+        foreach (var mount in MountTree.Walk(root).Skip(1))
+            result.Adopt(mount);
+        return result;
     }
+
+    /// <summary>Belongs to no task: it holds a tree that was made and is not hung up anywhere yet.</summary>
+    public bool IsAnonymous { get; private init; }
 
     public VfsCore Core { get; }
 
     /// <summary>The mount everything hangs from.</summary>
-    public Mount Root { get; }
+    public Mount Root { get; internal set; }
 
     /// <summary>All mounts, in the order of /proc/self/mountinfo.</summary>
     public List<Mount> All { get; } = [];
@@ -64,7 +68,9 @@ public sealed class MountNamespace
     {
         var copies = new Dictionary<Mount, Mount>();
         var root = MountTree.Copy(Root, Root.Root, recursive: true, keepUnbindable: true, copies);
-        var result = new MountNamespace(Core, root, All.Where(copies.ContainsKey).Select(m => copies[m]));
+        var result = new MountNamespace(Core, root);
+        foreach (var mount in MountTree.Walk(root).Skip(1))
+            result.Adopt(mount);
         if (copies.TryGetValue(caller.Root.Mount, out var rootCopy))
             caller.SetRoot(new(rootCopy, caller.Root.Dentry));
         if (copies.TryGetValue(caller.Cwd.Mount, out var cwdCopy))
@@ -75,6 +81,12 @@ public sealed class MountNamespace
     internal void Adopt(Mount mount)
     {
         mount.Namespace = this;
-        All.Add(mount);
+        int at = All.Count;
+        if (Core.Quirks.MountsListedById)
+        {
+            while (at > 0 && All[at - 1].Unique > mount.Unique)
+                at--;
+        }
+        All.Insert(at, mount);
     }
 }

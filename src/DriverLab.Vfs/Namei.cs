@@ -100,7 +100,15 @@ public static partial class Namei
         if (error != Errno.OK)
             return error;
         mode = Permissions.StripSgid(directory, (mode & Mode.S_IALLUGO) | Mode.S_IFREG, caller.Credentials);
-        return directory.Create(caller, dentry, mode, exclusive);
+        return Told(directory, dentry, directory.Create(caller, dentry, mode, exclusive));
+    }
+
+    /// <summary>Watches hear of a name that was made.</summary>
+    internal static Errno Told(Inode directory, Dentry dentry, Errno error)
+    {
+        if (error == Errno.OK)
+            Notify.Name(directory, dentry, InotifyMask.IN_CREATE);
+        return error;
     }
 
     /// <summary>Makes a directory.</summary>
@@ -112,7 +120,7 @@ public static partial class Namei
             return error;
         if (directory.Sb.MaxLinks != 0 && directory.Nlink >= directory.Sb.MaxLinks)
             return Errno.EMLINK;
-        return directory.Mkdir(caller, dentry, (mode & (Mode.S_IRWXUGO | Mode.S_ISVTX)) | Mode.S_IFDIR);
+        return Told(directory, dentry, directory.Mkdir(caller, dentry, (mode & (Mode.S_IRWXUGO | Mode.S_ISVTX)) | Mode.S_IFDIR));
     }
 
     /// <summary>Makes a node of any type but a directory or link.</summary>
@@ -126,7 +134,7 @@ public static partial class Namei
         bool isWhiteout = type == Mode.S_IFCHR && device == DevT.Zero;
         if (type is Mode.S_IFCHR or Mode.S_IFBLK && !isWhiteout && !caller.Credentials.Capable(Capabilities.CAP_MKNOD))
             return Errno.EPERM;
-        return directory.Mknod(caller, dentry, Permissions.StripSgid(directory, mode, caller.Credentials), device);
+        return Told(directory, dentry, directory.Mknod(caller, dentry, Permissions.StripSgid(directory, mode, caller.Credentials), device));
     }
 
     /// <summary>Makes a whiteout: a character device 0:0, mode 0.</summary>
@@ -137,7 +145,7 @@ public static partial class Namei
     public static Errno VfsSymlink(Caller caller, Inode directory, Dentry dentry, ReadOnlySpan<byte> target)
     {
         var error = Permissions.MayCreate(directory, dentry, caller);
-        return error != Errno.OK ? error : directory.Symlink(caller, dentry, target);
+        return error != Errno.OK ? error : Told(directory, dentry, directory.Symlink(caller, dentry, target));
     }
 
     /// <summary>Gives an inode another name.</summary>
@@ -162,6 +170,8 @@ public static partial class Namei
             return error;
         inode.Flags &= ~InodeFlags.I_LINKABLE;
         inode.DropIfUnused();
+        Notify.Self(inode, InotifyMask.IN_ATTRIB);
+        Notify.Name(directory, dentry, InotifyMask.IN_CREATE);
         return Errno.OK;
     }
 
@@ -200,7 +210,9 @@ public static partial class Namei
         dentry.SetFlag(DentryFlags.CantMount, true);
         MountTree.DetachAt(dentry);
         dentry.Drop();
+        Notify.Self(dentry.Inode!, InotifyMask.IN_ATTRIB);
         dentry.Inode!.DropIfUnused();
+        Notify.Name(directory, dentry, InotifyMask.IN_DELETE);
         return Errno.OK;
     }
 
@@ -219,6 +231,7 @@ public static partial class Namei
         Bury(dentry);
         dentry.Drop();
         dentry.Inode!.DropIfUnused();
+        Notify.Name(directory, dentry, InotifyMask.IN_DELETE);
         return Errno.OK;
     }
 
@@ -243,6 +256,8 @@ public static partial class Namei
         var error = CheckRename(caller, oldDirectory, old, newDirectory, target, exchange);
         if (error != Errno.OK)
             return error;
+        bool isWatched = old.Sb.Core.Watches > 0;
+        byte[] oldName = isWatched ? old.Name.ToArray() : [], newName = isWatched ? target.Name.ToArray() : [];
         error = oldDirectory.Rename(caller, old, newDirectory, target, flags);
         if (error != Errno.OK)
             return error;
@@ -260,6 +275,12 @@ public static partial class Namei
                 old.Exchange(target);
             else
                 old.Move(target);
+        }
+        if (isWatched)
+        {
+            Notify.Move(oldDirectory, oldName, newDirectory, newName, old.Inode!, replaced);
+            if (exchange)
+                Notify.Move(newDirectory, newName, oldDirectory, oldName, target.Inode!, null);
         }
         replaced?.DropIfUnused();
         return Errno.OK;

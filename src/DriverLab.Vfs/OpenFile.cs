@@ -64,6 +64,9 @@ public class OpenFile(VfsPath path, OpenFlags flags)
     {
         if (--_references > 0)
             return;
+        if (!IsPath)
+            Notify.Entry(Path.Dentry, CanWrite ? InotifyMask.IN_CLOSE_WRITE : InotifyMask.IN_CLOSE_NOWRITE);
+        Inode.Locks?.RemoveFile(this);
         Release();
         if (CanWrite && (Inode.Type is not (Mode.S_IFCHR or Mode.S_IFBLK)))
             Path.Mount.Writers--;
@@ -99,6 +102,15 @@ public class OpenFile(VfsPath path, OpenFlags flags)
 
     /// <summary>ioctl with a number.</summary>
     public virtual SysResult<int> Ioctl(Caller caller, uint request, long value) => Errno.ENOTTY;
+
+    /// <summary>mmap: the open file whose pages are mapped; a stacked file system answers with the real one of this moment.</summary>
+    public virtual SysResult<OpenFile> MapTarget(Caller caller) => Errno.ENODEV;
+
+    /// <summary>Reads pages of a mapping: within the last page of the file, what lies beyond its end is zero.</summary>
+    public virtual Errno MapRead(long offset, Span<byte> buffer) => NotModelledException.Throw("mappings of this file system");
+
+    /// <summary>Stores into pages of a mapping; the file does not grow.</summary>
+    public virtual Errno MapWrite(long offset, ReadOnlySpan<byte> data) => NotModelledException.Throw("mappings of this file system");
 
     /// <summary>Called at each close of a descriptor; its error is close's.</summary>
     public virtual Errno Flush(Caller caller) => Errno.OK;

@@ -56,7 +56,7 @@ public static class OptionValue
     /// <returns>EINVAL.</returns>
     public static Errno Complain(this MountContext context, string line)
     {
-        context.Core.Log.Add(line);
+        context.Core.MountLog(line);
         return Errno.EINVAL;
     }
 

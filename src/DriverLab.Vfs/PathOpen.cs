@@ -31,24 +31,50 @@ public static class PathOpen
         return Errno.OK;
     }
 
+    /// <summary>The checks of openat2's structure: nothing unknown, nothing that has no meaning.</summary>
+    /// <returns>EINVAL, EAGAIN (RESOLVE_CACHED with flags that change something).</returns>
+    /// <remarks>Linux fs/open.c: do_sys_openat2(), build_open_flags().</remarks>
+    public static Errno CheckHow(VfsQuirks quirks, in OpenHow how, out OpenFlags flags)
+    {
+        flags = (OpenFlags)how.Flags;
+        const ResolveFlags scoped = ResolveFlags.RESOLVE_BENEATH | ResolveFlags.RESOLVE_IN_ROOT;
+        var known = (ResolveFlags)(quirks.HasResolveCached ? 0x3f : 0x1f);
+        if ((how.Flags & ~(ulong)(Valid | FASYNC)) != 0 || (how.Resolve & ~known) != 0 || (how.Resolve & scoped) == scoped)
+            return Errno.EINVAL;
+        bool creates = (flags & (OpenFlags.O_CREAT | TmpfileBit)) != 0;
+        if (creates ? (how.Mode & ~(ulong)Mode.S_IALLUGO) != 0 : how.Mode != 0)
+            return Errno.EINVAL;
+        if ((flags & OpenFlags.O_PATH) != 0 && (flags & ~PathFlags) != 0)
+            return Errno.EINVAL;
+        var error = CheckFlags(quirks, ref flags);
+        const OpenFlags changing = OpenFlags.O_TRUNC | OpenFlags.O_CREAT | TmpfileBit;
+        return error == Errno.OK && (how.Resolve & ResolveFlags.RESOLVE_CACHED) != 0 && (flags & changing) != 0 ? Errno.EAGAIN : error;
+    }
+
+    private const OpenFlags FASYNC = (OpenFlags)0x2000;
+
+    /// <summary>Opens a place that was found otherwise than by a path.</summary>
+    public static SysResult<OpenFile> OpenPlace(Caller caller, in VfsPath place, OpenFlags flags) =>
+        (flags & OpenFlags.O_PATH) != 0 ? Files.DentryOpen(caller, place, flags)
+            : DoOpen(caller, place, flags & ~(OpenFlags.O_CREAT | OpenFlags.O_EXCL), (flags & OpenFlags.O_DIRECTORY) != 0 ? LookupFlags.LOOKUP_DIRECTORY : 0, created: false);
+
     /// <summary>Opens a path whose flags <see cref="CheckFlags"/> has passed. The umask of the caller is taken off the mode.</summary>
-    public static SysResult<OpenFile> Open(Caller caller, in VfsPath start, ReadOnlySpan<byte> path, OpenFlags flags, Mode mode)
+    public static SysResult<OpenFile> Open(Caller caller, in VfsPath start, ReadOnlySpan<byte> path, OpenFlags flags, Mode mode, ResolveFlags resolve = ResolveFlags.None)
     {
         if ((flags & TmpfileBit) != 0)
-            return Tmpfile(caller, start, path, flags, mode);
+            return Tmpfile(caller, start, path, flags, mode, resolve);
         var lookup = (flags & OpenFlags.O_DIRECTORY) != 0 ? LookupFlags.LOOKUP_DIRECTORY : LookupFlags.None;
         const OpenFlags exclusive = OpenFlags.O_CREAT | OpenFlags.O_EXCL;
         if ((flags & OpenFlags.O_NOFOLLOW) == 0 && (flags & exclusive) != exclusive)
             lookup |= LookupFlags.LOOKUP_FOLLOW;
         if ((flags & OpenFlags.O_PATH) == 0)
-            return Walk(caller, start, path, flags, mode & Mode.S_IALLUGO, lookup);
-        var error = PathWalk.Lookup(caller, start, path, lookup, out var place);
+            return Walk(caller, new PathWalker(caller, start, resolve), path, flags, mode & Mode.S_IALLUGO, lookup);
+        var error = PathWalk.Lookup(caller, start, path, lookup, keepsExpiry: false, out var place, resolve);
         return error != Errno.OK ? error : Files.DentryOpen(caller, place, flags);
     }
 
-    private static SysResult<OpenFile> Walk(Caller caller, in VfsPath start, ReadOnlySpan<byte> path, OpenFlags flags, Mode mode, LookupFlags lookup)
+    private static SysResult<OpenFile> Walk(Caller caller, PathWalker walker, ReadOnlySpan<byte> path, OpenFlags flags, Mode mode, LookupFlags lookup)
     {
-        var walker = new PathWalker(caller, start);
         bool created = false;
         Inode directory;
         while (true)
@@ -94,18 +120,17 @@ public static class PathOpen
         if (dentry.IsNegative)
         {
             var directory = parent.Inode!;
-            mode = Permissions.StripSgid(directory, (mode & ~caller.Umask) | Mode.S_IFREG, caller.Credentials);
+            mode = Permissions.StripSgid(directory, caller.WithoutUmask(directory, mode) | Mode.S_IFREG, caller.Credentials);
             var error = mount.WantWrite();
             if (error == Errno.OK)
                 error = Permissions.Check(directory, caller, AccessMode.W_OK | AccessMode.X_OK);
             if (error == Errno.OK)
-                error = directory.Create(caller, dentry, mode, (flags & OpenFlags.O_EXCL) != 0);
+                error = Namei.Told(directory, dentry, directory.Create(caller, dentry, mode, (flags & OpenFlags.O_EXCL) != 0));
             if (error != Errno.OK)
                 return error;
             created = true;
         }
-        walker.StepInto(dentry);
-        return Errno.OK;
+        return walker.StepInto(dentry);
     }
 
     private static SysResult<OpenFile> DoOpen(Caller caller, in VfsPath path, Inode directory, OpenFlags flags, LookupFlags lookup, bool created)
@@ -170,15 +195,15 @@ public static class PathOpen
         return (flags & OpenFlags.O_NOATIME) != 0 && !Permissions.OwnerOrCapable(inode, caller.Credentials) ? Errno.EPERM : Errno.OK;
     }
 
-    private static SysResult<OpenFile> Tmpfile(Caller caller, in VfsPath start, ReadOnlySpan<byte> path, OpenFlags flags, Mode mode)
+    private static SysResult<OpenFile> Tmpfile(Caller caller, in VfsPath start, ReadOnlySpan<byte> path, OpenFlags flags, Mode mode, ResolveFlags resolve)
     {
         var lookup = LookupFlags.LOOKUP_DIRECTORY | ((flags & OpenFlags.O_NOFOLLOW) == 0 ? LookupFlags.LOOKUP_FOLLOW : 0);
-        var error = PathWalk.Lookup(caller, start, path, lookup, out var parent);
+        var error = PathWalk.Lookup(caller, start, path, lookup, keepsExpiry: false, out var parent, resolve);
         if (error == Errno.OK)
             error = parent.Mount.WantWrite();
         if (error != Errno.OK)
             return error;
-        var made = Namei.VfsTmpfile(caller, parent.Dentry, mode & Mode.S_IALLUGO & ~caller.Umask, (flags & OpenFlags.O_EXCL) == 0);
+        var made = Namei.VfsTmpfile(caller, parent.Dentry, caller.WithoutUmask(parent.Inode, mode & Mode.S_IALLUGO), (flags & OpenFlags.O_EXCL) == 0);
         if (!made.IsOk)
             return made.Error;
         var place = new VfsPath(parent.Mount, made.Value);

@@ -12,6 +12,8 @@ public enum LookupFlags
     LOOKUP_FOLLOW = 1,
     /// <summary>The result must be a directory.</summary>
     LOOKUP_DIRECTORY = 2,
+    /// <summary>The result is what covers the place, also when the path ends in a dot.</summary>
+    LOOKUP_MOUNTPOINT = 0x80,
     /// <summary>An empty path means the starting point.</summary>
     LOOKUP_EMPTY = 0x4000,
 }
@@ -40,13 +42,14 @@ public static class PathWalk
         Lookup(caller, start, path, flags, keepsExpiry: false, out result);
 
     /// <summary>As above; <paramref name="keepsExpiry"/> for umount, whose own walk is no use of the mount.</summary>
-    internal static Errno Lookup(Caller caller, in VfsPath start, ReadOnlySpan<byte> path, LookupFlags flags, bool keepsExpiry, out VfsPath result)
+    internal static Errno Lookup(Caller caller, in VfsPath start, ReadOnlySpan<byte> path, LookupFlags flags, bool keepsExpiry, out VfsPath result,
+        ResolveFlags resolve = ResolveFlags.None)
     {
         result = default;
         var error = CheckName(path, flags);
         if (error != Errno.OK)
             return error;
-        var walker = new PathWalker(caller, start);
+        var walker = new PathWalker(caller, start, resolve);
         error = walker.Lookup(path, flags);
         if (error != Errno.OK)
             return error;

@@ -6,9 +6,13 @@ namespace DriverLab.Vfs;
 
 /// <summary>One walk: where it is and how many links it has followed. Allocates nothing for cached names.</summary>
 /// <remarks>Linux fs/namei.c: struct nameidata, link_path_walk(), walk_component(), handle_dots(), pick_link().</remarks>
-internal struct PathWalker(Caller caller, VfsPath start)
+internal struct PathWalker(Caller caller, VfsPath start, ResolveFlags resolve = ResolveFlags.None)
 {
+    private const ResolveFlags Scoped = ResolveFlags.RESOLVE_BENEATH | ResolveFlags.RESOLVE_IN_ROOT;
+
     private readonly Caller _caller = caller;
+    private readonly ResolveFlags _resolve = resolve;
+    private readonly VfsPath _root = (resolve & Scoped) != 0 ? start : caller.Root;
     private Mount _mount = start.Mount;
     private Dentry _dentry = start.Dentry;
     private int _links;
@@ -38,7 +42,9 @@ internal struct PathWalker(Caller caller, VfsPath start)
                 break;
             path = text.Span;
         }
-        return (flags & LookupFlags.LOOKUP_DIRECTORY) != 0 && !_dentry.IsDirectory ? Errno.ENOTDIR : Errno.OK;
+        if ((flags & LookupFlags.LOOKUP_DIRECTORY) != 0 && !_dentry.IsDirectory)
+            return Errno.ENOTDIR;
+        return (flags & LookupFlags.LOOKUP_MOUNTPOINT) != 0 ? StepInto(_dentry) : Errno.OK;
     }
 
     /// <summary>Walks all components but the last.</summary>
@@ -49,7 +55,9 @@ internal struct PathWalker(Caller caller, VfsPath start)
         trailingSlash = false;
         if (path.Length > 0 && path[0] == '/')
         {
-            (_mount, _dentry) = _caller.Root;
+            var error = JumpToRoot();
+            if (error != Errno.OK)
+                return error;
             path = path.TrimStart((byte)'/');
         }
         if (path.IsEmpty)
@@ -76,8 +84,17 @@ internal struct PathWalker(Caller caller, VfsPath start)
             if (error != Errno.OK)
                 return error;
             if (!_dentry.IsDirectory)
-                return Errno.ENOTDIR;
+                return (_resolve & ResolveFlags.RESOLVE_CACHED) != 0 ? Errno.EAGAIN : Errno.ENOTDIR; // the quick walk gives up
         }
+    }
+
+    private Errno JumpToRoot()
+    {
+        bool isLink = _links > 0;
+        if ((_resolve & ResolveFlags.RESOLVE_BENEATH) != 0 || isLink && (_resolve & ResolveFlags.RESOLVE_NO_XDEV) != 0 && !ReferenceEquals(_mount, _root.Mount))
+            return Errno.EXDEV;
+        (_mount, _dentry) = _root;
+        return Errno.OK;
     }
 
     /// <summary>Takes the last component without following a link there.</summary>
@@ -86,24 +103,29 @@ internal struct PathWalker(Caller caller, VfsPath start)
         switch (type)
         {
             case LastType.Norm:
+                if ((_resolve & ResolveFlags.RESOLVE_CACHED) != 0 && _dentry.FindChild(last) is null)
+                    return Errno.EAGAIN;
                 var found = Namei.LookupPositive(_caller, _dentry, last);
-                if (found.IsOk)
-                    StepInto(found.Value);
-                return found.Error;
+                return found.IsOk ? StepInto(found.Value) : found.Error;
             case LastType.DotDot:
-                FollowDotDot();
-                return Errno.OK;
+                return FollowDotDot();
             default:
                 return Errno.OK;
         }
     }
 
     /// <summary>Moves to a child of the current directory, and on to what is mounted there.</summary>
-    public void StepInto(Dentry dentry)
+    /// <returns>EXDEV (RESOLVE_NO_XDEV).</returns>
+    public Errno StepInto(Dentry dentry)
     {
         _dentry = dentry;
         while (_dentry.IsMountpoint && _dentry.Sb.Core.MountHash.TryGetValue((_mount, _dentry), out var child))
+        {
+            if ((_resolve & ResolveFlags.RESOLVE_NO_XDEV) != 0)
+                return Errno.EXDEV;
             (_mount, _dentry) = (child, child.Root);
+        }
+        return Errno.OK;
     }
 
     /// <summary>Reads the link at the current place and goes back to where its text starts; a magic link jumps and leaves no text.</summary>
@@ -116,20 +138,34 @@ internal struct PathWalker(Caller caller, VfsPath start)
         var denied = isLast ? Permissions.MayFollow(_dentry.Parent.Inode!, _dentry.Inode!, _caller) : Errno.OK;
         if (denied != Errno.OK)
             return denied;
-        if ((_mount.Flags & MountFlags.MS_NOSYMFOLLOW) != 0)
+        if ((_mount.Flags & MountFlags.MS_NOSYMFOLLOW) != 0 || (_resolve & ResolveFlags.RESOLVE_NO_SYMLINKS) != 0)
             return Errno.ELOOP;
         Files.TouchAtime(Current);
         var target = _dentry.Inode!.GetLink(_caller, _dentry);
         if (!target.IsOk)
             return target.Error;
         if (target.Value.IsJump)
+        {
+            var error = MayJump(target.Value.Jump);
+            if (error != Errno.OK)
+                return error;
             (_mount, _dentry) = target.Value.Jump;
+        }
         else
         {
             _dentry = _dentry.Parent;
             text = target.Value.Text;
         }
         return Errno.OK;
+    }
+
+    /// <remarks>Linux fs/namei.c: nd_jump_link().</remarks>
+    private readonly Errno MayJump(in VfsPath target)
+    {
+        if ((_resolve & ResolveFlags.RESOLVE_NO_MAGICLINKS) != 0)
+            return Errno.ELOOP;
+        bool leaves = (_resolve & ResolveFlags.RESOLVE_NO_XDEV) != 0 && !ReferenceEquals(_mount, target.Mount);
+        return leaves || (_resolve & Scoped) != 0 ? Errno.EXDEV : Errno.OK;
     }
 
     private Errno WalkComponent(ReadOnlySpan<byte> component, LastType type)
@@ -154,24 +190,27 @@ internal struct PathWalker(Caller caller, VfsPath start)
         return Errno.OK;
     }
 
-    private void FollowDotDot()
+    private Errno FollowDotDot()
     {
-        var root = _caller.Root;
         var (mount, dentry) = (_mount, _dentry);
         while (true)
         {
-            if (ReferenceEquals(dentry, root.Dentry) && ReferenceEquals(mount, root.Mount))
+            if (ReferenceEquals(dentry, _root.Dentry) && ReferenceEquals(mount, _root.Mount) || ReferenceEquals(dentry, mount.Root) && mount.Parent is null)
+            {
+                if ((_resolve & ResolveFlags.RESOLVE_BENEATH) != 0)
+                    return Errno.EXDEV;
                 break;
+            }
             if (!ReferenceEquals(dentry, mount.Root))
             {
                 (_mount, _dentry) = (mount, dentry.Parent);
                 break;
             }
-            if (mount.Parent is null)
-                break;
-            (mount, dentry) = (mount.Parent, mount.Mountpoint!);
+            if ((_resolve & ResolveFlags.RESOLVE_NO_XDEV) != 0)
+                return Errno.EXDEV;
+            (mount, dentry) = (mount.Parent!, mount.Mountpoint!);
         }
-        StepInto(_dentry);
+        return StepInto(_dentry);
     }
 
     private static LastType TypeOf(ReadOnlySpan<byte> component) => component.Length switch

@@ -134,6 +134,8 @@ public static class Permissions
         int mode = (int)inode.Mode;
         if (inode.Uid == by.Fsuid)
             mode >>= 6;
+        else if ((mode & (int)Mode.S_IRWXG) != 0 && inode.Acls is { Access: { } acl })
+            return acl.Permits(inode, by, mask) == Errno.OK;
         else if ((((mode >> 3) ^ mode) & (int)mask) != 0 && by.InGroup(inode.Gid) && !inode.Sb.Core.IsMutated(Mutation.GroupClassIgnored))
             mode >>= 3;
         return ((int)mask & ~mode) == 0;

@@ -55,6 +55,9 @@ public abstract class SuperBlock
     /// <summary>The file system's UUID; all zero when it has none.</summary>
     public UInt128 Uuid { get; protected set; }
 
+    /// <summary>Knows POSIX access control lists (SB_POSIXACL).</summary>
+    public virtual bool HasPosixAcl => false;
+
     /// <summary>Every hashed entry of this instance is in the dentry cache (ramfs, tmpfs): a miss means that the name does not exist, and <see cref="Inode.Lookup"/> is only
     /// asked when a name is about to be created.</summary>
     public virtual bool CacheIsComplete => false;
@@ -115,6 +118,8 @@ public abstract class SuperBlock
         if (--ActiveCount > 0)
             return;
         _ = SyncFs(true); // umount does not report it either
+        if (Core.Watches > 0)
+            Core.EndWatches(this);
         Put();
         Core.FreeAnonymousDev(Dev);
         _ = Core.SuperBlocks.Remove(this);
@@ -139,6 +144,9 @@ public abstract class FileSystemType
 
     /// <summary>The subtype is part of the name after a dot (FS_HAS_SUBTYPE).</summary>
     public virtual bool HasSubtype => false;
+
+    /// <summary>Begins the description of an instance for fsopen(2) and fspick(2). The default collects an option string.</summary>
+    public virtual IFsContext NewContext(VfsCore core, bool reconfigures) => new LegacyFsContext(this, core);
 
     /// <summary>Makes or finds the instance and returns the directory that becomes the mount's root, mostly <see cref="SuperBlock.Root"/>.</summary>
     public abstract SysResult<Dentry> Mount(MountContext context);

@@ -8,10 +8,8 @@ public sealed class VfsCore(World world, KernelProfile profile)
 {
     private readonly Dictionary<string, FileSystemType> _types = [];
     private readonly Dictionary<DevT, CharDevice> _charDevices = [];
-    private readonly SortedSet<uint> _freeMinors = [];
-    private uint _nextMinor = 1;
-    private int _nextMountId = 20;
-    private int _nextPeerGroup = 1;
+    private readonly IdPool _minors = new(1);
+    private ulong _lastMount;
     private ulong _lastIno;
 
     public World World { get; } = world;
@@ -26,6 +24,18 @@ public sealed class VfsCore(World world, KernelProfile profile)
 
     /// <summary>The kernel log.</summary>
     public KernelLog Log => World.Log;
+
+    /// <summary>Where a file system's words about its options go: the kernel log, or for as long as a descriptor of fsopen is being configured, that.</summary>
+    public Action<string> MountLog { get; private set; } = world.Log.Add;
+
+    internal TResult LogTo<TArgument, TResult>(Action<string> log, TArgument argument, Func<TArgument, TResult> call)
+    {
+        var before = MountLog;
+        MountLog = log;
+        var result = call(argument);
+        MountLog = before;
+        return result;
+    }
 
     /// <summary>Pages of memory of the machine, which file systems in memory take their default size from.</summary>
     public long TotalRamPages { get; init; } = 131_072;
@@ -48,6 +58,28 @@ public sealed class VfsCore(World world, KernelProfile profile)
 
     /// <summary>Every mount that hangs somewhere, of all namespaces.</summary>
     internal HashSet<Mount> AttachedMounts { get; } = [];
+
+    /// <summary>The place of descriptors that are no files.</summary>
+    internal VfsPath AnonPlace => _anonPlace.IsValid ? _anonPlace : _anonPlace = AnonInodeFileSystem.NewPlace(this);
+
+    private VfsPath _anonPlace;
+
+    /// <summary>Watches of inotify in the whole kernel: as long as there are none, nothing is told.</summary>
+    internal int Watches { get; set; }
+
+    /// <summary>Inodes that are watched, in the order of their first watch.</summary>
+    internal List<Inode> WatchedInodes { get; } = [];
+
+    internal void EndWatches(SuperBlock sb)
+    {
+        // Inodes go newest first.
+        foreach (var inode in WatchedInodes.Where(i => ReferenceEquals(i.Sb, sb)).OrderByDescending(static i => i.Ino).ToArray())
+            Notify.End(inode, Linux.Abi.InotifyMask.IN_UNMOUNT);
+    }
+
+    private uint _lastCookie;
+
+    internal uint NextCookie() => ++_lastCookie;
 
     /// <summary>Opens block device nodes; set by the emulator.</summary>
     public IBlockDeviceOpener? BlockDevices { get; set; }
@@ -73,25 +105,42 @@ public sealed class VfsCore(World world, KernelProfile profile)
 
     /// <summary>A device number 0:n for a file system without a device: the lowest free one.</summary>
     /// <remarks>Linux fs/super.c: get_anon_bdev().</remarks>
-    public DevT NewAnonymousDev()
-    {
-        if (_freeMinors.Count == 0)
-            return new(0, _nextMinor++);
-        uint minor = _freeMinors.Min;
-        _ = _freeMinors.Remove(minor);
-        return new(0, minor);
-    }
+    public DevT NewAnonymousDev() => new(0, (uint)_minors.Take());
 
     /// <summary>Gives an anonymous number back; others are ignored.</summary>
     public void FreeAnonymousDev(DevT dev)
     {
         if (dev.Major == 0)
-            _ = _freeMinors.Add(dev.Minor);
+            _minors.Give((int)dev.Minor);
     }
 
-    internal int NewMountId() => _nextMountId++;
+    /// <summary>Numbers of mounts, which are given again.</summary>
+    internal IdPool MountIds { get; } = new(20);
 
-    internal int NewPeerGroup() => _nextPeerGroup++;
+    /// <summary>Numbers of peer groups, which are given again.</summary>
+    internal IdPool GroupIds { get; } = new(1);
+
+    /// <summary>A number of a mount that is never given again.</summary>
+    internal ulong NextUniqueMount() => ++_lastMount;
+}
+
+/// <summary>Small numbers, the lowest free one first.</summary>
+/// <remarks>Linux lib/idr.c: ida_alloc_min().</remarks>
+internal sealed class IdPool(int first)
+{
+    private readonly SortedSet<int> _free = [];
+    private int _next = first;
+
+    public int Take()
+    {
+        if (_free.Count == 0)
+            return _next++;
+        int id = _free.Min;
+        _ = _free.Remove(id);
+        return id;
+    }
+
+    public void Give(int id) => _ = _free.Add(id);
 }
 
 /// <summary>Opens block devices by number. Implemented over the block layer's registry.</summary>

@@ -67,6 +67,42 @@ public sealed record VfsQuirks
     /// <summary>FALLOC_FL_WRITE_ZEROES exists (6.17).</summary>
     public bool HasWriteZeroes { get; init; }
 
+    /// <summary>mountinfo lists mounts by age; before, those that arrived by propagation stand behind in reverse.</summary>
+    /// <remarks>6.8, "mounts: keep list of mounts in an rbtree" (2eea9ce4310d).</remarks>
+    public bool MountsListedById { get; init; }
+
+    /// <summary>The flags of move_mount: MOVE_MOUNT_SET_GROUP came with 5.15, MOVE_MOUNT_BENEATH with 6.5.</summary>
+    public Linux.Abi.MoveMountFlags MoveMountFlags { get; init; } = (Linux.Abi.MoveMountFlags)0x77;
+
+    /// <summary>open_by_handle_at looks at its descriptor before it looks at privileges.</summary>
+    /// <remarks>6.11, "fhandle: relax open_by_handle_at() permission checks" (620c266f3949).</remarks>
+    public bool HandleMountComesFirst { get; init; }
+
+    /// <summary>Setting an access control list to nothing removes it.</summary>
+    /// <remarks>6.2, "acl: add vfs_set_acl()" (e4cc9163032b); before, EINVAL.</remarks>
+    public bool EmptyAclRemoves { get; init; }
+
+    /// <summary>openat2 takes RESOLVE_CACHED (5.12).</summary>
+    public bool HasResolveCached { get; init; }
+
+    /// <summary>name_to_handle_at takes AT_HANDLE_FID (6.5).</summary>
+    public bool HasHandleFid { get; init; }
+
+    /// <summary>F_OFD_GETLK with F_UNLCK tells the owner's own locks (6.5).</summary>
+    public bool OfdGetsUnlocked { get; init; }
+
+    /// <summary>FSCONFIG_CMD_CREATE_EXCL exists (6.6).</summary>
+    public bool HasCreateExclusive { get; init; }
+
+    /// <summary>FSCONFIG_SET_FD takes descriptors of O_PATH (6.15).</summary>
+    public bool FsConfigTakesPathDescriptors { get; init; }
+
+    /// <summary>open_tree clones trees that hang nowhere (6.15).</summary>
+    public bool ClonesDetachedTrees { get; init; }
+
+    /// <summary>mount_setattr exists (5.12), and MOUNT_ATTR_NOSYMFOLLOW (5.14).</summary>
+    public bool HasMountSetattr { get; init; }
+
     /// <summary>The quirks of a kernel.</summary>
     public static VfsQuirks Of(KernelProfile profile) => new()
     {
@@ -88,5 +124,16 @@ public sealed record VfsQuirks
         OffsetsNewestFirst = profile.AtLeast(6, 12),
         SimpleXattrsAreSorted = profile.AtLeast(6, 2),
         HasUniqueMountId = profile.AtLeast(6, 8),
+        MoveMountFlags = (Linux.Abi.MoveMountFlags)(profile.AtLeast(6, 5) ? 0x377 : profile.AtLeast(5, 15) ? 0x177 : 0x77),
+        HandleMountComesFirst = profile.AtLeast(6, 11),
+        EmptyAclRemoves = profile.AtLeast(6, 2),
+        HasResolveCached = profile.AtLeast(5, 12),
+        HasHandleFid = profile.AtLeast(6, 5),
+        OfdGetsUnlocked = profile.AtLeast(6, 5),
+        HasCreateExclusive = profile.AtLeast(6, 6),
+        FsConfigTakesPathDescriptors = profile.AtLeast(6, 15),
+        ClonesDetachedTrees = profile.AtLeast(6, 15),
+        MountsListedById = profile.AtLeast(6, 8),
+        HasMountSetattr = profile.AtLeast(5, 12),
     };
 }

@@ -25,6 +25,8 @@ public static class Xattrs
     public static Errno VfsSetXattr(Caller caller, Dentry dentry, ReadOnlySpan<byte> name, ReadOnlySpan<byte> value, XattrFlags flags)
     {
         var inode = dentry.Inode!;
+        if (PosixAcl.IsName(name))
+            return SetAcl(caller, dentry, name, value);
         bool isCapability = name.SequenceEqual(SecurityCapability);
         if (isCapability && !value.IsEmpty)
         {
@@ -38,7 +40,7 @@ public static class Xattrs
             return error;
         if (name.StartsWith("security."u8) && !isCapability && !MayChangeSecurity(caller, inode, Capabilities.CAP_SYS_ADMIN))
             return Errno.EPERM;
-        return inode.SetXattr(caller, dentry, name, value, flags);
+        return Told(dentry, inode.SetXattr(caller, dentry, name, value, flags));
     }
 
     /// <summary>Removes an attribute.</summary>
@@ -46,7 +48,9 @@ public static class Xattrs
     public static Errno VfsRemoveXattr(Caller caller, Dentry dentry, ReadOnlySpan<byte> name)
     {
         var inode = dentry.Inode!;
-        var error = MayAccess(caller, inode, name, AccessMode.W_OK);
+        var error = PosixAcl.IsName(name) ? MaySetAcl(caller, inode, name, null) : Errno.OK;
+        if (error == Errno.OK)
+            error = MayAccess(caller, inode, name, AccessMode.W_OK);
         if (error != Errno.OK)
             return error;
         if (name.StartsWith("security."u8))
@@ -55,7 +59,39 @@ public static class Xattrs
             if (!MayChangeSecurity(caller, inode, needed))
                 return Errno.EPERM;
         }
-        return inode.RemoveXattr(caller, dentry, name);
+        return Told(dentry, inode.RemoveXattr(caller, dentry, name));
+    }
+
+    private static Errno SetAcl(Caller caller, Dentry dentry, ReadOnlySpan<byte> name, ReadOnlySpan<byte> value)
+    {
+        var inode = dentry.Inode!;
+        if (value.IsEmpty && !inode.Sb.Core.Quirks.EmptyAclRemoves)
+            return Errno.EINVAL;
+        var error = PosixAcl.Parse(value, out var acl);
+        if (error == Errno.OK)
+            error = MayAccess(caller, inode, name, AccessMode.W_OK);
+        if (error == Errno.OK)
+            error = MaySetAcl(caller, inode, name, acl);
+        return error != Errno.OK ? error : Told(dentry, acl is null ? inode.RemoveXattr(caller, dentry, name) : inode.SetXattr(caller, dentry, name, value, XattrFlags.None));
+    }
+
+    // Linux fs/posix_acl.c: set_posix_acl().
+    private static Errno MaySetAcl(Caller caller, Inode inode, ReadOnlySpan<byte> name, PosixAcl? acl)
+    {
+        if (!inode.Sb.HasPosixAcl || inode.IsSymlink)
+            return Errno.EOPNOTSUPP;
+        if (name.SequenceEqual(PosixAcl.DefaultName) && !inode.IsDirectory)
+            return acl is null ? Errno.OK : Errno.EACCES;
+        if (!Permissions.OwnerOrCapable(inode, caller.Credentials))
+            return Errno.EPERM;
+        return acl?.Validate() ?? Errno.OK;
+    }
+
+    private static Errno Told(Dentry dentry, Errno error)
+    {
+        if (error == Errno.OK)
+            Notify.Entry(dentry, InotifyMask.IN_ATTRIB);
+        return error;
     }
 
     /// <summary>Names of the attributes the caller may see, each ended by a NUL, or their total size for an empty buffer.</summary>

@@ -12,6 +12,20 @@ public sealed class Labels
     /// <summary>What overlayfs chooses: temporary names, handles, UUIDs.</summary>
     public OverlayLabels Overlay { get; } = new();
 
+    private readonly Dictionary<(string Kind, string Number), string> _mountInfo = [];
+    private readonly Dictionary<string, int> _mountInfoCounts = [];
+
+    /// <summary>The label of a number in mountinfo: <c>m1</c>, <c>d1</c>, <c>g1</c> … each kind by first sight.</summary>
+    public string MountInfo(string kind, string number)
+    {
+        if (!_mountInfo.TryGetValue((kind, number), out var label))
+        {
+            int count = _mountInfoCounts[kind] = _mountInfoCounts.GetValueOrDefault(kind) + 1;
+            _mountInfo.Add((kind, number), label = $"{kind[0]}{count}");
+        }
+        return label;
+    }
+
     /// <summary>The label of a device number, <c>d1</c>, <c>d2</c> …; 0:0 stays as it is, it is overlay's whiteout.</summary>
     public string Device(DevT device)
     {

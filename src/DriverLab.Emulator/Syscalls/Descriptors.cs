@@ -26,6 +26,7 @@ public partial class EmulatedTask
         if (!opened.IsOk)
             return opened.Error;
         Caller.Files.Install(fd.Value, opened.Value);
+        Files.NotifyOpen(opened.Value);
         return new Fd(fd.Value);
     }
 
@@ -35,6 +36,7 @@ public partial class EmulatedTask
         if (Caller.Files.Remove(fd.Value) is not { } file)
             return Errno.EBADF;
         var error = file.IsPath ? Errno.OK : file.Flush(Caller);
+        Locks.Closing(Caller, file);
         file.Put();
         return error;
     }
@@ -157,6 +159,8 @@ public partial class EmulatedTask
     {
         if (FileOf(fd) is not { } file)
             return Errno.EBADF;
+        if (FileAttrs.Handles(request) && FileAttrs.Run(Caller, file, request, argument) is var done && done.Error != Errno.ENOTTY)
+            return done;
         return file.Ioctl(Caller, request, argument);
     }
 

@@ -21,7 +21,7 @@ public partial class EmulatedTask
     public Errno MkdirAt(Fd directory, ReadOnlySpan<byte> path, Mode mode)
     {
         var error = StartCreate(directory, path, wantDirectory: true, out var parent, out var dentry);
-        return error != Errno.OK ? error : Namei.VfsMkdir(Caller, parent.Inode, dentry, State.Core.IsMutated(Mutation.MkdirIgnoresUmask) ? mode : mode & ~Caller.Umask);
+        return error != Errno.OK ? error : Namei.VfsMkdir(Caller, parent.Inode, dentry, State.Core.IsMutated(Mutation.MkdirIgnoresUmask) ? mode : Caller.WithoutUmask(parent.Inode, mode));
     }
 
     /// <inheritdoc/>
@@ -35,7 +35,7 @@ public partial class EmulatedTask
         var error = StartCreate(directory, path, wantDirectory: false, out var parent, out var dentry);
         if (error != Errno.OK)
             return error;
-        var permissions = mode & Mode.S_IALLUGO & ~Caller.Umask;
+        var permissions = Caller.WithoutUmask(parent.Inode, mode & Mode.S_IALLUGO);
         if (type is 0 or Mode.S_IFREG)
             return Namei.VfsCreate(Caller, parent.Inode, dentry, permissions);
         bool isDevice = type is Mode.S_IFCHR or Mode.S_IFBLK;
@@ -128,11 +128,14 @@ public partial class EmulatedTask
     private SysResult<int> ReadJump(in VfsPath place, Span<byte> buffer)
     {
         Span<byte> room = stackalloc byte[Limits.PATH_MAX];
-        var printed = PathWalk.Print(place, Caller.Root, room, out _);
+        var deleted = place.Dentry.IsUnlinked ? " (deleted)"u8 : default;
+        deleted.CopyTo(room[^deleted.Length..]);
+        var printed = PathWalk.Print(place, Caller.Root, room[..^deleted.Length], out _);
         if (!printed.IsOk)
-            return printed;
-        int length = Math.Min(printed.Value, buffer.Length);
-        room[^printed.Value..][..length].CopyTo(buffer);
+            return printed.Error == Errno.ERANGE ? Errno.ENAMETOOLONG : printed;
+        var text = room[^(printed.Value + deleted.Length)..];
+        int length = Math.Min(text.Length, buffer.Length);
+        text[..length].CopyTo(buffer);
         return length;
     }
 

@@ -9,12 +9,12 @@ namespace DriverLab.FileSystems.Overlay;
 /// <summary>How much of a file's content is copied.</summary>
 internal enum CopyUpKind
 {
-    /// <summary>All of it; with metacopy=on none yet.</summary>
-    Complete,
     /// <summary>All of it, because it is going to be written.</summary>
-    ForWriting,
+    Complete,
     /// <summary>None: the file is about to be truncated to nothing.</summary>
     WithoutContent,
+    /// <summary>As much as the change needs: with metacopy=on none, else all.</summary>
+    Metadata,
 }
 
 /// <summary>Makes the upper object of something that is only in lower layers: the directories above it first, then itself.</summary>
@@ -46,13 +46,14 @@ internal ref struct CopyUp
     private readonly Caller Mounter => _sb.Mounter;
 
     /// <summary>True when nothing is left to do.</summary>
-    public static bool IsDone(OverlayDentry dentry) => dentry.Inode!.Upper is not null && dentry.HasUpperAlias;
+    private static bool IsDone(OverlayDentry dentry, CopyUpKind kind) =>
+        dentry.Inode!.Upper is not null && dentry.HasUpperAlias && !(kind != CopyUpKind.Metadata && dentry.Inode.LacksUpperData);
 
     /// <summary>Copies up an object and all directories above it.</summary>
     /// <returns>EROFS (no work directory), then what the upper layer says; EEXIST when the name of an unlinked file is taken.</returns>
     public static Errno Whole(OverlayDentry dentry, CopyUpKind kind)
     {
-        while (!IsDone(dentry))
+        while (!IsDone(dentry, kind))
         {
             var next = dentry;
             while (!next.IsRoot && next.Parent.Upper is null)
@@ -83,7 +84,9 @@ internal ref struct CopyUp
         {
             error = ReadParent();
         }
-        return error == Errno.OK && !_dentry.HasUpperAlias ? LinkUp() : error;
+        if (error == Errno.OK && !_dentry.HasUpperAlias)
+            error = LinkUp();
+        return error == Errno.OK && _kind != CopyUpKind.Metadata && _inode.LacksUpperData ? CopyDataLater() : error;
     }
 
     private Errno ReadSource()
@@ -111,8 +114,6 @@ internal ref struct CopyUp
 
     private Errno Copy()
     {
-        if (_sb.Options.Metacopy && _inode.IsRegular && _kind == CopyUpKind.Complete)
-            return NotModelledException.Throw("overlay copy-up without data (metacopy)");
         _isIndexed = IndexDirectory.Needs(_sb, _inode);
         if (_isIndexed && _inode.IsDirectory)
             return NotModelledException.Throw("overlay copy-up of a directory with nfs_export=on");
@@ -178,8 +179,34 @@ internal ref struct CopyUp
         return error;
     }
 
+    private readonly bool IsWithoutData => _kind == CopyUpKind.Metadata && _sb.Options.Metacopy && _inode.IsRegular;
+
+    /// <summary>Brings the content of a file whose attributes are copied up already. Writing it takes file capabilities away: they come back.</summary>
+    /// <remarks>Linux fs/overlayfs/copy_up.c: ovl_copy_up_meta_inode_data().</remarks>
+    private readonly Errno CopyDataLater()
+    {
+        var upper = _inode.Upper!;
+        var error = Errno.OK;
+        if (_kind != CopyUpKind.WithoutContent && _inode.Size > 0)
+        {
+            var room = new byte[64];
+            var capability = Vfs.Xattrs.VfsGetXattr(Mounter, upper, Vfs.Xattrs.SecurityCapability, room);
+            error = CopyData(upper, _inode.Size);
+            if (error == Errno.OK && capability.IsOk)
+                error = Vfs.Xattrs.VfsSetXattr(Mounter, upper, Vfs.Xattrs.SecurityCapability, room.AsSpan(0, capability.Value), XattrFlags.None);
+        }
+        if (error == Errno.OK)
+            error = Vfs.Xattrs.VfsRemoveXattr(Mounter, upper, _sb.Names.Metacopy);
+        if (error != Errno.OK)
+            return error;
+        _inode.LacksUpperData = false;
+        _inode.CopyAttributes();
+        return Errno.OK;
+    }
+
     private readonly void Appear(Dentry upper)
     {
+        _inode.LacksUpperData = IsWithoutData;
         _inode.SetUpper(upper);
         _inode.CopyAttributes();
         if (_inode.IsDirectory)
@@ -191,30 +218,51 @@ internal ref struct CopyUp
     private readonly Errno FillIn(Dentry temp)
     {
         var lower = _inode.Lowers[0];
-        var error = _inode.IsRegular && _stat.Size > 0 ? CopyData(lower, temp) : Errno.OK;
+        var error = _inode.IsRegular && _stat.Size > 0 && !IsWithoutData ? CopyData(temp, (long)_stat.Size) : Errno.OK;
         if (error == Errno.OK)
         {
             var sb = _sb;
             error = CopyAttributes.Xattrs(Mounter, lower.Dentry, temp, name => !sb.Names.IsOwn(name, sb.Escapes) && !sb.Core.IsMutated(Mutation.CopyUpLosesXattrs));
         }
+        if (error == Errno.OK && _sb.Quirks.CopiesFlags && (_inode.IsRegular || _inode.IsDirectory))
+            error = CopyFlags(lower, temp);
         bool hasOrigin = _inode.IsDirectory || _isIndexed || _stat.Nlink == 1;
         if (error == Errno.OK && hasOrigin)
             error = FileHandles.StoreOrigin(_sb, lower.Dentry, temp);
+        if (error == Errno.OK && IsWithoutData)
+            error = _sb.CheckSetXattr(temp, _sb.Names.Metacopy, default, Errno.EOPNOTSUPP);
         if (error == Errno.OK && _inode.IsRegular)
             error = CopyAttributes.Size(Mounter, temp, (long)_stat.Size);
         return error == Errno.OK ? CopyAttributes.OwnerModeTimes(Mounter, temp, _stat) : error;
     }
 
-    private readonly Errno CopyData(in LayerPath lower, Dentry temp)
+    /// <remarks>Linux fs/overlayfs/copy_up.c: ovl_copy_fileattr().</remarks>
+    private readonly Errno CopyFlags(in LayerPath lower, Dentry temp)
     {
-        var source = Files.DentryOpen(Mounter, lower.Path, OpenFlags.O_LARGEFILE | OpenFlags.O_RDONLY | OpenFlags.O_NOATIME);
+        const InodeFlags copied = InodeFlags.S_SYNC | InodeFlags.S_NOATIME | InodeFlags.S_APPEND | InodeFlags.S_IMMUTABLE;
+        if ((lower.Inode.Flags & copied) == 0 || lower.Inode.GetFileAttr(Mounter, lower.Dentry, out uint flags) != Errno.OK)
+            return Errno.OK;
+        var error = (flags & (FileAttrs.FS_APPEND_FL | FileAttrs.FS_IMMUTABLE_FL)) != 0 ? _inode.StoreProtection(temp, flags) : Errno.OK;
+        if (error is not (Errno.OK or Errno.EPERM))
+            return error;
+        if ((flags & FileAttrs.FS_NOATIME_FL) == 0 || temp.Inode!.GetFileAttr(Mounter, temp, out uint fresh) != Errno.OK)
+            return Errno.OK;
+        return temp.Inode.SetFileAttr(Mounter, temp, fresh | FileAttrs.FS_NOATIME_FL);
+    }
+
+    private readonly Errno CopyData(Dentry temp, long size)
+    {
+        var error = _inode.GetData(out var data);
+        if (error != Errno.OK)
+            return error;
+        var source = Files.DentryOpen(Mounter, data, OpenFlags.O_LARGEFILE | OpenFlags.O_RDONLY | OpenFlags.O_NOATIME);
         if (!source.IsOk)
             return source.Error;
         var target = Files.DentryOpen(Mounter, _sb.Upper!.At(temp), OpenFlags.O_LARGEFILE | OpenFlags.O_WRONLY);
-        var error = target.Error;
+        error = target.Error;
         if (target.IsOk)
         {
-            error = CopyContent.Copy(Mounter, source.Value, target.Value, (long)_stat.Size);
+            error = CopyContent.Copy(Mounter, source.Value, target.Value, size);
             if (error == Errno.OK && _sb.Options.ShouldSync)
                 error = target.Value.Fsync(Mounter, dataOnly: false);
             target.Value.Put();

@@ -37,11 +37,13 @@ internal static class Creation
     public static Errno Link(OverlayDentry old, OverlayDentry dentry)
     {
         var sb = dentry.Sb;
-        var error = CopyUp.Whole(old, CopyUpKind.Complete);
+        var error = CopyUp.Whole(old, CopyUpKind.Metadata);
         if (error == Errno.OK)
             error = PrepareParent(dentry);
         if (error == Errno.OK)
             error = IndexDirectory.NlinkStart(old);
+        if (error == Errno.OK && old.Inode!.LacksUpperData)
+            error = Redirects.Set(sb, old, isSameDirectory: false);
         if (error == Errno.OK && old.HasOrigin)
             error = dentry.Parent.Inode!.MakeImpure();
         if (error != Errno.OK)
@@ -85,7 +87,7 @@ internal static class Creation
 
     private static Errno PrepareParent(OverlayDentry dentry)
     {
-        var error = dentry.Parent.Upper is null ? CopyUp.Whole(dentry.Parent, CopyUpKind.Complete) : Errno.OK;
+        var error = dentry.Parent.Upper is null ? CopyUp.Whole(dentry.Parent, CopyUpKind.Metadata) : Errno.OK;
         return error == Errno.OK ? dentry.Sb.Upper!.Mount.WantWrite() : error;
     }
 
@@ -113,7 +115,7 @@ internal static class Creation
     }
 
     /// <summary>A whiteout stands at the name: the new object takes its place in one step, a directory as an opaque one.</summary>
-    private static SysResult<Dentry> OverWhiteout(Caller creator, OverlayDentry dentry, in NewObject wanted)
+    private static SysResult<Dentry> OverWhiteout(Caller creator, OverlayDentry dentry, NewObject wanted)
     {
         var sb = dentry.Sb;
         var work = sb.Work;
@@ -125,11 +127,23 @@ internal static class Creation
             return whiteout;
         if (whiteout.Value.IsNegative || !sb.IsWhiteout(whiteout.Value))
             return Errno.ESTALE;
+        var inherited = wanted.Link is null ? parent.Acls?.Default : null;
+        PosixAcl? access = null;
+        if (inherited is not null)
+        {
+            var mode = wanted.Mode;
+            access = inherited.ForNew(ref mode);
+            wanted = wanted with { Mode = mode };
+        }
         var made = work.CreateTemp(creator, wanted);
         if (!made.IsOk)
             return made;
         var fresh = made.Value;
         var error = RestoreMode(sb, fresh, wanted);
+        if (error == Errno.OK && access is not null)
+            error = SetAcl(sb, fresh, PosixAcl.AccessName, access);
+        if (error == Errno.OK && inherited is not null && fresh.IsDirectory)
+            error = SetAcl(sb, fresh, PosixAcl.DefaultName, inherited);
         bool isDirectory = fresh.IsDirectory && wanted.Link is null;
         if (error == Errno.OK && isDirectory && !sb.Core.IsMutated(Mutation.OpaqueNotSet))
             error = SetOpaque(dentry, fresh, Errno.EIO);
@@ -144,6 +158,14 @@ internal static class Creation
             work.Cleanup(work.Directory, whiteout.Value);
         parent.NoteChange(concernsNumbers: false);
         return fresh;
+    }
+
+    /// <remarks>Linux fs/overlayfs/dir.c: ovl_set_upper_acl().</remarks>
+    private static Errno SetAcl(OverlaySuperBlock sb, Dentry fresh, ReadOnlySpan<byte> name, PosixAcl acl)
+    {
+        var value = new byte[acl.Write(default).Value];
+        _ = acl.Write(value); // it has its size
+        return Xattrs.VfsSetXattr(sb.Mounter, fresh, name, value, XattrFlags.None);
     }
 
     /// <summary>The work directory may have changed the mode (set-group-ID).</summary>

@@ -14,12 +14,11 @@ internal sealed class OverlayFile(OverlaySuperBlock sb, Mode mode) : OverlayInod
         var dentry = (OverlayDentry)path.Dentry;
         bool truncates = (flags & OpenFlags.O_TRUNC) != 0;
         bool writes = (flags & OpenFlags.O_ACCMODE) is OpenFlags.O_WRONLY or OpenFlags.O_RDWR || truncates;
-        if (writes && !CopyUp.IsDone(dentry))
-        {
-            var error = CopyUp.Whole(dentry, truncates ? CopyUpKind.WithoutContent : CopyUpKind.ForWriting);
-            if (error != Errno.OK)
-                return error;
-        }
+        var error = GetData(out _);
+        if (error == Errno.OK && writes)
+            error = CopyUp.Whole(dentry, truncates ? CopyUpKind.WithoutContent : CopyUpKind.Complete);
+        if (error != Errno.OK)
+            return error;
         flags &= ~(OpenFlags.O_CREAT | OpenFlags.O_EXCL | OpenFlags.O_NOCTTY | OpenFlags.O_TRUNC);
         var real = OpenReal(flags);
         return real.IsOk ? new OverlayOpenFile(path, flags, real.Value) : real.Error;
@@ -36,12 +35,14 @@ internal sealed class OverlayFile(OverlaySuperBlock sb, Mode mode) : OverlayInod
             OpenFlags.O_WRONLY => AccessMode.W_OK,
             _ => AccessMode.R_OK | AccessMode.W_OK,
         };
-        var error = Permissions.Check(RealInode, mounter, mask);
+        var error = GetData(out var data);
+        if (error == Errno.OK)
+            error = Permissions.Check(data.Inode, mounter, mask);
         if (error != Errno.OK)
             return error;
-        if (Permissions.OwnerOrCapable(RealInode, mounter.Credentials))
+        if (Permissions.OwnerOrCapable(data.Inode, mounter.Credentials))
             flags |= OpenFlags.O_NOATIME;
-        return Files.DentryOpen(mounter, RealPath, flags);
+        return Files.DentryOpen(mounter, data, flags);
     }
 }
 
@@ -62,7 +63,10 @@ internal sealed class OverlayOpenFile(VfsPath path, OpenFlags flags, OpenFile re
     private Errno GetReal(out OpenFile real)
     {
         real = _real;
-        if (ReferenceEquals(real.Inode, File.RealInode))
+        var error = File.GetData(out var data);
+        if (error != Errno.OK)
+            return error;
+        if (ReferenceEquals(real.Inode, data.Inode))
         {
             const OpenFlags changeable = OpenFlags.O_APPEND | OpenFlags.O_NONBLOCK | OpenFlags.O_DIRECT;
             real.Flags = (real.Flags & ~changeable) | (Flags & changeable);
@@ -167,6 +171,10 @@ internal sealed class OverlayOpenFile(VfsPath path, OpenFlags flags, OpenFile re
         overlayTarget.File.CopyAttributes();
         return done;
     }
+
+    /// <summary>The pages of the real file of this moment: a mapping never changes over.</summary>
+    /// <remarks>Linux fs/overlayfs/file.c: ovl_mmap().</remarks>
+    public override SysResult<OpenFile> MapTarget(Caller caller) => _real.MapTarget(Mounter);
 
     public override Errno Flush(Caller caller)
     {

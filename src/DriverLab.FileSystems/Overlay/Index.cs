@@ -76,7 +76,7 @@ internal static class IndexDirectory
         var sb = dentry.Sb;
         if (Needs(sb, inode) && !dentry.HasUpperAlias)
         {
-            var error = CopyUp.Whole(dentry, CopyUpKind.Complete);
+            var error = CopyUp.Whole(dentry, CopyUpKind.Metadata);
             if (error != Errno.OK)
                 return error;
         }

@@ -24,6 +24,36 @@ internal abstract class OverlayInode : Inode
     /// <summary>The redirect xattr of the upper object.</summary>
     public byte[]? Redirect { get; set; }
 
+    /// <summary>The upper file has attributes only; its content is still that of the lowest file (metacopy).</summary>
+    public bool LacksUpperData { get; set; }
+
+    /// <summary>Where the content is in the data-only layers; null when it is in a layer of the stack.</summary>
+    public byte[]? DataRedirect { get; set; }
+
+    private VfsPath _lowerData;
+
+    /// <summary>The file whose content counts.</summary>
+    /// <returns>EIO (no data-only layer has it).</returns>
+    /// <remarks>Linux fs/overlayfs/util.c: ovl_path_realdata(); fs/overlayfs/namei.c: ovl_lookup_data_layers().</remarks>
+    public Errno GetData(out VfsPath path)
+    {
+        path = RealPath;
+        if (Upper is not null && !LacksUpperData)
+            return Errno.OK;
+        if (DataRedirect is null)
+        {
+            path = Lowers[^1].Path;
+            return Errno.OK;
+        }
+        if (!_lowerData.IsValid)
+            _lowerData = Overlay.FindData(DataRedirect);
+        path = _lowerData;
+        return path.IsValid ? Errno.OK : Errno.EIO;
+    }
+
+    /// <summary>The content is elsewhere than the attributes.</summary>
+    private bool IsMetacopy => IsRegular && (Upper is not null ? LacksUpperData : Lowers.Length > 1 || DataRedirect is not null);
+
     /// <summary>The upper directory holds objects whose numbers are not their own.</summary>
     public bool IsImpure { get; set; }
 
@@ -53,7 +83,7 @@ internal abstract class OverlayInode : Inode
 
     public VfsPath RealPath => Upper is { } upper ? Overlay.Upper!.At(upper) : Lowers[0].Path;
 
-    public bool IsMerged => Upper is not null ? Lowers.Length > 0 && IsDirectory : Lowers.Length > 1;
+    public bool IsMerged => Upper is not null ? Lowers.Length > 0 && (IsDirectory || LacksUpperData) : Lowers.Length > 1;
 
     public bool HasOrigin => Upper is not null && Lowers.Length > 0 && KeepsIno;
 
@@ -79,6 +109,7 @@ internal abstract class OverlayInode : Inode
         foreach (var lower in lowers)
             lower.Inode.Hold();
         CopyAttributes();
+        Flags |= StoredProtection();
         Rdev = RealInode.Rdev;
         Ino = realIno;
         if (Overlay.TryMapIno(realIno, fsId, out ulong mapped))
@@ -130,7 +161,9 @@ internal abstract class OverlayInode : Inode
         MtimeNs = real.MtimeNs;
         CtimeNs = real.CtimeNs;
         Size = real.Size;
-        Flags = (Flags & ~copied) | (real.Flags & copied);
+        // What the union alone protects stays protected.
+        var kept = Upper is null ? InodeFlags.None : Flags & (InodeFlags.S_APPEND | InodeFlags.S_IMMUTABLE);
+        Flags = (Flags & ~copied) | (real.Flags & copied) | kept;
     }
 
     /// <summary>Marks the upper directory as holding objects whose numbers are not their own.</summary>
@@ -172,12 +205,22 @@ internal abstract class OverlayInode : Inode
             else if (HasOrigin)
                 fsId = TakeOriginIno(ref stat, isDirectory);
         }
+        if (IsMetacopy)
+            stat.Blocks = DataBlocks(stat.Size);
         MapDevAndIno(ref stat, fsId, isDirectory);
         if (isDirectory && IsMerged)
             stat.Nlink = Overlay.Core.IsMutated(Mutation.MergedLinksCounted) ? stat.Nlink : 1;
         else if (!isDirectory && IsIndexed)
             stat.Nlink = Nlink;
         return Errno.OK;
+    }
+
+    // Blocks of data that was not looked up yet are guessed from the size.
+    private ulong DataBlocks(ulong size)
+    {
+        if (DataRedirect is not null && !_lowerData.IsValid)
+            return (size + Limits.SECTOR_SIZE - 1) / Limits.SECTOR_SIZE;
+        return GetData(out var data) == Errno.OK && data.Inode.GetAttr(Overlay.Mounter, data, StatxMask.STATX_BLOCKS, AtFlags.None, out var stat) == Errno.OK ? stat.Blocks : 0;
     }
 
     /// <summary>The number of the object that this one was copied from, unless several copies share it.</summary>
@@ -218,7 +261,7 @@ internal abstract class OverlayInode : Inode
     {
         var error = Attributes.SetAttrPrepare(caller, dentry, ref attr);
         if (error == Errno.OK)
-            error = CopyUp.Whole((OverlayDentry)dentry, attr.Has(AttrValid.ATTR_SIZE) ? CopyUpKind.ForWriting : CopyUpKind.Complete);
+            error = CopyUp.Whole((OverlayDentry)dentry, attr.Has(AttrValid.ATTR_SIZE) ? CopyUpKind.Complete : CopyUpKind.Metadata);
         if (error != Errno.OK)
             return error;
         error = Overlay.Upper!.Mount.WantWrite();
@@ -232,6 +275,14 @@ internal abstract class OverlayInode : Inode
         if (error == Errno.OK)
             CopyAttributes();
         return error;
+    }
+
+    /// <summary>The lists of the real inode count.</summary>
+    /// <remarks>Linux fs/overlayfs/inode.c: ovl_get_acl().</remarks>
+    public override PosixAcls? Acls
+    {
+        get => RealInode.Acls;
+        set => throw new InvalidOperationException("lists are set on the real inode");
     }
 
     /// <summary>The caller must be allowed by the union's inode, the mounter by the real one. A lower file that would be written will be read.</summary>
@@ -257,6 +308,68 @@ internal abstract class OverlayInode : Inode
         AtimeNs = upper.Inode!.AtimeNs;
     }
 
+    // ---- flags of chattr -----------------------------------------------------------------------------------------------------------------------
+
+    private const InodeFlags Protecting = InodeFlags.S_APPEND | InodeFlags.S_IMMUTABLE;
+    private const uint ProtectingFlags = FileAttrs.FS_APPEND_FL | FileAttrs.FS_IMMUTABLE_FL;
+
+    /// <summary>Reads the mark of an upper object that is protected by the union alone.</summary>
+    /// <remarks>Linux fs/overlayfs/util.c: ovl_check_protattr().</remarks>
+    private InodeFlags StoredProtection()
+    {
+        Span<byte> letters = stackalloc byte[32];
+        int length = Upper is { } upper && Overlay.Quirks.CopiesFlags ? Overlay.GetOwnXattr(upper, Overlay.Names.ProtAttr, letters) : 0;
+        var flags = InodeFlags.None;
+        foreach (byte letter in letters[..Math.Max(0, length)])
+            flags |= letter == 'a' ? InodeFlags.S_APPEND : letter == 'i' ? InodeFlags.S_IMMUTABLE : 0;
+        return flags;
+    }
+
+    /// <summary>Stores what the upper object itself must not be: it could be neither linked nor marked any more.</summary>
+    /// <remarks>Linux fs/overlayfs/util.c: ovl_set_protattr().</remarks>
+    public Errno StoreProtection(Dentry upper, uint flags)
+    {
+        byte[] letters = [.. (flags & FileAttrs.FS_APPEND_FL) != 0 ? "a"u8 : default, .. (flags & FileAttrs.FS_IMMUTABLE_FL) != 0 ? "i"u8 : default];
+        var error = letters.Length > 0 ? Overlay.CheckSetXattr(upper, Overlay.Names.ProtAttr, letters, Errno.EPERM)
+            : Xattrs.VfsRemoveXattr(Overlay.Mounter, upper, Overlay.Names.ProtAttr);
+        if (letters.Length == 0 && error is Errno.ENODATA or Errno.EOPNOTSUPP)
+            error = Errno.OK;
+        if (error == Errno.OK)
+            Flags = Flags & ~Protecting | FileAttrs.With(0, flags) & Protecting;
+        return error;
+    }
+
+    /// <remarks>Linux fs/overlayfs/inode.c: ovl_fileattr_get().</remarks>
+    public override Errno GetFileAttr(Caller caller, Dentry dentry, out uint flags)
+    {
+        flags = 0;
+        if (!IsRegular && !IsDirectory)
+            return Errno.ENOTTY;
+        var error = RealInode.GetFileAttr(Overlay.Mounter, Real, out flags);
+        if (error == Errno.OK && Overlay.Quirks.CopiesFlags)
+            flags = flags & ~ProtectingFlags | FileAttrs.Of(Flags & Protecting);
+        return error;
+    }
+
+    /// <remarks>Linux fs/overlayfs/inode.c: ovl_fileattr_set().</remarks>
+    public override Errno SetFileAttr(Caller caller, Dentry dentry, uint flags)
+    {
+        if (!IsRegular && !IsDirectory)
+            return Errno.ENOTTY;
+        if (!Overlay.Quirks.CopiesFlags)
+            return NotModelledException.Throw("chattr through overlayfs before 5.15");
+        var error = CopyUp.Whole((OverlayDentry)dentry, CopyUpKind.Metadata);
+        if (error == Errno.OK)
+            error = StoreProtection(Upper!, flags);
+        if (error == Errno.OK)
+            error = Upper!.Inode!.GetFileAttr(Overlay.Mounter, Upper, out _);
+        if (error == Errno.OK)
+            error = Upper!.Inode!.SetFileAttr(Overlay.Mounter, Upper, flags & ~ProtectingFlags);
+        if (error == Errno.OK)
+            CopyAttributes();
+        return error;
+    }
+
     // ---- extended attributes --------------------------------------------------------------------------------------------------------------
 
     public override SysResult<int> GetXattr(Caller caller, Dentry dentry, ReadOnlySpan<byte> name, Span<byte> value)
@@ -275,6 +388,13 @@ internal abstract class OverlayInode : Inode
         if (error != Errno.OK)
             return error;
         error = Xattrs.VfsSetXattr(Overlay.Mounter, Upper!, realName, value, flags);
+        // The mounter may keep the bit where the caller may not.
+        if (error == Errno.OK && name.SequenceEqual(PosixAcl.AccessName) && (Mode & Mode.S_ISGID) != 0
+            && !caller.Credentials.InGroup(Gid) && !caller.Credentials.Capable(Capabilities.CAP_FSETID))
+        {
+            var attr = new Iattr { Valid = AttrValid.ATTR_KILL_SGID };
+            error = Attributes.NotifyChange(Overlay.Mounter, Upper!, ref attr);
+        }
         CopyAttributes();
         return error;
     }
@@ -298,7 +418,7 @@ internal abstract class OverlayInode : Inode
 
     private Errno PrepareXattrChange(OverlayDentry dentry)
     {
-        var error = Upper is null ? CopyUp.Whole(dentry, CopyUpKind.Complete) : Errno.OK;
+        var error = Upper is null ? CopyUp.Whole(dentry, CopyUpKind.Metadata) : Errno.OK;
         return error == Errno.OK ? Overlay.Upper!.Mount.WantWrite() : error;
     }
 

@@ -62,6 +62,8 @@ internal sealed class LayerLookup(OverlaySuperBlock sb)
         public byte[]? Redirect;
         public bool IsOpaque;
         public bool IsMetacopy;
+        public LayerPath? Origin;
+        public byte[]? DataRedirect;
     }
 
     private void Reset(OverlayDentry dentry)
@@ -82,9 +84,10 @@ internal sealed class LayerLookup(OverlaySuperBlock sb)
             return error;
         if (found.Upper is { } upper && !_isDirectory)
         {
+            // A file without data is found below by its path; its origin only says which inode it was.
             found.IsMetacopy = _isMetacopy;
-            error = OriginOf(upper, out var origin);
-            if (origin is { } lower)
+            error = OriginOf(upper, out found.Origin);
+            if (found.Origin is { } lower && !_isMetacopy)
                 Push(lower);
         }
         found.Redirect = _redirect;
@@ -111,16 +114,18 @@ internal sealed class LayerLookup(OverlaySuperBlock sb)
         {
             var lower = lowers[i];
             _layer = lower.Layer;
-            _isLast = follows ? lower.Layer.Index == RootLowers.Length : i == lowers.Length - 1;
+            if (!follows)
+                _isLast = i == lowers.Length - 1;
+            else if (_isDirectory || !sb.HasDataLayers)
+                _isLast = lower.Layer.Index == RootLowers.Length;
             var error = FindInLayer(lower.Dentry, out var at);
             if (error != Errno.OK)
                 return error;
             if (at is null)
                 continue;
-            if (found.IsMetacopy || _isMetacopy)
+            bool toDataLayer = sb.HasDataLayers && !sb.Quirks.DataLayersNeedMetacopy && !_isDirectory && _redirect is [(byte)'/', ..];
+            if ((found.IsMetacopy || _isMetacopy) && !sb.Options.Metacopy && !toDataLayer)
             {
-                if (sb.Options.Metacopy)
-                    return NotModelledException.Throw("overlay files without data (metacopy)");
                 sb.Log($"refusing to follow metacopy origin for ({PathText.Of(dentry)})");
                 return Errno.EPERM;
             }
@@ -130,8 +135,10 @@ internal sealed class LayerLookup(OverlaySuperBlock sb)
                 if (error != Errno.OK)
                     return error;
             }
-            Push(new(lower.Layer, at));
-            if (_redirect is not null && !follows)
+            // Of several files without data only the top one counts, and the one with the data.
+            if (!_isMetacopy || _count == 0)
+                Push(new(lower.Layer, at));
+            if (_redirect is not null && !follows && !toDataLayer)
             {
                 sb.Log($"refusing to follow redirect for ({PathText.Of(dentry)})");
                 return Errno.EPERM;
@@ -143,7 +150,13 @@ internal sealed class LayerLookup(OverlaySuperBlock sb)
                 i = lower.Layer.Index - 1;
             }
         }
-        if (!found.IsMetacopy)
+        if (_isMetacopy && _count > 0 && sb.HasDataLayers && _redirect is [(byte)'/', ..])
+        {
+            // Data-only layers are looked at when the data is wanted.
+            found.DataRedirect = _redirect;
+            return Errno.OK;
+        }
+        if (!_isMetacopy && (!found.IsMetacopy || _count > 0))
             return Errno.OK;
         sb.Log($"metacopy with no lower data found - abort lookup ({PathText.Of(dentry)})");
         return Errno.EIO;
@@ -303,7 +316,10 @@ internal sealed class LayerLookup(OverlaySuperBlock sb)
 
     private Errno FindIndex(ref Found found)
     {
-        return IndexDirectory.Lookup(sb, _stack[0].Dentry, found.Upper, out found.Index);
+        var error = IndexDirectory.Lookup(sb, _stack[0].Dentry, found.Upper, out found.Index);
+        if (error == Errno.OK && found.Upper is null && found.Index is { } index)
+            found.IsMetacopy = index.Inode!.IsRegular && sb.GetOwnXattr(index, sb.Names.Metacopy, default) >= 0;
+        return error;
     }
 
     private Errno Attach(OverlayDentry dentry, in Found found)
@@ -321,6 +337,8 @@ internal sealed class LayerLookup(OverlaySuperBlock sb)
         var inode = made.Value;
         if (found.Upper is not null)
             inode.Redirect ??= found.Redirect;
+        inode.LacksUpperData = found.IsMetacopy && (found.Upper ?? found.Index) is not null;
+        inode.DataRedirect ??= found.DataRedirect;
         dentry.Add(inode);
         return Errno.OK;
     }

@@ -12,7 +12,7 @@ internal sealed class MountProcedure : ILayerSink
     private const int MaxStackDepth = 2;
 
     private readonly OverlayFileSystem _type;
-    private readonly MountContext _context;
+    private MountContext _context;
     private readonly OverlayQuirks _quirks;
     private readonly OverlayOptions _options;
     private readonly List<VfsPath> _lowerPaths = [];
@@ -28,11 +28,25 @@ internal sealed class MountProcedure : ILayerSink
         _options = new OverlayOptions(_quirks);
     }
 
+    /// <summary>mount(2): all options at once.</summary>
     public SysResult<Dentry> Run()
     {
-        var error = new OptionParser(_quirks, _options, this, _context.Core.Log.Add).Parse(_context.Data);
-        if (error == Errno.OK)
-            error = OptionRules.Verify(_options, _quirks, _context.Core.Log.Add);
+        var error = new OptionParser(_quirks, _options, this, _context.Core.MountLog).Parse(_context.Data);
+        return error != Errno.OK ? error : Make(_context);
+    }
+
+    /// <summary>fsconfig(2): one parameter; null when its name is not known.</summary>
+    public Errno? Parse(in FsParameter parameter)
+    {
+        _context = new(_context.Core, parameter.Caller, [], 0, []);
+        return new OptionParser(_quirks, _options, this, _context.Core.MountLog).Parse(parameter);
+    }
+
+    /// <summary>Makes the overlay of the options that were given.</summary>
+    public SysResult<Dentry> Make(MountContext context)
+    {
+        _context = context;
+        var error = OptionRules.Verify(_options, _quirks, _context.Core.MountLog);
         if (error != Errno.OK)
             return error;
         var mounter = _context.Caller.With(_context.Caller.Credentials.Without(Capabilities.CAP_SYS_RESOURCE));
@@ -46,7 +60,7 @@ internal sealed class MountProcedure : ILayerSink
         return error;
     }
 
-    private void Log(string message) => _context.Core.Log.Add("overlayfs: " + message);
+    private void Log(string message) => _context.Core.MountLog("overlayfs: " + message);
 
     private Errno Fail(string message, Errno error = Errno.EINVAL)
     {
@@ -60,9 +74,11 @@ internal sealed class MountProcedure : ILayerSink
     Errno ILayerSink.Add(LayerRole role, byte[] path, ReadOnlySpan<byte> typed)
     {
         var error = Resolve(path, out var found);
-        if (error != Errno.OK)
-            return error;
-        string name = Text(typed);
+        return error != Errno.OK ? error : ((ILayerSink)this).AddPlace(role, found, Text(typed));
+    }
+
+    Errno ILayerSink.AddPlace(LayerRole role, in VfsPath found, string name)
+    {
         if (!found.Inode.IsDirectory)
             return FailParameter($"{name} is not a directory");
         switch (role)
@@ -88,7 +104,7 @@ internal sealed class MountProcedure : ILayerSink
 
     private Errno FailParameter(string message)
     {
-        _context.Core.Log.Add("overlay: " + message);
+        _context.Core.MountLog("overlay: " + message);
         return Errno.EINVAL;
     }
 

@@ -1,6 +1,7 @@
 using System.Text;
 using DriverLab.Linux;
 using DriverLab.Linux.Abi;
+using DriverLab.Vfs;
 
 namespace DriverLab.FileSystems.Overlay;
 
@@ -9,6 +10,9 @@ internal interface ILayerSink
 {
     /// <summary>Resolves the path (unescaped; as typed for messages) and checks what can be checked of it alone; logs its own errors.</summary>
     Errno Add(LayerRole role, byte[] path, ReadOnlySpan<byte> typed);
+
+    /// <summary>Takes a layer that was given by descriptor.</summary>
+    Errno AddPlace(LayerRole role, in VfsPath found, string name);
 
     /// <summary>A new <c>lowerdir=</c> replaces what was there.</summary>
     void ResetLowers();
@@ -138,14 +142,57 @@ internal sealed class OptionParser(OverlayQuirks quirks, OverlayOptions options,
         var value = equals < 0 ? null : piece[(equals + 1)..];
         if (value is null && SetGeneric(name))
             return Errno.OK;
+        if (ParseParameter(name, value) is { } known)
+            return known;
+        log(name == "source" ? "Multiple sources" : $"overlay: Unknown parameter '{name}'");
+        return Errno.EINVAL;
+    }
+
+    /// <summary>A parameter of fsconfig(2); null when its name is not known.</summary>
+    public Errno? Parse(in FsParameter parameter)
+    {
+        string name = parameter.Text;
+        bool isText = parameter.Kind is FsConfigCommand.FSCONFIG_SET_STRING or FsConfigCommand.FSCONFIG_SET_FLAG;
+        if (isText || KindOf(name) is ParameterKind.Unknown)
+            return ParseParameter(name, parameter.Value);
+        if (parameter.File is not { } file || !quirks.LayersByDescriptor || RoleOf(name) is not { } role)
+            return KindOf(name) == ParameterKind.Flag ? Unexpected(name) : BadValue(name);
+        var room = new byte[Limits.PATH_MAX];
+        var printed = PathWalk.Print(file.Path, parameter.Caller.Root, room, out _);
+        byte[] path = printed.IsOk ? room[^printed.Value..] : [];
+        return role switch
+        {
+            LayerRole.Upper => AddPlace(role, file.Path, path, ref options.UpperText),
+            LayerRole.Work => AddPlace(role, file.Path, path, ref options.WorkText),
+            _ => AppendLower(role, path, file),
+        };
+    }
+
+    private static LayerRole? RoleOf(string name) => name switch
+    {
+        "lowerdir+" => LayerRole.AppendedLower,
+        "datadir+" => LayerRole.AppendedData,
+        "upperdir" => LayerRole.Upper,
+        "workdir" => LayerRole.Work,
+        _ => null,
+    };
+
+    private Errno AddPlace(LayerRole role, in VfsPath place, byte[] path, ref byte[]? text)
+    {
+        var error = layers.AddPlace(role, place, Text(path));
+        if (error == Errno.OK)
+            text = path;
+        return error;
+    }
+
+    private Errno? ParseParameter(string name, byte[]? value)
+    {
         switch (KindOf(name))
         {
             case ParameterKind.Unknown:
-                log(name == "source" ? "Multiple sources" : $"overlay: Unknown parameter '{name}'");
-                return Errno.EINVAL;
+                return null;
             case ParameterKind.Flag when value is not null:
-                log($"overlay: Unexpected value for '{name}'");
-                return Errno.EINVAL;
+                return Unexpected(name);
             case ParameterKind.Path when value is not { Length: > 0 }:
             case ParameterKind.PathOrEmpty when value is null:
                 return BadValue(name);
@@ -154,6 +201,12 @@ internal sealed class OptionParser(OverlayQuirks quirks, OverlayOptions options,
             default:
                 return SetEnum(name, value);
         }
+    }
+
+    private Errno Unexpected(string name)
+    {
+        log($"overlay: Unexpected value for '{name}'");
+        return Errno.EINVAL;
     }
 
     private enum ParameterKind
@@ -256,7 +309,7 @@ internal sealed class OptionParser(OverlayQuirks quirks, OverlayOptions options,
         return error;
     }
 
-    private Errno AppendLower(LayerRole role, byte[] value)
+    private Errno AppendLower(LayerRole role, byte[] value, OpenFile? file = null)
     {
         if (options.LowerText is not null)
         {
@@ -268,17 +321,17 @@ internal sealed class OptionParser(OverlayQuirks quirks, OverlayOptions options,
             log("overlay: regular lower layers cannot follow data layers");
             return Errno.EINVAL;
         }
-        return AddLower(role, value, value);
+        return AddLower(role, value, value, file);
     }
 
-    private Errno AddLower(LayerRole role, byte[] path, ReadOnlySpan<byte> typed)
+    private Errno AddLower(LayerRole role, byte[] path, ReadOnlySpan<byte> typed, OpenFile? file = null)
     {
         if (options.Lowers.Count == MaxLayers)
         {
             log($"overlay: too many lower directories, limit is {MaxLayers}");
             return Errno.EINVAL;
         }
-        var error = layers.Add(role, path, typed);
+        var error = file is null ? layers.Add(role, path, typed) : layers.AddPlace(role, file.Path, Text(typed));
         if (error == Errno.OK)
             options.Lowers.Add(new(path, role));
         return error;

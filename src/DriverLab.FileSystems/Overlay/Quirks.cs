@@ -51,6 +51,10 @@ public sealed record OverlayQuirks
     public required bool AppendLayers { get; init; }
     /// <summary>6.12 up to the change of 7.0: copying up metadata only also waits for the disk.</summary>
     public required bool MetadataFsync { get; init; }
+    /// <summary>5.15: flags of chattr are copied up; append-only and immutable are kept in an xattr.</summary>
+    public required bool CopiesFlags { get; init; }
+    /// <summary>6.13: layers by descriptor through fsconfig(2).</summary>
+    public required bool LayersByDescriptor { get; init; }
     /// <summary>6.15: <c>override_creds</c>.</summary>
     public required bool OverrideCreds { get; init; }
     /// <summary>Before 6.16: data-only layers need metacopy=on, verity implies it.</summary>
@@ -78,6 +82,8 @@ public sealed record OverlayQuirks
             PrivateXattrs = profile.AtLeast(6, 7) ? PrivateXattrs.Escaped : PrivateXattrs.Refused,
             AppendLayers = profile.AtLeast(6, 8),
             MetadataFsync = profile.AtLeast(6, 12) && !HasFsyncOption(profile),
+            CopiesFlags = profile.AtLeast(5, 15),
+            LayersByDescriptor = profile.AtLeast(6, 13),
             OverrideCreds = profile.AtLeast(6, 15),
             DataLayersNeedMetacopy = !profile.AtLeast(6, 16),
             FsyncOption = HasFsyncOption(profile),

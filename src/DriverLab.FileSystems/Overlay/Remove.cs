@@ -24,7 +24,7 @@ internal static class Removal
             if (empty != Errno.OK)
                 return empty;
         }
-        var error = dentry.Parent.Upper is null ? CopyUp.Whole(dentry.Parent, CopyUpKind.Complete) : Errno.OK;
+        var error = dentry.Parent.Upper is null ? CopyUp.Whole(dentry.Parent, CopyUpKind.Metadata) : Errno.OK;
         if (error == Errno.OK)
             error = sb.Upper!.Mount.WantWrite();
         if (error == Errno.OK)

@@ -85,11 +85,11 @@ internal ref struct Renaming
 
     private readonly Errno CopyUpEnds()
     {
-        var error = CopyUp.Whole(_old, CopyUpKind.Complete);
+        var error = CopyUp.Whole(_old, CopyUpKind.Metadata);
         if (error == Errno.OK && _newParent.Upper is null)
-            error = CopyUp.Whole(_new.Parent, CopyUpKind.Complete);
+            error = CopyUp.Whole(_new.Parent, CopyUpKind.Metadata);
         if (error == Errno.OK && _exchanges)
-            error = CopyUp.Whole(_new, CopyUpKind.Complete);
+            error = CopyUp.Whole(_new, CopyUpKind.Metadata);
         else if (error == Errno.OK && _new.IsPositive)
             error = IndexDirectory.NlinkStart(_new);
         return error == Errno.OK ? _sb.Upper!.Mount.WantWrite() : error;
@@ -147,11 +147,9 @@ internal ref struct Renaming
     /// <summary>A directory that has parts below remembers where; one that has not must not merge with what is below its new name.</summary>
     private readonly Errno MarkMoved(OverlayDentry dentry, Dentry upper, bool isDirectory, OverlayInode newParent)
     {
-        if (!isDirectory)
-            return Errno.OK;
         if (dentry.IsMergedOrLower)
-            return SetRedirect(dentry);
-        return !dentry.IsOpaque && newParent.IsMerged ? Creation.SetOpaque(dentry, upper, Errno.EXDEV) : Errno.OK;
+            return Redirects.Set(_sb, dentry, _isSameDirectory);
+        return isDirectory && !dentry.IsOpaque && newParent.IsMerged ? Creation.SetOpaque(dentry, upper, Errno.EXDEV) : Errno.OK;
     }
 
     private readonly void Finish()
@@ -174,31 +172,35 @@ internal ref struct Renaming
         if (!_exchanges)
             _old.HasUpperAlias = true;
     }
+}
 
-    // ---- redirects --------------------------------------------------------------------------------------------------------------------------
-
-    /// <summary>Stores where a directory was: its old name, or with another parent the path from the root of the overlay.</summary>
-    /// <remarks>Linux fs/overlayfs/dir.c: ovl_set_redirect(), ovl_get_redirect().</remarks>
-    private readonly Errno SetRedirect(OverlayDentry dentry)
+/// <summary>Where moved directories, and files without data, say that they were.</summary>
+/// <remarks>Linux fs/overlayfs/dir.c: ovl_set_redirect(), ovl_need_absolute_redirect(), ovl_get_redirect().</remarks>
+internal static class Redirects
+{
+    /// <summary>Stores the old name, or the path from the root of the overlay: with another parent, and for a file that has several names below.</summary>
+    /// <returns>EXDEV (too long, or it could not be stored).</returns>
+    public static Errno Set(OverlaySuperBlock sb, OverlayDentry dentry, bool isSameDirectory)
     {
         var inode = dentry.Inode!;
-        if (inode.Redirect is { } known && (_isSameDirectory || known[0] == '/'))
+        bool isAbsolute = !isSameDirectory || !inode.IsDirectory && inode.Lowers.Length > 0 && inode.Lowers[0].Inode.Nlink > 1;
+        if (inode.Redirect is { } known && (!isAbsolute || known[0] == '/'))
             return Errno.OK;
-        var redirect = _isSameDirectory ? dentry.Name.ToArray() : AbsolutePath(dentry);
+        var redirect = isAbsolute ? AbsolutePath(sb, dentry) : dentry.Name.ToArray();
         if (redirect is null)
             return Errno.EXDEV;
-        var error = _sb.CheckSetXattr(inode.Upper!, _sb.Names.Redirect, redirect, Errno.EXDEV);
+        var error = sb.CheckSetXattr(inode.Upper!, sb.Names.Redirect, redirect, Errno.EXDEV);
         if (error == Errno.OK)
         {
             inode.Redirect = redirect;
             return Errno.OK;
         }
-        _sb.Log($"failed to set redirect (-{(int)error})");
+        sb.Log($"failed to set redirect (-{(int)error})");
         return Errno.EXDEV;
     }
 
-    /// <summary>The path that finds the directory in the layers below, through the redirects of its ancestors; null when it is too long.</summary>
-    private readonly byte[]? AbsolutePath(OverlayDentry dentry)
+    /// <summary>The path that finds the object in the layers below, through the redirects of its ancestors; null when it is too long.</summary>
+    private static byte[]? AbsolutePath(OverlaySuperBlock sb, OverlayDentry dentry)
     {
         var path = new List<byte>();
         for (var at = dentry; !at.IsRoot; at = at.Parent)
@@ -209,6 +211,6 @@ internal ref struct Renaming
                 break;
             path.Insert(0, (byte)'/');
         }
-        return path.Count > _sb.Quirks.RedirectMax ? null : [.. path];
+        return path.Count > sb.Quirks.RedirectMax ? null : [.. path];
     }
 }

@@ -38,7 +38,15 @@ internal sealed class OverlaySuperBlock : SuperBlock
     public Layer? Upper { get; set; }
 
     /// <summary>Lower layers, top first, data-only ones last.</summary>
-    public Layer[] Lowers { get; set; } = [];
+    public Layer[] Lowers
+    {
+        get;
+        set
+        {
+            field = value;
+            HasDataLayers = Array.Exists(value, static l => l.IsDataOnly);
+        }
+    } = [];
 
     /// <summary>Upper and work directory, as far as nobody else had them.</summary>
     public HashSet<Inode> Claimed { get; } = new(ReferenceEqualityComparer.Instance);
@@ -95,6 +103,37 @@ internal sealed class OverlaySuperBlock : SuperBlock
     {
         Core.FreeAnonymousDev(Dev);
         _ = Core.SuperBlocks.Remove(this);
+    }
+
+    public override bool HasPosixAcl => true;
+
+    /// <summary>Some lower layers are reachable through redirects only.</summary>
+    public bool HasDataLayers { get; private set; }
+
+    /// <summary>A regular file in the data-only layers, the top one first; neither links nor mounts are followed.</summary>
+    /// <returns>A path that is not set when no layer has it.</returns>
+    /// <remarks>Linux fs/overlayfs/namei.c: ovl_lookup_data_layers().</remarks>
+    public VfsPath FindData(byte[] redirect)
+    {
+        foreach (var layer in Lowers)
+        {
+            if (!layer.IsDataOnly)
+                continue;
+            var at = layer.Mount.Root;
+            bool isFound = true;
+            foreach (var name in OptionText.Split(redirect.AsSpan(1), (byte)'/'))
+            {
+                var next = at.IsDirectory ? Namei.LookupOnePositive(Mounter, at, name) : Errno.ENOTDIR;
+                isFound = next.IsOk;
+                if (!isFound)
+                    break;
+                at = next.Value;
+            }
+            if (isFound && at.Inode!.IsRegular)
+                return layer.At(at);
+        }
+        Log($"lazy lowerdata lookup failed ({System.Text.Encoding.Latin1.GetString(redirect)}, err=-2)");
+        return default;
     }
 
     public override Errno Remount(MountContext context)

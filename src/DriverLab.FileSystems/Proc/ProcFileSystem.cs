@@ -106,6 +106,10 @@ internal sealed class ProcFdDirectory(SuperBlock sb, Caller task) : Inode(sb, Mo
         return Errno.OK;
     }
 
+    /// <summary>A task may always look at its own descriptors.</summary>
+    /// <remarks>Linux fs/proc/fd.c: proc_fd_permission().</remarks>
+    public override Errno Permission(Caller caller, AccessMode mask) => caller.Pid == task.Pid ? Errno.OK : base.Permission(caller, mask);
+
     private static Mode FdMode(OpenFile file) =>
         Mode.S_IXUSR | (file.CanRead ? Mode.S_IRUSR : 0) | (file.CanWrite ? Mode.S_IWUSR : 0);
 

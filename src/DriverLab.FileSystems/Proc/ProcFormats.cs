@@ -51,10 +51,15 @@ internal static class ProcFormats
             writer.Escaped(room[^place.Value..], " \t\n\\"u8);
             writer.Text(mount.Flags.HasFlag(MountFlags.MS_RDONLY) ? " ro" : " rw");
             WriteFlags(writer, s_mountOptions, mount.Flags);
-            if (mount.PeerGroup != 0)
-                writer.Text($" shared:{mount.PeerGroup}");
+            if (mount.IsShared)
+                writer.Text($" shared:{mount.SharedGroup}");
             if (mount.MasterGroup != 0)
+            {
                 writer.Text($" master:{mount.MasterGroup}");
+                int from = mount.DominatingGroup(task.Root);
+                if (from != 0 && from != mount.MasterGroup)
+                    writer.Text($" propagate_from:{from}");
+            }
             if (mount.IsUnbindable)
                 writer.Text(" unbindable");
             writer.Text($" - {mount.Sb.Type.Name} ");

@@ -27,6 +27,30 @@ public sealed class RamFileSystem : FileSystemType
         }
         return new RamSuperBlock(context, this, mode).Root;
     }
+
+    /// <inheritdoc/>
+    public override IFsContext NewContext(VfsCore core, bool reconfigures) => new RamContext(this, core);
+
+    private sealed class RamContext(RamFileSystem type, VfsCore core) : IFsContext
+    {
+        private Mode _mode = (Mode)0x1ED; // 0755
+
+        public Errno? Parse(in FsParameter parameter)
+        {
+            if (parameter.Text == "source")
+                return null;
+            if (parameter.Text != "mode")
+                return Errno.OK;
+            if (!OptionValue.TryOctal(parameter.Value, out uint value))
+                return new MountContext(core, parameter.Caller, [], 0, []).BadValue("ramfs", parameter.Name);
+            _mode = (Mode)(value & 0xFFF);
+            return Errno.OK;
+        }
+
+        public SysResult<Dentry> GetTree(MountContext context) => new RamSuperBlock(context, type, _mode).Root;
+
+        public Errno Reconfigure(MountContext context, SuperBlock sb) => Errno.OK;
+    }
 }
 
 internal sealed class RamSuperBlock : SuperBlock

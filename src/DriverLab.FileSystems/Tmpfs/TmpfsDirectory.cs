@@ -70,6 +70,7 @@ internal sealed class TmpfsDirectory : TmpfsInode
             return error;
         var inode = new TmpfsFile(Tmpfs, mode) { Nlink = 0 };
         Simple.InitOwner(inode, caller, this);
+        SimpleAcl.Init(this, inode);
         dentry.Instantiate(inode);
         return Errno.OK;
     }
@@ -77,6 +78,7 @@ internal sealed class TmpfsDirectory : TmpfsInode
     private void AddName(Caller caller, Dentry dentry, TmpfsInode inode)
     {
         Simple.InitOwner(inode, caller, this);
+        SimpleAcl.Init(this, inode);
         TakeOffset(dentry);
         Size += BOGO_DIRENT_SIZE;
         Simple.Instantiate(this, dentry, inode);

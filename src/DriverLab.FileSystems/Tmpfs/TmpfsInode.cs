@@ -80,6 +80,24 @@ internal abstract class TmpfsInode : MemoryFile
         return Errno.OK;
     }
 
+    private bool HasFileAttr => Tmpfs.Quirks.HasBirthTime && (IsRegular || IsDirectory || IsSymlink);
+
+    public override Errno GetFileAttr(Caller caller, Dentry dentry, out uint flags)
+    {
+        flags = FileAttrs.Of(Flags);
+        return HasFileAttr ? Errno.OK : Errno.ENOTTY;
+    }
+
+    public override Errno SetFileAttr(Caller caller, Dentry dentry, uint flags)
+    {
+        const uint settable = FileAttrs.FS_IMMUTABLE_FL | FileAttrs.FS_APPEND_FL | FileAttrs.FS_NODUMP_FL | FileAttrs.FS_NOATIME_FL;
+        if ((flags & ~settable) != 0)
+            return Errno.EOPNOTSUPP;
+        Flags = FileAttrs.With(Flags, flags);
+        CtimeNs = Sb.Core.NowNs;
+        return Errno.OK;
+    }
+
     // ---- extended attributes -----------------------------------------------------------------------------------------------------------------
 
     public override SysResult<int> GetXattr(Caller caller, Dentry dentry, ReadOnlySpan<byte> name, Span<byte> value)
@@ -87,9 +105,9 @@ internal abstract class TmpfsInode : MemoryFile
         if (_xattrs.IsEmpty && name.SequenceEqual(DriverLab.Vfs.Xattrs.SecurityCapability))
             return Errno.ENODATA;
         var error = CheckName(name);
-        if (error == Errno.OK && IsSymlink && name.StartsWith("system."u8))
-            return Errno.EOPNOTSUPP; // links have no lists
-        return error != Errno.OK ? error : _xattrs.Get(name, value);
+        if (error != Errno.OK)
+            return error;
+        return PosixAcl.IsName(name) ? SimpleAcl.Get(this, name, value) : _xattrs.Get(name, value);
     }
 
     public override Errno SetXattr(Caller caller, Dentry dentry, ReadOnlySpan<byte> name, ReadOnlySpan<byte> value, XattrFlags flags)
@@ -97,8 +115,8 @@ internal abstract class TmpfsInode : MemoryFile
         var error = CheckName(name);
         if (error != Errno.OK)
             return error;
-        if (name.StartsWith("system."u8))
-            return SetAcl(caller, name, value);
+        if (PosixAcl.IsName(name))
+            return SimpleAcl.Set(caller, this, name, value);
         bool takesSpace = Tmpfs.Quirks.HasUserXattrs; // since 6.6 all of them take inode space
         if (takesSpace)
         {
@@ -122,8 +140,8 @@ internal abstract class TmpfsInode : MemoryFile
         var error = CheckName(name);
         if (error != Errno.OK)
             return error;
-        if (name.StartsWith("system."u8))
-            return SetAcl(caller, name, default);
+        if (PosixAcl.IsName(name))
+            return SimpleAcl.Set(caller, this, name, default);
         error = _xattrs.Remove(name, out int size);
         if (error != Errno.OK)
             return error;
@@ -133,32 +151,16 @@ internal abstract class TmpfsInode : MemoryFile
         return Errno.OK;
     }
 
-    /// <summary>What becomes of an access control list: none is kept, so one with entries is a gap; an empty one removes what is not there.</summary>
-    /// <returns>EINVAL, EOPNOTSUPP (version of the value; links), EPERM.</returns>
-    /// <remarks>Linux fs/posix_acl.c: posix_acl_from_xattr(), set_posix_acl().</remarks>
-    private Errno SetAcl(Caller caller, ReadOnlySpan<byte> name, ReadOnlySpan<byte> value)
+    public override SysResult<int> ListXattr(Caller caller, Dentry dentry, Span<byte> names)
     {
-        const int HeaderBytes = 4, EntryBytes = 8, Version = 2;
-        if (value.Length is > 0 and < HeaderBytes)
-            return Errno.EINVAL;
-        if (!value.IsEmpty && BinaryPrimitives.ReadUInt32LittleEndian(value) != Version)
-            return Errno.EOPNOTSUPP;
-        if (!value.IsEmpty && (value.Length - HeaderBytes) % EntryBytes != 0)
-            return Errno.EINVAL;
-        bool hasEntries = value.Length > HeaderBytes;
-        if (IsSymlink)
-            return Errno.EOPNOTSUPP;
-        if (name.SequenceEqual("system.posix_acl_default"u8) && !IsDirectory)
-            return hasEntries ? Errno.EACCES : Errno.OK;
-        if (!Permissions.OwnerOrCapable(this, caller.Credentials))
-            return Errno.EPERM;
-        if (hasEntries)
-            return NotModelledException.Throw("POSIX ACLs on tmpfs");
-        CtimeNs = Sb.Core.NowNs;
-        return Errno.OK;
+        var lists = SimpleAcl.List(this, names);
+        if (!lists.IsOk || lists.Value == 0)
+            return lists.IsOk ? _xattrs.List(caller, names) : lists;
+        if (!names.IsEmpty && lists.Value == names.Length)
+            return _xattrs.List(caller, default) is { IsOk: true, Value: 0 } ? lists : Errno.ERANGE;
+        var rest = _xattrs.List(caller, names.IsEmpty ? names : names[lists.Value..]);
+        return rest.IsOk ? lists.Value + rest.Value : rest;
     }
-
-    public override SysResult<int> ListXattr(Caller caller, Dentry dentry, Span<byte> names) => _xattrs.List(caller, names);
 
     // Which prefixes have a handler, and whether something follows them.
     private Errno CheckName(ReadOnlySpan<byte> name)

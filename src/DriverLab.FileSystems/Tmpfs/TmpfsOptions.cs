@@ -36,7 +36,8 @@ internal sealed class TmpfsOptions
         return result;
     }
 
-    private Errno ParseOne(MountContext context, TmpfsQuirks quirks, ReadOnlySpan<byte> name, ReadOnlySpan<byte> value, bool hasValue)
+    /// <summary>Reads one option.</summary>
+    public Errno ParseOne(MountContext context, TmpfsQuirks quirks, ReadOnlySpan<byte> name, ReadOnlySpan<byte> value, bool hasValue)
     {
         bool isFlag = name.SequenceEqual("inode32"u8) || name.SequenceEqual("inode64"u8) || quirks.HasNoSwap && name.SequenceEqual("noswap"u8);
         if (isFlag)
@@ -74,20 +75,22 @@ internal sealed class TmpfsOptions
         if (name.SequenceEqual("mode"u8))
         {
             bool ok = OptionValue.TryOctal(value, out uint mode);
-            Mode = (Mode)(mode & 0xFFF);
+            Mode = ok ? (Mode)(mode & 0xFFF) : Mode;
             return ok;
         }
         if (name.SequenceEqual("uid"u8))
         {
             bool ok = OptionValue.TryUnsigned(value, out uint uid);
-            Uid = uid;
-            return ok && uid != uint.MaxValue;
+            ok &= uid != uint.MaxValue;
+            Uid = ok ? uid : Uid;
+            return ok;
         }
         if (name.SequenceEqual("gid"u8))
         {
             bool ok = OptionValue.TryUnsigned(value, out uint gid);
-            Gid = gid;
-            return ok && gid != uint.MaxValue;
+            ok &= gid != uint.MaxValue;
+            Gid = ok ? gid : Gid;
+            return ok;
         }
         return null;
     }

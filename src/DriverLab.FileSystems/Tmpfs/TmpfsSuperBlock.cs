@@ -21,6 +21,29 @@ public sealed class TmpFileSystem : FileSystemType
         var options = TmpfsOptions.Parse(context, quirks);
         return options.IsOk ? new TmpfsSuperBlock(context, this, options.Value, quirks).Root : options.Error;
     }
+
+    /// <inheritdoc/>
+    public override IFsContext NewContext(VfsCore core, bool reconfigures) => new TmpfsContext(this, core);
+
+    private sealed class TmpfsContext(TmpFileSystem type, VfsCore core) : IFsContext
+    {
+        private readonly TmpfsOptions _options = new();
+        private readonly TmpfsQuirks _quirks = TmpfsQuirks.Of(core.Profile);
+
+        public Errno? Parse(in FsParameter parameter)
+        {
+            if (parameter.Text == "source")
+                return null;
+            if (parameter.Kind is not (FsConfigCommand.FSCONFIG_SET_STRING or FsConfigCommand.FSCONFIG_SET_FLAG))
+                return NotModelledException.Throw("tmpfs parameters that are no strings");
+            var context = new MountContext(core, parameter.Caller, [], 0, []);
+            return _options.ParseOne(context, _quirks, parameter.Name, parameter.Value, parameter.Value is not null);
+        }
+
+        public SysResult<Dentry> GetTree(MountContext context) => new TmpfsSuperBlock(context, type, _options, _quirks).Root;
+
+        public Errno Reconfigure(MountContext context, SuperBlock sb) => ((TmpfsSuperBlock)sb).Apply(context, _options);
+    }
 }
 
 /// <summary>One tmpfs: limits, accounts and numbers.</summary>
@@ -57,6 +80,8 @@ internal sealed class TmpfsSuperBlock : SuperBlock
     public TmpfsQuirks Quirks { get; }
 
     public override bool CacheIsComplete => true;
+
+    public override bool HasPosixAcl => Quirks.HasAcl;
 
     private ulong DefaultBlocks => (ulong)Core.TotalRamPages / 2;
 
@@ -119,9 +144,10 @@ internal sealed class TmpfsSuperBlock : SuperBlock
 
     public override Errno CheckRemount(MountContext context) => TmpfsOptions.Parse(context, Quirks).Error;
 
-    public override Errno Remount(MountContext context)
+    public override Errno Remount(MountContext context) => Apply(context, TmpfsOptions.Parse(context, Quirks).Value);
+
+    public Errno Apply(MountContext context, TmpfsOptions options)
     {
-        var options = TmpfsOptions.Parse(context, Quirks).Value;
         ulong usedSpace = _maxInodes * InodeSpace - _freeInodeSpace;
         if (options.Blocks is > 0 and var blocks)
         {

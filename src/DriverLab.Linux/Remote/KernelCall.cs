@@ -13,6 +13,8 @@ internal enum KernelOp : byte
     Statx = 80, FaccessAt, FchmodAt, Fchmod, FchownAt, UtimensAt, StatFs, FStatFs,
     GetXattr = 100, FGetXattr, SetXattr, FSetXattr, ListXattr, FListXattr, RemoveXattr, FRemoveXattr,
     Mount = 120, Umount, ClockGetTime, Sleep,
+    PivotRoot = 130, FsOpen, FsPick, FsConfig, FsMount, MoveMount, OpenTree, MountSetattr,
+    OpenAt2 = 150, NameToHandleAt, OpenByHandleAt, Flock, FcntlLock, InotifyInit, InotifyAddWatch, InotifyRmWatch, Mmap, MapRead, MapWrite, Msync, Munmap,
 }
 
 /// <summary>How a call ended, apart from its errno.</summary>

@@ -12,7 +12,9 @@ public sealed partial class KernelCallServer
         < 80 => Name(kernel, in call, room),
         < 100 => Attribute(kernel, in call, room),
         < 120 => Xattr(kernel, in call, room),
-        _ => Mount(kernel, in call),
+        < 130 => Mount(kernel, in call),
+        < 150 => MountTree(kernel, in call),
+        _ => File(kernel, in call, room),
     };
 
     private static Done Task(IKernel kernel, in CallView call, Span<byte> room) => call.Op switch

@@ -225,4 +225,26 @@ public class MemoryOpenFile(VfsPath path, OpenFlags flags) : OpenFile(path, flag
 
     /// <inheritdoc/>
     public override Errno Fsync(Caller caller, bool dataOnly) => Errno.OK;
+
+    /// <inheritdoc/>
+    public override SysResult<OpenFile> MapTarget(Caller caller) => this;
+
+    /// <inheritdoc/>
+    public override Errno MapRead(long offset, Span<byte> buffer)
+    {
+        int count = File.ReadAt(buffer, offset);
+        buffer[count..].Clear();
+        return Errno.OK;
+    }
+
+    /// <inheritdoc/>
+    public override Errno MapWrite(long offset, ReadOnlySpan<byte> data)
+    {
+        // Bytes behind the end of the file share its last page and are lost when it grows over them.
+        long room = Inode.Size - offset;
+        if (data.Length > room)
+            data = data[..(int)Math.Max(0, room)];
+        var written = data.IsEmpty ? 0 : File.WriteAt(data, offset);
+        return written.IsOk && written.Value == data.Length ? Errno.OK : Errno.EFAULT;
+    }
 }

@@ -1,0 +1,151 @@
+using DriverLab.Linux;
+using DriverLab.Linux.Abi;
+using DriverLab.Vfs;
+
+namespace DriverLab.Emulator;
+
+/// <summary>openat2, file handles, locks, mappings.</summary>
+public partial class EmulatedTask
+{
+    private readonly List<Mapping?> _mappings = [];
+
+    /// <inheritdoc/>
+    public SysResult<Fd> OpenAt2(Fd directory, ReadOnlySpan<byte> path, in OpenHow how)
+    {
+        var error = PathOpen.CheckHow(Quirks, how, out var flags);
+        if (error != Errno.OK)
+            return error;
+        error = PathWalk.CheckName(path, LookupFlags.None);
+        if (error != Errno.OK)
+            return error;
+        var free = Caller.Files.LowestFree();
+        if (!free.IsOk)
+            return free.Error;
+        bool isInRoot = (how.Resolve & ResolveFlags.RESOLVE_IN_ROOT) != 0;
+        error = isInRoot && directory != Fd.Cwd ? StartAt(directory, out var start) : Start(directory, path, LookupFlags.None, out start);
+        return error != Errno.OK ? error : Install(PathOpen.Open(Caller, start, path, flags, (Mode)how.Mode, how.Resolve));
+    }
+
+    // RESOLVE_IN_ROOT looks at the descriptor also when the path begins with a slash.
+    private Errno StartAt(Fd directory, out VfsPath start)
+    {
+        start = default;
+        if (Caller.Files.Get(directory.Value) is not { } file)
+            return Errno.EBADF;
+        start = file.Path;
+        return file.Inode.IsDirectory ? Errno.OK : Errno.ENOTDIR;
+    }
+
+    // ---- file handles ----------------------------------------------------------------------------------------------------------------------------
+
+    /// <inheritdoc/>
+    public Errno NameToHandleAt(Fd directory, ReadOnlySpan<byte> path, ref FileHandle handle, out int mountId, AtFlags flags)
+    {
+        mountId = 0;
+        const AtFlags AT_HANDLE_FID = (AtFlags)0x200, AT_HANDLE_MNT_ID_UNIQUE = (AtFlags)1, AT_HANDLE_CONNECTABLE = (AtFlags)2;
+        var optional = (Quirks.HasHandleFid ? AT_HANDLE_FID : 0) | (Quirks.HasUniqueMountId && Quirks.FallocateModesAreExclusive ? AT_HANDLE_MNT_ID_UNIQUE : 0)
+            | (Quirks.XattrReadsCheckNameFirst ? AT_HANDLE_CONNECTABLE : 0);
+        if ((flags & ~(AtFlags.AT_SYMLINK_FOLLOW | AtFlags.AT_EMPTY_PATH | optional)) != 0)
+            return Errno.EINVAL;
+        if ((flags & optional) != 0)
+            return NotModelledException.Throw("name_to_handle_at with flags of 6.5 and later");
+        var lookup = ((flags & AtFlags.AT_SYMLINK_FOLLOW) != 0 ? LookupFlags.LOOKUP_FOLLOW : 0) | ((flags & AtFlags.AT_EMPTY_PATH) != 0 ? LookupFlags.LOOKUP_EMPTY : 0);
+        var error = Lookup(directory, path, lookup, out var place);
+        if (error != Errno.OK)
+            return error;
+        var sb = place.Inode.Sb;
+        if (!sb.HasFileHandles)
+            return Errno.EOPNOTSUPP;
+        if (handle.Bytes > FileHandle.MaxSize)
+            return Errno.EINVAL;
+        mountId = place.Mount.Id;
+        Span<byte> room = stackalloc byte[FileHandle.MaxSize];
+        var made = sb.EncodeHandle(place.Inode, room, out byte type);
+        if (!made.IsOk)
+            return made.Error;
+        bool fits = made.Value <= handle.Bytes;
+        handle.Bytes = (uint)made.Value;
+        handle.Type = fits ? type : 255;
+        if (!fits)
+            return Errno.EOVERFLOW;
+        room[..made.Value].CopyTo(handle.Value);
+        return Errno.OK;
+    }
+
+    /// <inheritdoc/>
+    public SysResult<Fd> OpenByHandleAt(Fd mount, in FileHandle handle, OpenFlags flags)
+    {
+        var place = mount == Fd.Cwd ? Caller.Cwd : Caller.Files.Get(mount.Value)?.Path ?? default;
+        if (!place.IsValid && Quirks.HandleMountComesFirst)
+            return Errno.EBADF;
+        if (!Caller.Credentials.Capable(Capabilities.CAP_DAC_READ_SEARCH))
+            return Errno.EPERM;
+        if (handle.Bytes is 0 or > FileHandle.MaxSize)
+            return Errno.EINVAL;
+        if (!place.IsValid)
+            return Errno.EBADF;
+        var copy = handle;
+        var found = place.Mount.Sb.DecodeHandle(copy.Value, (byte)handle.Type);
+        if (!found.IsOk)
+            return found.Error;
+        var error = PathOpen.CheckFlags(Quirks, ref flags);
+        return error != Errno.OK ? error : Install(PathOpen.OpenPlace(Caller, new(place.Mount, found.Value), flags));
+    }
+
+    // ---- locks -----------------------------------------------------------------------------------------------------------------------------------
+
+    /// <inheritdoc/>
+    public Errno Flock(Fd fd, FlockOperation operation) => Locks.Flock(FileOf(fd), operation);
+
+    /// <inheritdoc/>
+    public Errno FcntlLock(Fd fd, LockCommand command, ref FileLock region) => FileOf(fd) is { } file ? Locks.Fcntl(Caller, file, command, ref region) : Errno.EBADF;
+
+    // ---- mappings --------------------------------------------------------------------------------------------------------------------------------
+
+    /// <inheritdoc/>
+    public SysResult<int> Mmap(Fd fd, MapProtection protection, MapFlags flags, long offset, int length)
+    {
+        if ((offset & (Limits.PAGE_SIZE - 1)) != 0)
+            return Errno.EINVAL;
+        if (FileOf(fd) is not { } file)
+            return Errno.EBADF;
+        var made = Mapping.Create(Caller, file, protection, flags, offset, length);
+        if (!made.IsOk)
+            return made.Error;
+        _mappings.Add(made.Value);
+        return _mappings.Count - 1;
+    }
+
+    private Mapping? MappingOf(int mapping) => (uint)mapping < (uint)_mappings.Count ? _mappings[mapping] : null;
+
+    /// <inheritdoc/>
+    public Errno MapRead(int mapping, long offset, Span<byte> buffer) => MappingOf(mapping)?.Read(offset, buffer) ?? Errno.EINVAL;
+
+    /// <inheritdoc/>
+    public Errno MapWrite(int mapping, long offset, ReadOnlySpan<byte> data) => MappingOf(mapping)?.Write(offset, data) ?? Errno.EINVAL;
+
+    /// <inheritdoc/>
+    public Errno Msync(int mapping, MsyncFlags flags)
+    {
+        const MsyncFlags both = MsyncFlags.MS_ASYNC | MsyncFlags.MS_SYNC;
+        if (MappingOf(mapping) is not { } area || (flags & ~(both | MsyncFlags.MS_INVALIDATE)) != 0 || (flags & both) == both)
+            return Errno.EINVAL;
+        return (flags & MsyncFlags.MS_SYNC) != 0 ? area.Sync(Caller) : Errno.OK;
+    }
+
+    /// <inheritdoc/>
+    public Errno Munmap(int mapping)
+    {
+        if (MappingOf(mapping) is not { } area)
+            return Errno.EINVAL;
+        _mappings[mapping] = null;
+        area.Release();
+        return Errno.OK;
+    }
+
+    private void UnmapAll()
+    {
+        for (int i = 0; i < _mappings.Count; i++)
+            _ = Munmap(i); // what is not mapped any more is no matter
+    }
+}

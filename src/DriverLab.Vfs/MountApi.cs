@@ -1,0 +1,228 @@
+using System.Text;
+using DriverLab.Linux;
+using DriverLab.Linux.Abi;
+
+namespace DriverLab.Vfs;
+
+/// <summary>The mount calls by descriptors.</summary>
+/// <remarks>Linux fs/fsopen.c; fs/namespace.c: SYSCALL fsmount, move_mount, open_tree, mount_setattr.</remarks>
+public static partial class MountCalls
+{
+    private const MountAttributes ValidAttributes = MountAttributes.MOUNT_ATTR_RDONLY | MountAttributes.MOUNT_ATTR_NOSUID | MountAttributes.MOUNT_ATTR_NODEV | MountAttributes.MOUNT_ATTR_NOEXEC
+        | MountAttributes.MOUNT_ATTR__ATIME | MountAttributes.MOUNT_ATTR_NODIRATIME | MountAttributes.MOUNT_ATTR_NOSYMFOLLOW;
+
+    private static bool MayMount(Caller caller) => caller.Credentials.Capable(Capabilities.CAP_SYS_ADMIN);
+
+    /// <summary>Is a file open for writing anywhere, or an unlinked one in use?</summary>
+    internal static bool HasWriters(SuperBlock sb) => sb.OrphanCount > 0 || sb.Core.AttachedMounts.Any(m => ReferenceEquals(m.Sb, sb) && m.Writers > 0);
+
+    // ---- contexts ------------------------------------------------------------------------------------------------------------------------------
+
+    /// <summary>fsopen(2).</summary>
+    public static SysResult<OpenFile> FsOpen(Caller caller, ReadOnlySpan<byte> fileSystem, FsOpenFlags flags)
+    {
+        if (!MayMount(caller))
+            return Errno.EPERM;
+        if ((flags & ~FsOpenFlags.FSOPEN_CLOEXEC) != 0 || fileSystem.Length >= Limits.PAGE_SIZE)
+            return Errno.EINVAL;
+        var core = caller.Mounts.Core;
+        return core.FindFileSystem(Encoding.UTF8.GetString(fileSystem)) is { } type ? Hold(new FsContextFile(core, type, MountFlags.None, reconfigures: false)) : Errno.ENODEV;
+    }
+
+    /// <summary>fspick(2).</summary>
+    public static SysResult<OpenFile> FsPick(Caller caller, in VfsPath start, ReadOnlySpan<byte> path, FsPickFlags flags)
+    {
+        var lookup = (flags & FsPickFlags.FSPICK_SYMLINK_NOFOLLOW) == 0 ? LookupFlags.LOOKUP_FOLLOW : LookupFlags.None;
+        if ((flags & FsPickFlags.FSPICK_EMPTY_PATH) != 0)
+            lookup |= LookupFlags.LOOKUP_EMPTY;
+        var error = PathWalk.Lookup(caller, start, path, lookup, out var place);
+        if (error != Errno.OK)
+            return error;
+        if (!place.IsMountRoot)
+            return Errno.EINVAL;
+        var sb = place.Mount.Sb;
+        var file = new FsContextFile(sb.Core, sb.Type, sb.Flags, reconfigures: true);
+        file.PickFrom(sb.Root);
+        return Hold(file);
+    }
+
+    private static OpenFile Hold(OpenFile file)
+    {
+        file.Path.Hold();
+        return file;
+    }
+
+    /// <summary>fsconfig(2), from the descriptor on.</summary>
+    public static Errno FsConfig(Caller caller, OpenFile? file, FsConfigCommand command, ReadOnlySpan<byte> key, ReadOnlySpan<byte> value, int aux)
+    {
+        if (file is null)
+            return Errno.EBADF;
+        if (file is not FsContextFile context)
+            return Errno.EINVAL;
+        bool isFile = command is FsConfigCommand.FSCONFIG_SET_BINARY or FsConfigCommand.FSCONFIG_SET_PATH or FsConfigCommand.FSCONFIG_SET_PATH_EMPTY or FsConfigCommand.FSCONFIG_SET_FD;
+        if (context.IsLegacy && isFile)
+            return Errno.EOPNOTSUPP;
+        if (key.Length >= 256 || command == FsConfigCommand.FSCONFIG_SET_STRING && value.Length >= 256)
+            return Errno.EINVAL;
+        OpenFile? given = null;
+        if (command == FsConfigCommand.FSCONFIG_SET_FD)
+        {
+            given = caller.Files.Get(aux);
+            if (given is null || given.IsPath && !file.Inode.Sb.Core.Quirks.FsConfigTakesPathDescriptors)
+                return Errno.EBADF;
+        }
+        bool isFlag = command == FsConfigCommand.FSCONFIG_SET_FLAG;
+        return context.Configure(caller, command, new(key.ToArray(), command, isFlag || given is not null ? null : value.ToArray(), given, caller));
+    }
+
+    /// <summary>Are the arguments those that a command takes? Asked before the descriptor is looked at.</summary>
+    /// <returns>EINVAL, EOPNOTSUPP.</returns>
+    public static Errno CheckFsConfig(VfsQuirks quirks, FsConfigCommand command, bool hasKey, bool hasValue, int aux)
+    {
+        bool isRight = command switch
+        {
+            FsConfigCommand.FSCONFIG_SET_FLAG => hasKey && !hasValue && aux == 0,
+            FsConfigCommand.FSCONFIG_SET_STRING => hasKey && aux == 0,
+            FsConfigCommand.FSCONFIG_SET_BINARY => hasKey && aux is > 0 and <= 1 << 20,
+            FsConfigCommand.FSCONFIG_SET_PATH or FsConfigCommand.FSCONFIG_SET_PATH_EMPTY => hasKey && (aux >= 0 || aux == Fd.Cwd.Value),
+            FsConfigCommand.FSCONFIG_SET_FD => hasKey && !hasValue && aux >= 0,
+            _ => !hasKey && !hasValue && aux == 0,
+        };
+        if (command > FsConfigCommand.FSCONFIG_CMD_CREATE_EXCL || command == FsConfigCommand.FSCONFIG_CMD_CREATE_EXCL && !quirks.HasCreateExclusive)
+            return Errno.EOPNOTSUPP;
+        return isRight ? Errno.OK : Errno.EINVAL;
+    }
+
+    // ---- detached mounts -----------------------------------------------------------------------------------------------------------------------
+
+    /// <summary>fsmount(2), from the descriptor on.</summary>
+    public static SysResult<OpenFile> FsMount(Caller caller, OpenFile? file, FsMountFlags flags, MountAttributes attributes)
+    {
+        if (!MayMount(caller))
+            return Errno.EPERM;
+        if ((flags & ~FsMountFlags.FSMOUNT_CLOEXEC) != 0 || (attributes & ~ValidAttributes) != 0 || OwnFlags(attributes) is not { } own)
+            return Errno.EINVAL;
+        if (file is null)
+            return Errno.EBADF;
+        if (file is not FsContextFile { Root: { } root } context)
+            return Errno.EINVAL;
+        if (context.Phase != FsContextPhase.AwaitingMount)
+            return Errno.EBUSY;
+        var mount = new Mount(root.Sb, root, own) { Source = context.Source };
+        context.Mounted();
+        return Detached(mount);
+    }
+
+    private static SysResult<OpenFile> Detached(Mount tree)
+    {
+        _ = MountNamespace.Anonymous(tree);
+        return Hold(new DetachedMountFile(new(tree, tree.Root)));
+    }
+
+    // Null when the atime field holds no mode.
+    private static MountFlags? OwnFlags(MountAttributes attributes)
+    {
+        var own = MountFlags.None;
+        foreach (var (attribute, flag) in s_attributes)
+            own |= (attributes & attribute) != 0 ? flag : 0;
+        return (attributes & MountAttributes.MOUNT_ATTR__ATIME) switch
+        {
+            MountAttributes.MOUNT_ATTR_RELATIME => own | MountFlags.MS_RELATIME,
+            MountAttributes.MOUNT_ATTR_NOATIME => own | MountFlags.MS_NOATIME,
+            MountAttributes.MOUNT_ATTR_STRICTATIME => own,
+            _ => null,
+        };
+    }
+
+    private static readonly (MountAttributes Attribute, MountFlags Flag)[] s_attributes =
+    [
+        (MountAttributes.MOUNT_ATTR_RDONLY, MountFlags.MS_RDONLY),
+        (MountAttributes.MOUNT_ATTR_NOSUID, MountFlags.MS_NOSUID),
+        (MountAttributes.MOUNT_ATTR_NODEV, MountFlags.MS_NODEV),
+        (MountAttributes.MOUNT_ATTR_NOEXEC, MountFlags.MS_NOEXEC),
+        (MountAttributes.MOUNT_ATTR_NODIRATIME, MountFlags.MS_NODIRATIME),
+        (MountAttributes.MOUNT_ATTR_NOSYMFOLLOW, MountFlags.MS_NOSYMFOLLOW),
+    ];
+
+    /// <summary>move_mount(2), both ends found.</summary>
+    public static Errno MoveMount(Caller caller, in VfsPath from, in VfsPath to, MoveMountFlags flags)
+    {
+        if ((flags & (MoveMountFlags.MOVE_MOUNT_SET_GROUP | MoveMountFlags.MOVE_MOUNT_BENEATH)) != 0)
+            return NotModelledException.Throw("move_mount " + (flags & (MoveMountFlags.MOVE_MOUNT_SET_GROUP | MoveMountFlags.MOVE_MOUNT_BENEATH)));
+        return MoveTo(caller, from, Topmost(to));
+    }
+
+    /// <summary>open_tree(2), the place found.</summary>
+    /// <returns>EINVAL (unbindable, not mounted here).</returns>
+    public static SysResult<OpenFile> OpenTree(Caller caller, in VfsPath place, OpenTreeFlags flags)
+    {
+        if ((flags & OpenTreeFlags.OPEN_TREE_CLONE) == 0)
+            return Files.DentryOpen(caller, place, OpenFlags.O_PATH);
+        bool isHere = IsHere(caller, place.Mount) || place.Mount.IsAnonymous && place.Mount.Sb.Core.Quirks.ClonesDetachedTrees;
+        if (place.Mount.IsUnbindable || !isHere)
+            return Errno.EINVAL;
+        return Detached(MountTree.Copy(place.Mount, place.Dentry, (flags & OpenTreeFlags.AT_RECURSIVE) != 0, keepUnbindable: false));
+    }
+
+    // ---- mount_setattr -------------------------------------------------------------------------------------------------------------------------
+
+    /// <summary>The checks of mount_setattr's structure.</summary>
+    /// <returns>EINVAL.</returns>
+    public static Errno CheckSetattr(in MountAttr attributes)
+    {
+        if (((attributes.Set | attributes.Clear) & ~(ValidAttributes | MountAttributes.MOUNT_ATTR_IDMAP)) != 0)
+            return Errno.EINVAL;
+        if ((attributes.Propagation & ~(ulong)PropagationFlags) != 0 || ulong.PopCount(attributes.Propagation) > 1)
+            return Errno.EINVAL;
+        var cleared = attributes.Clear & MountAttributes.MOUNT_ATTR__ATIME;
+        bool isRight = cleared == MountAttributes.MOUNT_ATTR__ATIME ? OwnFlags(attributes.Set & MountAttributes.MOUNT_ATTR__ATIME) is not null
+            : cleared == 0 && (attributes.Set & MountAttributes.MOUNT_ATTR__ATIME) == 0;
+        return isRight ? Errno.OK : Errno.EINVAL;
+    }
+
+    /// <summary>mount_setattr(2), the place found: all mounts change or none.</summary>
+    /// <returns>EINVAL (no mount point, not mounted here), EBUSY (open for writing).</returns>
+    public static Errno SetAttr(Caller caller, in VfsPath place, bool recursive, in MountAttr attributes)
+    {
+        if (((attributes.Set | attributes.Clear) & MountAttributes.MOUNT_ATTR_IDMAP) != 0)
+            return NotModelledException.Throw("id-mapped mounts");
+        var top = place.Mount;
+        bool isOurs = top.Parent is not null ? IsHere(caller, top) : top.IsAnonymous;
+        if (!place.IsMountRoot || !isOurs)
+            return Errno.EINVAL;
+        Mount[] mounts = recursive ? [.. MountTree.Walk(top)] : [top];
+        if ((attributes.Set & MountAttributes.MOUNT_ATTR_RDONLY) != 0 && mounts.Any(static m => (m.Flags & MountFlags.MS_RDONLY) == 0 && m.Writers > 0))
+            return Errno.EBUSY;
+        foreach (var mount in mounts)
+        {
+            mount.Flags = Changed(mount.Flags, attributes);
+            if (attributes.Propagation != 0)
+                Propagation.SetType(mount, (MountFlags)attributes.Propagation);
+        }
+        return Errno.OK;
+    }
+
+    private static MountFlags Changed(MountFlags flags, in MountAttr attributes)
+    {
+        var clear = MountFlags.None;
+        foreach (var (attribute, flag) in s_attributes)
+            clear |= (attributes.Clear & attribute) != 0 ? flag : 0;
+        var set = OwnFlags(attributes.Set)!.Value;
+        if ((attributes.Clear & MountAttributes.MOUNT_ATTR__ATIME) != 0)
+            clear |= MountFlags.MS_RELATIME | MountFlags.MS_NOATIME;
+        else
+            set &= ~(MountFlags.MS_RELATIME | MountFlags.MS_NOATIME);
+        return flags & ~clear | set;
+    }
+}
+
+/// <summary>The descriptor of a tree that hangs nowhere; when it is closed before the tree was hung up, the tree goes.</summary>
+/// <remarks>Linux fs/namespace.c: dissolve_on_fput().</remarks>
+internal sealed class DetachedMountFile(VfsPath path) : OpenFile(path, OpenFlags.O_PATH)
+{
+    protected override void Release()
+    {
+        if (Path.Mount is { IsAnonymous: true, Parent: null })
+            MountTree.Umount(Path.Mount, propagate: false);
+    }
+}
