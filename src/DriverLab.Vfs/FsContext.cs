@@ -87,6 +87,7 @@ internal enum FsContextPhase
 /// <remarks>Linux fs/fsopen.c; fs/fs_context.c: vfs_parse_fs_param().</remarks>
 internal sealed class FsContextFile(VfsCore core, FileSystemType type, MountFlags flags, bool reconfigures) : OpenFile(core.AnonPlace, OpenFlags.O_RDWR)
 {
+    private const int MaxMessages = 8;
     private readonly Queue<string> _messages = new();
     private IFsContext _context = type.NewContext(core, reconfigures);
     private MountFlags _flags = flags;
@@ -127,6 +128,8 @@ internal sealed class FsContextFile(VfsCore core, FileSystemType type, MountFlag
 
     private Errno Error(string message)
     {
+        if (_messages.Count == MaxMessages)
+            _ = _messages.Dequeue();
         _messages.Enqueue("e " + message + "\n");
         return Errno.EINVAL;
     }

@@ -170,7 +170,7 @@ public partial class EmulatedTask
         const uint FICLONE = 0x40049409;
         if (FileOf(fd) is not { } file)
             return Errno.EBADF;
-        return request == FICLONE && file.Inode.IsRegular ? Clone(file, value) : file.Ioctl(Caller, request, value);
+        return request == FICLONE ? Clone(file, value) : file.Ioctl(Caller, request, value);
     }
 
     private SysResult<int> Clone(OpenFile target, long sourceFd)

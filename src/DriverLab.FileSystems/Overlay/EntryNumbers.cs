@@ -33,10 +33,13 @@ internal static class EntryNumbers
             var looked = Namei.LookupOnePositive(sb.Mounter, directory, name);
             if (!looked.IsOk)
             {
+                // The listing stops here; the next one leaves the name out.
                 entry.IsHidden = true;
-                if (looked.Error != Errno.ENOENT)
-                    sb.Log($"failed to look up ({System.Text.Encoding.Latin1.GetString(name)}) for ino (-{(int)looked.Error})");
-                return Errno.OK;
+                entry.IsDoubtful = false;
+                if (looked.Error == Errno.ENOENT)
+                    return Errno.OK;
+                sb.Log($"failed to look up ({System.Text.Encoding.Latin1.GetString(name)}) for ino (-{(int)looked.Error})");
+                return looked.Error;
             }
             found = (OverlayDentry)looked.Value;
         }

@@ -50,6 +50,8 @@ internal sealed class OverlayFile(OverlaySuperBlock sb, Mode mode) : OverlayInod
 /// <remarks>Linux fs/overlayfs/file.c: ovl_real_fdget(), ovl_read_iter(), ovl_write_iter().</remarks>
 internal sealed class OverlayOpenFile(VfsPath path, OpenFlags flags, OpenFile real) : OpenFile(path, flags)
 {
+    // What was opened first stays open: mappings are always of that.
+    private readonly OpenFile _first = real;
     private OpenFile _real = real;
 
     private OverlayFile File => (OverlayFile)Inode;
@@ -75,7 +77,8 @@ internal sealed class OverlayOpenFile(VfsPath path, OpenFlags flags, OpenFile re
         var opened = File.OpenReal(Flags);
         if (!opened.IsOk)
             return opened.Error;
-        _real.Put();
+        if (!ReferenceEquals(_real, _first))
+            _real.Put();
         _real = real = opened.Value;
         return Errno.OK;
     }
@@ -172,9 +175,9 @@ internal sealed class OverlayOpenFile(VfsPath path, OpenFlags flags, OpenFile re
         return done;
     }
 
-    /// <summary>The pages of the real file of this moment: a mapping never changes over.</summary>
+    /// <summary>The pages of the file that was the real one when this was opened: a mapping never changes over.</summary>
     /// <remarks>Linux fs/overlayfs/file.c: ovl_mmap().</remarks>
-    public override SysResult<OpenFile> MapTarget(Caller caller) => _real.MapTarget(Mounter);
+    public override SysResult<OpenFile> MapTarget(Caller caller) => _first.MapTarget(Mounter);
 
     public override Errno Flush(Caller caller)
     {
@@ -182,5 +185,10 @@ internal sealed class OverlayOpenFile(VfsPath path, OpenFlags flags, OpenFile re
         return error == Errno.OK ? real.Flush(Mounter) : error;
     }
 
-    protected override void Release() => _real.Put();
+    protected override void Release()
+    {
+        if (!ReferenceEquals(_real, _first))
+            _real.Put();
+        _first.Put();
+    }
 }

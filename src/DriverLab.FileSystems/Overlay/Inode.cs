@@ -33,7 +33,7 @@ internal abstract class OverlayInode : Inode
     private VfsPath _lowerData;
 
     /// <summary>The file whose content counts.</summary>
-    /// <returns>EIO (no data-only layer has it).</returns>
+    /// <returns>ENOENT (no data-only layer has it).</returns>
     /// <remarks>Linux fs/overlayfs/util.c: ovl_path_realdata(); fs/overlayfs/namei.c: ovl_lookup_data_layers().</remarks>
     public Errno GetData(out VfsPath path)
     {
@@ -48,7 +48,7 @@ internal abstract class OverlayInode : Inode
         if (!_lowerData.IsValid)
             _lowerData = Overlay.FindData(DataRedirect);
         path = _lowerData;
-        return path.IsValid ? Errno.OK : Errno.EIO;
+        return path.IsValid ? Errno.OK : Errno.ENOENT;
     }
 
     /// <summary>The content is elsewhere than the attributes.</summary>
@@ -219,7 +219,7 @@ internal abstract class OverlayInode : Inode
     private ulong DataBlocks(ulong size)
     {
         if (DataRedirect is not null && !_lowerData.IsValid)
-            return (size + Limits.SECTOR_SIZE - 1) / Limits.SECTOR_SIZE;
+            return (size + Limits.PAGE_SIZE - 1) / Limits.PAGE_SIZE * (Limits.PAGE_SIZE / Limits.SECTOR_SIZE);
         return GetData(out var data) == Errno.OK && data.Inode.GetAttr(Overlay.Mounter, data, StatxMask.STATX_BLOCKS, AtFlags.None, out var stat) == Errno.OK ? stat.Blocks : 0;
     }
 

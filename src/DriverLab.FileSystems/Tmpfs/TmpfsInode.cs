@@ -66,6 +66,11 @@ internal abstract class TmpfsInode : MemoryFile
     public override Errno GetAttr(Caller caller, in VfsPath path, StatxMask mask, AtFlags flags, out Statx stat)
     {
         Attributes.FillAttr(this, out stat);
+        if (Tmpfs.Quirks.HasMultigrainTimes && (mask & (StatxMask.STATX_MTIME | StatxMask.STATX_CTIME)) == 0)
+        {
+            stat.Mask &= ~(StatxMask.STATX_MTIME | StatxMask.STATX_CTIME);
+            stat.Mtime = stat.Ctime = default;
+        }
         if (!Tmpfs.Quirks.HasBirthTime)
             return Errno.OK;
         Attributes.FillFlags(this, ref stat);

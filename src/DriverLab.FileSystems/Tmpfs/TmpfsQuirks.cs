@@ -29,6 +29,9 @@ public sealed record TmpfsQuirks
     /// <summary>/proc/mounts shows <c>inode64</c> (CONFIG_TMPFS_INODE64).</summary>
     public bool ShowsInode64 { get; init; }
 
+    /// <summary>statx leaves the times of changes out unless one of them is asked for (6.13, multigrain timestamps).</summary>
+    public bool HasMultigrainTimes { get; init; }
+
     /// <summary>POSIX ACLs are compiled in (CONFIG_TMPFS_POSIX_ACL).</summary>
     public bool HasAcl { get; init; }
 
@@ -41,6 +44,7 @@ public sealed record TmpfsQuirks
         RenameKeepsOffset = profile.AtLeast(6, 6),
         HasDirectIo = profile.AtLeast(6, 6),
         HasBirthTime = profile.AtLeast(6, 0),
+        HasMultigrainTimes = profile.AtLeast(6, 13),
         HasNoSwap = profile.AtLeast(6, 4),
         ShowsInode64 = profile.Has("CONFIG_TMPFS_INODE64"),
         HasAcl = !profile.Config.TryGetValue("CONFIG_TMPFS_POSIX_ACL", out var acl) || acl == "y",
