@@ -23,6 +23,7 @@ public static class CommandLine
             ConformCommand.Create(output, error),
             FuzzCommand.Create(output, error),
             ScenarioCommand.Create(output, error),
+            ExplainCommand.Create(output),
             GoldenCommand.Create(output, error),
             ReportCommand.Create(output, error),
             KernelCommand.Create(output, error),

@@ -56,7 +56,7 @@ public static class PathOpen
     /// <summary>Opens a place that was found otherwise than by a path.</summary>
     public static SysResult<OpenFile> OpenPlace(Caller caller, in VfsPath place, OpenFlags flags) =>
         (flags & OpenFlags.O_PATH) != 0 ? Files.DentryOpen(caller, place, flags)
-            : DoOpen(caller, place, flags & ~(OpenFlags.O_CREAT | OpenFlags.O_EXCL), (flags & OpenFlags.O_DIRECTORY) != 0 ? LookupFlags.LOOKUP_DIRECTORY : 0, created: false);
+            : DoOpen(caller, place, place.Dentry.Parent.Inode!, flags & ~(OpenFlags.O_CREAT | OpenFlags.O_EXCL), (flags & OpenFlags.O_DIRECTORY) != 0 ? LookupFlags.LOOKUP_DIRECTORY : 0, created: false);
 
     /// <summary>Opens a path whose flags <see cref="CheckFlags"/> has passed. The umask of the caller is taken off the mode.</summary>
     public static SysResult<OpenFile> Open(Caller caller, in VfsPath start, ReadOnlySpan<byte> path, OpenFlags flags, Mode mode, ResolveFlags resolve = ResolveFlags.None)

@@ -17,6 +17,7 @@ internal static class Quick
                 measured.Add(Measure(name, row.Name, row.Bind(emulator), host is null ? null : row.Bind(host), whyNot));
             }
         }
+        measured.AddRange(OverlayRows.Measure());
         measured.AddRange(BioRow.MeasureQuickly());
         return measured;
     }
