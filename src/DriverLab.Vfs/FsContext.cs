@@ -59,7 +59,7 @@ internal sealed class LegacyFsContext(FileSystemType type, VfsCore core) : IFsCo
 
     private Errno Complain(string line)
     {
-        core.Log.Add(line);
+        core.MountLog(line);
         return Errno.EINVAL;
     }
 
@@ -120,7 +120,7 @@ internal sealed class FsContextFile(VfsCore core, FileSystemType type, MountFlag
     private void Tell(string message)
     {
         // A line that names its parameter reader is for whoever configures; the others are the kernel's own.
-        if (!message.StartsWith(type.Name + ": ", StringComparison.Ordinal))
+        if (!message.StartsWith(type.Name + ": ", StringComparison.Ordinal) && !message.StartsWith("VFS: ", StringComparison.Ordinal))
             core.Log.Add(message);
         else
             _ = Error(message);

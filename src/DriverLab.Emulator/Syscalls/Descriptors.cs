@@ -170,6 +170,8 @@ public partial class EmulatedTask
         const uint FICLONE = 0x40049409;
         if (FileOf(fd) is not { } file)
             return Errno.EBADF;
+        if (FileAttrs.Handles(request) && file.Inode.GetFileAttr(Caller, file.Path.Dentry, out _) != Errno.ENOTTY)
+            return Errno.EFAULT; // a number is no address of a structure
         return request == FICLONE ? Clone(file, value) : file.Ioctl(Caller, request, value);
     }
 

@@ -70,6 +70,10 @@ internal sealed class TmpfsOpenFile(VfsPath path, OpenFlags flags) : MemoryOpenF
     public override Errno Fallocate(Caller caller, FallocFlags mode, long offset, long length)
     {
         var error = ((TmpfsFile)Inode).Fallocate(mode, offset, length);
-        return error != Errno.OK ? error : Attributes.FileRemovePrivs(caller, this);
+        if (error == Errno.OK)
+            error = Attributes.FileRemovePrivs(caller, this);
+        if (error == Errno.OK && ((TmpfsSuperBlock)Inode.Sb).Quirks.FallocateIsModification)
+            Files.FileUpdateTime(this);
+        return error;
     }
 }

@@ -29,6 +29,9 @@ public sealed record TmpfsQuirks
     /// <summary>/proc/mounts shows <c>inode64</c> (CONFIG_TMPFS_INODE64).</summary>
     public bool ShowsInode64 { get; init; }
 
+    /// <summary>fallocate stamps a file as modified (5.19, "fs: use file_modified in tmpfs fallocate", 15f242bb65f6).</summary>
+    public bool FallocateIsModification { get; init; }
+
     /// <summary>statx leaves the times of changes out unless one of them is asked for (6.13, multigrain timestamps).</summary>
     public bool HasMultigrainTimes { get; init; }
 
@@ -44,6 +47,7 @@ public sealed record TmpfsQuirks
         RenameKeepsOffset = profile.AtLeast(6, 6),
         HasDirectIo = profile.AtLeast(6, 6),
         HasBirthTime = profile.AtLeast(6, 0),
+        FallocateIsModification = profile.AtLeast(5, 19),
         HasMultigrainTimes = profile.AtLeast(6, 13),
         HasNoSwap = profile.AtLeast(6, 4),
         ShowsInode64 = profile.Has("CONFIG_TMPFS_INODE64"),

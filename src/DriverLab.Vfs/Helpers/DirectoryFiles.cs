@@ -188,7 +188,7 @@ public sealed class OffsetDirectoryFile(VfsPath path, OpenFlags flags) : DentryD
             if (child.DirOffset <= position && (best is null || child.DirOffset > best.DirOffset))
                 best = child;
         }
-        return best;
+        return best ?? Directory.NewestChild; // nothing is left from there on: the listing begins again
     }
 
     private void IterateAscending(DirContext context)
