@@ -3,11 +3,23 @@ using DriverLab.Benchmarks;
 // driverlab-bench            the rows with BenchmarkDotNet, then the table of ratios, then memory
 // driverlab-bench --quick    the same rows with a short loop of our own
 // driverlab-bench --memory   only the memory rows
-string[] known = ["--quick", "--memory"];
+// driverlab-bench --thin     check, dump and restore of thin metadata beside thin-provisioning-tools (and those in the folder DRIVERLAB_THIN_PEER)
+// driverlab-bench --thin-scale  their cost per mapping from 10^4 to 10^7 mappings
+if (ThinPeers.IsWorker(args))
+    return ThinPeers.Work(args);
+string[] known = ["--thin", "--thin-scale", "--quick", "--memory"];
 if (args.FirstOrDefault(argument => !known.Contains(argument)) is { } unknown)
 {
     Console.Error.WriteLine($"bench: '{unknown}': expected {string.Join(" or ", known)}, or nothing");
     return 2;
+}
+if (args.Contains("--thin") || args.Contains("--thin-scale"))
+{
+    if (args.Contains("--thin"))
+        ThinPeers.Print(Console.Out);
+    if (args.Contains("--thin-scale"))
+        ThinPeers.PrintScale(Console.Out);
+    return 0;
 }
 if (!PrivateMounts.Entered && PrivateMounts.Enter(args) is { } code)
     return code;

@@ -9,12 +9,21 @@ internal static class MappingStream
 {
     public static List<MappingRun> Read(ThinMetadata metadata, ulong root, string path)
     {
-        var collector = new Collector();
         var damages = new List<Damage>();
+        var runs = Collect(metadata, root, path, damages);
+        Strict.Require(metadata, damages);
+        return runs;
+    }
+
+    /// <summary>What can be read.</summary>
+    public static List<MappingRun> Collect(ThinMetadata metadata, ulong root) => Collect(metadata, root, "", []);
+
+    private static List<MappingRun> Collect(ThinMetadata metadata, ulong root, string path, List<Damage> damages)
+    {
+        var collector = new Collector();
         var visitor = new RunVisitor(collector, damages);
         new TreeWalker(metadata.Device, 8).Walk(new(root, path), ref visitor);
         visitor.Finish();
-        Strict.Require(metadata, damages);
         return collector.Runs;
     }
 

@@ -20,6 +20,7 @@ internal static class ThinCommand
         SizeVerb.Create(output),
         TrimVerb.Create(output),
         WhatIfVerb.Create(output),
+        ExploreVerb.Create(output, error),
     };
 
     /// <summary>Takes apart what System.CommandLine does not: a short option with its value in one word, and an option whose value is optional and never a word of its own.</summary>
