@@ -25,6 +25,14 @@ public partial interface IKernel : IDisposable
     /// namespace is shared. Disposing it closes its descriptors.</summary>
     IKernel Fork();
 
+    /// <summary>Runs code as this task and waits for it. Calls that it makes on this object are direct where a task is a thread of its own, which other threads reach by a
+    /// hand-over; elsewhere this is a plain call. For loops of many calls. An exception reaches the caller.</summary>
+    /// <remarks>The thread's descriptors and root are the task's: what belongs to the caller (its streams, its other tasks, its callbacks) is used through <see cref="Outside"/>.</remarks>
+    void Run(Action program) => program();
+
+    /// <summary>For code inside <see cref="Run"/>: runs other code on the thread that called <see cref="Run"/>, and waits for it. Elsewhere a plain call.</summary>
+    void Outside(Action code) => code();
+
     /// <summary>Takes on other ids (setgroups, setresgid, setresuid, in this order). Leaving user 0 drops all capabilities; a task without them cannot come back.</summary>
     /// <returns>EPERM.</returns>
     Errno SetIds(in UserIds ids);
@@ -250,4 +258,19 @@ public partial interface IKernel : IDisposable
 
     /// <summary>nanosleep(2). The emulator moves its own clock and runs what falls due.</summary>
     void Sleep(long nanoseconds);
+}
+
+/// <summary>Convenience forms of <see cref="IKernel"/>.</summary>
+public static class KernelExtensions
+{
+    extension(IKernel kernel)
+    {
+        /// <summary>As <see cref="IKernel.Run"/>, for code with a result.</summary>
+        public T RunFor<T>(Func<T> program)
+        {
+            T result = default!;
+            kernel.Run(() => { result = program(); });
+            return result;
+        }
+    }
 }

@@ -55,6 +55,19 @@ public sealed unsafe partial class NativeKernel : IKernel, IProgramHost
     }
 
     /// <inheritdoc/>
+    /// <remarks>Under a just-in-time compiler the code stays on the caller's thread: a task may have changed its root, where the runtime would look for its assemblies.</remarks>
+    public void Run(Action program)
+    {
+        if (RuntimeFeature.IsDynamicCodeCompiled)
+            program();
+        else
+            _task.Run(program);
+    }
+
+    /// <inheritdoc/>
+    public void Outside(Action code) => _task.Outside(code);
+
+    /// <inheritdoc/>
     public IKernel Fork()
     {
         TaskThread? child = null;

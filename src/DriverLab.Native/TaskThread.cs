@@ -10,7 +10,7 @@ namespace DriverLab.Native;
 /// Calls of other threads are handed to it; calls of its own go straight to the kernel.
 /// </summary>
 /// <remarks>
-/// <para>The hand-over is a mailbox in native memory with two sequence numbers; each side spins for a moment and then sleeps on a futex. Nothing is allocated.
+/// <para>The hand-over is a mailbox in native memory with two sequence numbers; each side spins for a moment and then sleeps on a futex. Nothing is allocated per call.
 /// The caller waits meanwhile, so pointers to its stack and its pinned spans stay valid.</para>
 /// <para>The loop must not be jitted or tiered on this thread after a chroot (the runtime would look for files in the new root): hence AggressiveOptimization,
 /// and only intrinsics and one P/Invoke inside it.</para>
@@ -18,8 +18,8 @@ namespace DriverLab.Native;
 /// </remarks>
 internal sealed unsafe class TaskThread
 {
-    private const int SpinRounds = 400, FutexWaitPrivate = 128, FutexWakePrivate = 129, StackBytes = 2 << 20;
-    private const int ProgramCall = -1, ExitCall = -2;
+    private const int FutexWaitPrivate = 128, FutexWakePrivate = 129, StackBytes = 2 << 20;
+    private const int ProgramCall = -1, ExitCall = -2, ResumeCall = -3;
 
     // SIGHUP INT QUIT PIPE ALRM TERM CHLD CONT TSTP TTIN TTOU WINCH.
     private const ulong BlockedSignals = 1UL << 0 | 1UL << 1 | 1UL << 2 | 1UL << 12 | 1UL << 13 | 1UL << 14 | 1UL << 16 | 1UL << 17 | 1UL << 19 | 1UL << 20 | 1UL << 21 | 1UL << 27;
@@ -28,6 +28,7 @@ internal sealed unsafe class TaskThread
     private struct Mailbox
     {
         public int Posted, Done, WorkerSleeps, CallerSleeps;
+        public int Spins;
         public nint Number, A, B, C, D, E, F, Result;
     }
 
@@ -37,9 +38,16 @@ internal sealed unsafe class TaskThread
     private int* _errno;
     private int _managedId;
     private int _startError;
-    private Action? _program;
-    private ExceptionDispatchInfo? _failure;
+    private Action? _program, _outside;
+    private ExceptionDispatchInfo? _failure, _outsideFailure;
+    private int _sequence;
+    private bool _exits;
+    private volatile bool _waits;
     private bool _ended;
+
+    /// <summary>The task whose thread this is; null on other threads.</summary>
+    [ThreadStatic]
+    private static TaskThread? t_self;
 
     /// <summary>Starts the thread. Called on another task's thread it inherits that task's state, as fork does.</summary>
     /// <param name="keep">Descriptors from 3 up that stay open in the new table, in rising order; null to keep all that the creating thread has.</param>
@@ -47,7 +55,8 @@ internal sealed unsafe class TaskThread
     {
         // Binds both symbols while the process's own root is in force.
         _ = Libc.Syscall(Nr.Getpid, 0, 0, 0, 0, 0, 0);
-        *_mail = new Mailbox { Posted = 1 };
+        // Where one processor serves both sides, a side that spins keeps the other one from answering.
+        *_mail = new Mailbox { Posted = 1, Spins = Environment.ProcessorCount > 1 ? 400 : 0 };
         _keep = keep;
         _thread = new Thread(Loop, StackBytes) { IsBackground = true, Name = "DriverLab task" };
         _thread.Start();
@@ -80,10 +89,37 @@ internal sealed unsafe class TaskThread
             return;
         }
         ObjectDisposedException.ThrowIf(_ended, typeof(NativeKernel));
+        var (self, outer) = (t_self, _program);
+        self?._waits = true;
         _program = program;
         Post(ProgramCall);
+        while (_outside is { } outside)
+        {
+            _outside = null;
+            self?._waits = false;
+            _outsideFailure = Try(outside);
+            self?._waits = true;
+            Post(ResumeCall);
+        }
+        self?._waits = false;
         var failure = _failure;
-        (_program, _failure) = (null, null);
+        (_program, _failure) = (outer, null);
+        failure?.Throw();
+    }
+
+    /// <summary>Inside a program: runs code on the thread that waits for the program. On any other thread a plain call.</summary>
+    internal void Outside(Action code)
+    {
+        if (Environment.CurrentManagedThreadId != _managedId || _program is null)
+        {
+            code();
+            return;
+        }
+        _outside = code;
+        Finish(_mail, _sequence);
+        Serve(_mail);
+        var failure = _outsideFailure;
+        _outsideFailure = null;
         failure?.Throw();
     }
 
@@ -95,8 +131,7 @@ internal sealed unsafe class TaskThread
         _ended = true;
         if (Environment.CurrentManagedThreadId == _managedId)
         {
-            // The loop sees this when the program that we are part of returns.
-            _mail->Number = ExitCall;
+            _exits = true; // the loop sees it when the program that we are part of returns
             return;
         }
         Post(ExitCall);
@@ -120,6 +155,8 @@ internal sealed unsafe class TaskThread
     private void Post(nint number)
     {
         var mail = _mail;
+        if (_waits)
+            throw new InvalidOperationException("This task waits for a program that it runs as another task; what that program needs of it goes through Outside.");
         mail->Number = number;
         int sequence = mail->Posted + 1;
         Volatile.Write(ref mail->Posted, sequence);
@@ -129,12 +166,12 @@ internal sealed unsafe class TaskThread
         WaitDone(sequence);
     }
 
-    private void WaitDone(int sequence) => Wait(&_mail->Done, sequence, &_mail->CallerSleeps);
+    private void WaitDone(int sequence) => Wait(&_mail->Done, sequence, &_mail->CallerSleeps, _mail->Spins);
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Wait(int* word, int wanted, int* sleeps)
+    private static void Wait(int* word, int wanted, int* sleeps, int spins)
     {
-        for (int i = 0; i < SpinRounds; i++)
+        for (int i = 0; i < spins; i++)
         {
             if (Volatile.Read(ref *word) == wanted)
                 return;
@@ -154,20 +191,30 @@ internal sealed unsafe class TaskThread
     {
         _startError = Enter();
         var mail = _mail;
+        _sequence = 1;
         Finish(mail, 1);
-        for (int sequence = 2; ; sequence++)
+        Serve(mail);
+        _ = Direct(Nr.CloseRange, 0, -1, 0, 0, 0, 0);
+        Finish(mail, mail->Posted);
+    }
+
+    /// <summary>Answers what is posted until the task ends, or until the program that is being run may go on.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void Serve(Mailbox* mail)
+    {
+        while (true)
         {
-            Wait(&mail->Posted, sequence, &mail->WorkerSleeps);
+            Wait(&mail->Posted, ++_sequence, &mail->WorkerSleeps, mail->Spins);
             if (mail->Number >= 0)
                 mail->Result = Direct(mail->Number, mail->A, mail->B, mail->C, mail->D, mail->E, mail->F);
             else if (mail->Number == ProgramCall)
-                RunProgram();
-            if (mail->Number == ExitCall)
-                break;
-            Finish(mail, sequence);
+                _failure = Try(_program!);
+            else
+                return;
+            if (_exits)
+                return;
+            Finish(mail, _sequence);
         }
-        _ = Direct(Nr.CloseRange, 0, -1, 0, 0, 0, 0);
-        Finish(mail, mail->Posted);
     }
 
     private static void Finish(Mailbox* mail, int sequence)
@@ -178,15 +225,16 @@ internal sealed unsafe class TaskThread
             _ = Libc.Syscall(Nr.Futex, (nint)(&mail->Done), FutexWakePrivate, 1, 0, 0, 0);
     }
 
-    private void RunProgram()
+    private static ExceptionDispatchInfo? Try(Action code)
     {
         try
         {
-            _program!();
+            code();
+            return null;
         }
         catch (Exception e)
         {
-            _failure = ExceptionDispatchInfo.Capture(e);
+            return ExceptionDispatchInfo.Capture(e);
         }
     }
 
@@ -195,6 +243,7 @@ internal sealed unsafe class TaskThread
     {
         _errno = Libc.ErrnoLocation();
         _managedId = Environment.CurrentManagedThreadId;
+        t_self = this;
         ulong blocked = BlockedSignals;
         _ = Direct(Nr.RtSigprocmask, 0, (nint)(&blocked), 0, 8, 0, 0);
         Tid = (int)Direct(Nr.Gettid, 0, 0, 0, 0, 0, 0);

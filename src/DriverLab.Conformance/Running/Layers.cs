@@ -139,10 +139,13 @@ internal static class LayerListing
         return text.ToString();
     }
 
+    [ThreadStatic]
+    private static byte[]? s_buffer;
+
     private static string Content(TarReader reader, long size)
     {
         const int shown = 60;
-        var buffer = new byte[size <= shown ? (int)size : 1 << 16];
+        byte[] buffer = size <= shown ? new byte[size] : s_buffer ??= new byte[1 << 16];
         ulong digest = TestData.Start;
         for (long left = size; left > 0;)
         {

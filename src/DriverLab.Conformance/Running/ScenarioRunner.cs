@@ -115,7 +115,9 @@ public sealed class ScenarioRunner(IKernel kernel)
             if (task is null)
                 return "none: the actor's task is gone";
             context.Enter(step, task);
-            return step.Verb.Action(context);
+            string outcome = "";
+            task.Run(() => outcome = step.Verb.Action(context));
+            return outcome;
         }
         catch (NotModelledException gap)
         {

@@ -25,6 +25,12 @@ public sealed partial class TracingKernel : IKernel
     public KernelProfile Profile => _inner.Profile;
 
     /// <inheritdoc/>
+    public void Run(Action program) => _inner.Run(program);
+
+    /// <inheritdoc/>
+    public void Outside(Action code) => _inner.Outside(code);
+
+    /// <inheritdoc/>
     public IKernel Fork()
     {
         Enter(_line.Begin("fork"u8));

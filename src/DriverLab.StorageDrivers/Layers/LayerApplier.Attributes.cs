@@ -118,13 +118,14 @@ internal sealed partial class LayerApplier
     {
         if (_lower is not null || _lowerRoot is null || _lowerError is not null)
             return _lower;
-        var root = _lowerRoot();
-        _lowerError = root.Error;
-        if (!root.IsOk)
-            return null;
-        var tree = RootedTree.Open(_kernel, ByteText.Bytes(root.Value));
-        _lowerError = tree.Error;
-        return _lower = tree.IsOk ? tree.Value : null;
+        Task.Outside(() =>
+        {
+            var root = _lowerRoot();
+            var tree = root.IsOk ? RootedTree.Open(_kernel, ByteText.Bytes(root.Value)) : root.Error!;
+            _lowerError = tree.Error;
+            _lower = tree.IsOk ? tree.Value : null;
+        });
+        return _lower;
     }
 
     private DriverError? SetDirectoryTimes()

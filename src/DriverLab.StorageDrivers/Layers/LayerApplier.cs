@@ -55,8 +55,9 @@ internal sealed partial class LayerApplier : IMissingDirectories, IDisposable
         var tree = RootedTree.Open(kernel, ByteText.Bytes(root));
         if (tree.Error is { } error)
             return error;
-        using var applier = new LayerApplier(kernel, tree.Value, new TarReader(archive, limits), format, lowerRoot);
-        return applier.Run();
+        var outside = OutsideStream.Buffered(tree.Value.Task, archive);
+        using var applier = new LayerApplier(kernel, tree.Value, new TarReader(outside, limits), format, lowerRoot);
+        return applier.Task.RunFor(applier.Run);
     }
 
     private DriverResult<ApplyResult> Run()

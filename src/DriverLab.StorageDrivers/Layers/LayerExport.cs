@@ -26,12 +26,17 @@ internal sealed class LayerExport
         if (tree.Error is { } failed)
             return failed;
         using var opened = tree.Value;
-        var tar = new TarWriter(stream);
+        var tar = new TarWriter(OutsideStream.Buffered(opened.Task, stream));
         var export = new LayerExport(opened, tar);
+        return opened.Task.RunFor(() => export.WriteItems(items));
+    }
+
+    private DriverError? WriteItems(List<LayerItem> items)
+    {
         foreach (var item in items)
-            if (export.WriteItem(item) is { } error)
+            if (WriteItem(item) is { } error)
                 return error;
-        tar.Finish();
+        _tar.Finish();
         return null;
     }
 

@@ -80,7 +80,7 @@ internal static class OverlayUpper
         var items = new List<LayerItem>();
         byte[] path = ByteText.Bytes(root);
         var opened = task.OpenAt(Fd.Cwd, path, KernelFiles.Listing, Mode.None);
-        var error = opened.IsOk ? Walk(task, opened.Value, [], format, items, 0) : DriverError.Of(opened.Error, "open", path);
+        var error = opened.IsOk ? task.RunFor(() => Walk(task, opened.Value, [], format, items, 0)) : DriverError.Of(opened.Error, "open", path);
         if (error is not null)
             return error;
         LayerItem.Sort(items);

@@ -30,7 +30,7 @@ internal sealed class TreeChanges : IDisposable
     public static DriverResult<TreeChanges> Find(IKernel kernel, string newRoot, string? oldRoot)
     {
         var walk = new TreeChanges(kernel);
-        var error = walk.CompareRoots(ByteText.Bytes(newRoot), oldRoot is null ? null : ByteText.Bytes(oldRoot));
+        var error = walk._task.RunFor(() => walk.CompareRoots(ByteText.Bytes(newRoot), oldRoot is null ? null : ByteText.Bytes(oldRoot)));
         if (error is not null)
         {
             walk.Dispose();

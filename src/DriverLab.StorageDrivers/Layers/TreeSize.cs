@@ -17,19 +17,24 @@ internal static class TreeSize
             return DriverError.Of(opened.Error, "open", path)!;
         var seen = new HashSet<InodeKey>();
         long inodes = 0;
-        var sum = Sum(task, opened.Value, seen, ref inodes);
+        var sum = task.RunFor(() => Sum(task, opened.Value, seen, ref inodes));
         return sum.IsOk ? sum.Value : DriverError.Of(sum.Error, "getdents64", path)!;
     }
 
     /// <summary>The regular files among added and modified paths.</summary>
     public static DriverResult<long> OfChanges(IKernel kernel, string root, IReadOnlyList<Change> changes)
     {
-        long bytes = 0;
-        var seen = new HashSet<InodeKey>();
         var tree = RootedTree.Open(kernel, ByteText.Bytes(root));
         if (tree.Error is { } failed)
             return failed;
         using var opened = tree.Value;
+        return opened.Task.RunFor(() => OfChanges(opened, changes));
+    }
+
+    private static DriverResult<long> OfChanges(RootedTree opened, IReadOnlyList<Change> changes)
+    {
+        long bytes = 0;
+        var seen = new HashSet<InodeKey>();
         foreach (var change in changes)
         {
             if (change.Kind == ChangeKind.Delete)

@@ -47,17 +47,22 @@ internal sealed class TreeCopy : IDisposable
     private static DriverError? Run(IKernel kernel, string source, string target, CopiedXattrs xattrs, bool linksFiles)
     {
         using var copy = new TreeCopy(kernel, xattrs) { _linksFiles = linksFiles };
-        var from = copy._task.OpenAt(Fd.Cwd, ByteText.Bytes(source), KernelFiles.Listing, Mode.None);
+        return copy._task.RunFor(() => copy.CopyTree(source, target));
+    }
+
+    private DriverError? CopyTree(string source, string target)
+    {
+        var from = _task.OpenAt(Fd.Cwd, ByteText.Bytes(source), KernelFiles.Listing, Mode.None);
         if (!from.IsOk)
             return new DriverError("open", source, from.Error);
-        var to = copy._task.OpenAt(Fd.Cwd, ByteText.Bytes(target), KernelFiles.Listing, Mode.None);
+        var to = _task.OpenAt(Fd.Cwd, ByteText.Bytes(target), KernelFiles.Listing, Mode.None);
         if (!to.IsOk)
             return new DriverError("open", target, to.Error);
-        copy._target = to.Value;
-        var error = copy._task.FStat(from.Value, out var stat);
+        _target = to.Value;
+        var error = _task.FStat(from.Value, out var stat);
         return DriverError.Of(error, "statx", ByteText.Bytes(source))
-            ?? copy.CopyInside(from.Value, to.Value, [], 0)
-            ?? DriverError.Of(copy.CopyAttributes(from.Value, to.Value, "."u8.ToArray(), stat), "copy", ByteText.Bytes(target));
+            ?? CopyInside(from.Value, to.Value, [], 0)
+            ?? DriverError.Of(CopyAttributes(from.Value, to.Value, "."u8.ToArray(), stat), "copy", ByteText.Bytes(target));
     }
 
     private DriverError? CopyInside(Fd from, Fd to, byte[] path, int depth)
