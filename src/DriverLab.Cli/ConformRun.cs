@@ -15,6 +15,9 @@ internal sealed class ConformRun(ConformOptions options, Progress progress)
 {
     private const string DefaultKernel = "6.1";
 
+    /// <summary>Machines at a time.</summary>
+    private static readonly int MostMachines = Math.Clamp(Environment.ProcessorCount, 1, 2);
+
     private readonly List<(string Name, string Value)> _facts = [];
     private readonly List<(string Kernel, string Reason)> _missing = [];
 
@@ -29,7 +32,7 @@ internal sealed class ConformRun(ConformOptions options, Progress progress)
 
         var comparisons = new List<ScenarioComparison>();
         // Two machines at a time: more would only wait for each other, and the watchdogs would think so too.
-        using var slots = new SemaphoreSlim(Math.Max(1, Math.Min(2, Environment.ProcessorCount)));
+        using var slots = new SemaphoreSlim(MostMachines);
         var runs = names.Select(name => KernelAsync(name, names.Length > 1, scenarios, comparer, slots, cancellation)).ToArray();
         foreach (var run in runs)
             comparisons.AddRange(await run);
@@ -63,7 +66,7 @@ internal sealed class ConformRun(ConformOptions options, Progress progress)
         await slots.WaitAsync(cancellation);
         try
         {
-            await using var real = await OpenAsync(name, cancellation);
+            await using var real = await OpenAsync(name, oneOfMany ? 1 : MostMachines, cancellation);
             var (emulated, measured) = await BothAsync(real, scenarios, cancellation);
             lock (_facts)
                 _facts.Add(($"kernel {real.Name}", real.Facts));
@@ -99,11 +102,11 @@ internal sealed class ConformRun(ConformOptions options, Progress progress)
         return (ours, theirs);
     }
 
-    private async Task<ITarget> OpenAsync(string name, CancellationToken cancellation) => name switch
+    private async Task<ITarget> OpenAsync(string name, int machines, CancellationToken cancellation) => name switch
     {
         "host" => new HostTarget(),
         "emulated" => new EmulatedTarget(Profiles.Of(DefaultKernel)),
-        "image" => await MachineTarget.CreateAsync(RealKernels.OfUser(), options.KernelImage!, options.Modules, options.Config, progress, cancellation, fewMessages: true),
-        _ => await MachineTarget.CreateAsync(RealKernels.OfUser(), name, progress, cancellation, fewMessages: true),
+        "image" => await MachineTarget.CreateAsync(RealKernels.OfUser(), options.KernelImage!, options.Modules, options.Config, progress, cancellation, machines, fewMessages: true),
+        _ => await MachineTarget.CreateAsync(RealKernels.OfUser(), name, progress, cancellation, machines, fewMessages: true),
     };
 }

@@ -33,7 +33,7 @@ internal static class GoldenCommand
             {
                 if (line is "host" || line.StartsWith("emulated", StringComparison.Ordinal))
                     throw new UsageException($"'{line}' cannot be recorded; expected a kernel line such as 6.12, because a golden must name a package that everybody can get");
-                await using var target = await MachineTarget.CreateAsync(RealKernels.OfUser(), line, progress, cancellation);
+                await using var target = await MachineTarget.CreateAsync(RealKernels.OfUser(), line, progress, cancellation, machines: Math.Clamp(Environment.ProcessorCount, 1, 2));
                 var runs = new List<(Scenario, ScenarioRun)>();
                 var byName = scenarios.ToDictionary(s => s.Name);
                 await target.RunAsync(scenarios, run => runs.Add((byName[run.Scenario], run)), cancellation);

@@ -13,8 +13,14 @@ internal sealed class LayerArchives(IProgress<string>? progress) : ILayerAssets
 {
     private readonly Lazy<string?> _folder = new(() => FolderAsync(progress, CancellationToken.None).GetAwaiter().GetResult());
 
-    /// <summary>True when one of the scenarios wants archives.</summary>
-    public static bool AreNeeded(IEnumerable<Scenario> scenarios) => scenarios.Any(scenario => scenario.Needs.Contains(ILayerAssets.Need));
+    /// <summary>True when a scenario wants archives.</summary>
+    public static bool IsNeeded(Scenario scenario) => scenario.Needs.Contains(ILayerAssets.Need);
+
+    /// <summary>The archives that a scenario names.</summary>
+    public static IReadOnlyList<string> Of(Scenario scenario) => IsNeeded(scenario) ? ILayerAssets.NamesIn(scenario) : [];
+
+    /// <summary>How long a scenario takes, roughly: the full Debian layers hold five times what the slim ones do.</summary>
+    public static int Weight(Scenario scenario) => Of(scenario).Count(static name => name.StartsWith("debian", StringComparison.Ordinal));
 
     /// <summary>The folder with the archives, or null.</summary>
     public static async Task<string?> FolderAsync(IProgress<string>? progress, CancellationToken cancellation)

@@ -1,4 +1,3 @@
-using System.Globalization;
 using DriverLab.Conformance.Running;
 using DriverLab.Conformance.Scenarios;
 using DriverLab.Linux;
@@ -8,21 +7,21 @@ using DriverLab.Rig.Machines;
 
 namespace DriverLab.Cli.Targets;
 
-/// <summary>A real kernel in a machine. When a scenario kills the kernel, it is marked and the others go on in a new machine.</summary>
+/// <summary>A real kernel in machines: two when there is much to run and processors for both, each taking the next few scenarios when it has done its own.</summary>
 internal sealed class MachineTarget : ITarget
 {
-    /// <summary>Machines that may die in one run before it is given up: more points to something else than a scenario.</summary>
-    private const int MostLosses = 5;
+    /// <summary>Scenarios that a machine takes at a time.</summary>
+    private const int BatchSize = 8;
 
     private readonly RealKernels _kernels;
     private readonly KernelEntry _entry;
     private readonly IProgress<string> _progress;
-    private Machine? _machine;
-    private bool _hasLayers;
+    private readonly int _machines;
+    private readonly List<MachineLane> _lanes = [];
 
-    private MachineTarget(string name, RealKernels kernels, KernelEntry entry, IProgress<string> progress)
+    private MachineTarget(string name, RealKernels kernels, KernelEntry entry, IProgress<string> progress, int machines)
     {
-        (Name, _kernels, _entry, _progress) = (name, kernels, entry, progress);
+        (Name, _kernels, _entry, _progress, _machines) = (name, kernels, entry, progress, machines);
         Facts = $"{entry.Release} ({entry.Package})";
     }
 
@@ -35,15 +34,22 @@ internal sealed class MachineTarget : ITarget
 
     public KernelProfile Profile => _entry.Profile;
 
-    /// <summary>Gets the kernel; the machine starts when scenarios are run.</summary>
-    public static async Task<MachineTarget> CreateAsync(RealKernels kernels, string line, IProgress<string> progress, CancellationToken cancellation, bool fewMessages = false) =>
-        new(line, kernels, await kernels.Kernels.GetAsync(line, Tagged(line, progress), cancellation), Tagged(line, progress)) { FewMessages = fewMessages };
+    /// <summary>Gets the kernel; machines start when scenarios are run.</summary>
+    /// <param name="kernels">Where kernels come from.</param>
+    /// <param name="line">The kernel line.</param>
+    /// <param name="progress">Told what is done.</param>
+    /// <param name="cancellation">Ends the work.</param>
+    /// <param name="machines">The most machines at a time.</param>
+    /// <param name="fewMessages">As <see cref="FewMessages"/>.</param>
+    public static async Task<MachineTarget> CreateAsync(RealKernels kernels, string line, IProgress<string> progress, CancellationToken cancellation, int machines = 1, bool fewMessages = false) =>
+        new(line, kernels, await kernels.Kernels.GetAsync(line, Tagged(line, progress), cancellation), Tagged(line, progress), machines) { FewMessages = fewMessages };
 
     /// <summary>A kernel given by its files.</summary>
-    public static async Task<MachineTarget> CreateAsync(RealKernels kernels, string image, string? modules, string? config, IProgress<string> progress, CancellationToken cancellation, bool fewMessages = false)
+    public static async Task<MachineTarget> CreateAsync(RealKernels kernels, string image, string? modules, string? config, IProgress<string> progress, CancellationToken cancellation,
+        int machines = 1, bool fewMessages = false)
     {
         var entry = await KernelStore.FromFilesAsync(image, modules, config, cancellation);
-        return new(entry.Line, kernels, entry, Tagged(entry.Line, progress)) { FewMessages = fewMessages };
+        return new(entry.Line, kernels, entry, Tagged(entry.Line, progress), machines) { FewMessages = fewMessages };
     }
 
     /// <summary>True for one message a scenario instead of one a step: for many short runs. A scenario that kills the kernel is run again with a message a step.</summary>
@@ -51,76 +57,54 @@ internal sealed class MachineTarget : ITarget
 
     public async Task RunAsync(IReadOnlyList<Scenario> scenarios, Action<ScenarioRun> onRun, CancellationToken cancellation)
     {
-        var waiting = scenarios.ToList();
-        bool few = FewMessages;
-        for (int losses = 0; waiting.Count > 0; losses++)
+        var batches = new Queue<List<Scenario>>(_machines > 1 ? Batches(scenarios) : [scenarios.ToList()]);
+        while (_lanes.Count < Math.Max(1, Math.Min(_machines, batches.Count)))
+            _lanes.Add(new(Name, _kernels, _entry, _progress) { FewMessages = FewMessages });
+        await _lanes[0].StartAsync(cancellation); // the others find its image and its saved machine
+        Facts = _lanes[0].Facts;
+        var gate = new Lock();
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        await Task.WhenAll(_lanes.Select(lane => Task.Run(() => WorkAsync(lane), CancellationToken.None)));
+
+        async Task WorkAsync(MachineLane lane)
         {
-            await StartAsync(cancellation);
-            await PutLayersAsync(waiting, cancellation);
-            var reader = new BatchReader(new RunSink(run =>
-            {
-                _ = waiting.RemoveAll(s => s.Name == run.Scenario);
-                onRun(run);
-            }));
             try
             {
-                await _machine!.RunProgramAsync(Batch.Encode(waiting, few), reader.Read, cancellation);
-                if (waiting.Count > 0)
-                    throw new RigException($"the guest program for {Name} ended without running {waiting[0].Name}; its console says:\n{_machine.Console}");
+                while (Next() is { } batch)
+                    await lane.RunAsync(batch, Tell, stop.Token);
             }
-            catch (MachineException lost) when (losses < MostLosses)
+            catch
             {
-                string what = lost switch
-                {
-                    MachinePanicException panic => $"oops: {panic.Reason}",
-                    MachineHangException => TraceLine.HangPrefix,
-                    _ => "lost: the machine ended",
-                };
-                if (few)
-                {
-                    few = false;
-                    _progress.Report($"{what} in {reader.Scenario}; going on step by step in another machine");
-                    await StopAsync();
-                    continue;
-                }
-                if (reader.Lost(Render.Text(what)) is not { } scenario)
-                    throw;
-                _progress.Report($"{scenario} step {reader.Step}: {what}; starting another machine\n{lost.ConsoleTail}");
-                await StopAsync();
+                await stop.CancelAsync();
+                throw;
             }
+        }
+
+        void Tell(ScenarioRun run)
+        {
+            lock (gate)
+                onRun(run);
+        }
+
+        List<Scenario>? Next()
+        {
+            lock (gate)
+                return batches.TryDequeue(out var batch) ? batch : null;
         }
     }
 
-    public ValueTask DisposeAsync() => new(StopAsync());
-
-    private async Task StartAsync(CancellationToken cancellation)
+    public async ValueTask DisposeAsync()
     {
-        if (_machine is not null)
-            return;
-        var options = await _kernels.PrepareAsync(_entry, progress: _progress, cancellation: cancellation);
-        _machine = await _kernels.StartAsync(options, _progress, cancellation);
-        Facts = $"{_entry.Release} ({_entry.Package}), {_machine.Accelerator.Name} ({_machine.Accelerator.Why})";
-        _progress.Report(string.Create(CultureInfo.InvariantCulture, $"{_entry.Release} ({_entry.Package}), {_machine.Accelerator.Name}, {(_machine.Restored ? "restored" : "booted")} in {_machine.BootTime.TotalSeconds:0.0} s"));
-        foreach (var complaint in _machine.Hello.Complaints)
-            _progress.Report($"module not loaded: {complaint}");
+        foreach (var lane in _lanes)
+            await lane.DisposeAsync();
     }
 
-    /// <summary>Gives a machine the archives that scenarios read, once, and only when one of them is going to run.</summary>
-    private async Task PutLayersAsync(List<Scenario> scenarios, CancellationToken cancellation)
+    /// <summary>Scenarios with archives first, each alone: they take longest, and a machine that runs none needs no archives.</summary>
+    private static IEnumerable<List<Scenario>> Batches(IReadOnlyList<Scenario> scenarios)
     {
-        if (_hasLayers || !LayerArchives.AreNeeded(scenarios) || await LayerArchives.FolderAsync(_progress, cancellation) is not { } folder)
-            return;
-        foreach (string file in Directory.GetFiles(folder, "*.tar").Order(StringComparer.Ordinal))
-            await _machine!.PutFileAsync($"{KernelLayerAssets.GuestFolder}/{Path.GetFileName(file)}", await File.ReadAllBytesAsync(file, cancellation), 0x1A4, cancellation);
-        _hasLayers = true;
-    }
-
-    private async Task StopAsync()
-    {
-        _hasLayers = false;
-        if (_machine is { } machine)
-            await machine.DisposeAsync();
-        _machine = null;
+        var large = scenarios.Where(LayerArchives.IsNeeded).OrderByDescending(LayerArchives.Weight).ThenBy(s => s.Name, StringComparer.Ordinal);
+        var small = scenarios.Where(s => !LayerArchives.IsNeeded(s));
+        return large.Select(s => new List<Scenario> { s }).Concat(small.Chunk(BatchSize).Select(batch => batch.ToList()));
     }
 
     private static IProgress<string> Tagged(string line, IProgress<string> progress) => new Tag(line, progress);

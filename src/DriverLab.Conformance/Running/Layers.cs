@@ -1,4 +1,5 @@
 using System.Text;
+using DriverLab.Conformance.Scenarios;
 using DriverLab.Conformance.Verbs;
 using DriverLab.Linux;
 using DriverLab.Linux.Abi;
@@ -12,8 +13,13 @@ public interface ILayerAssets
     /// <summary>What a scenario writes after <c>needs</c> when it wants archives.</summary>
     const string Need = "layers";
 
-    /// <summary>An archive that is there if any is.</summary>
-    const string Probe = "debian-1";
+    /// <summary>What stands before an archive's name in a step.</summary>
+    const string Prefix = "asset:";
+
+    /// <summary>The archives that a scenario's steps name, in the order in which they come.</summary>
+    static IReadOnlyList<string> NamesIn(Scenario scenario) => [.. scenario.Steps
+        .SelectMany(static step => step.Arguments.Select(static a => a.Source)).Where(static source => source.StartsWith(Prefix, StringComparison.Ordinal))
+        .Select(static source => source[Prefix.Length..]).Distinct()];
 
     /// <summary>Opens an archive for reading from its beginning; null when there is none of this name.</summary>
     /// <param name="name">The name, made of letters, digits and <c>-</c>.</param>
@@ -62,14 +68,12 @@ internal sealed class LayerArchive
 /// <summary>Finds the archive that a scenario means.</summary>
 internal static class LayerSource
 {
-    private const string AssetPrefix = "asset:";
-
     /// <summary>The archive, or the outcome that says why there is none.</summary>
     public static (Stream? Archive, string Problem) Open(StepContext c, string source)
     {
-        if (source.StartsWith(AssetPrefix, StringComparison.Ordinal))
+        if (source.StartsWith(ILayerAssets.Prefix, StringComparison.Ordinal))
         {
-            string name = source[AssetPrefix.Length..];
+            string name = source[ILayerAssets.Prefix.Length..];
             var asset = name.All(static ch => char.IsAsciiLetterOrDigit(ch) || ch == '-') ? c.Run.Assets.Open(name, c.Run.Sandbox.Keeper) : null;
             return asset is null ? (null, $"gap: no archive {source} here") : (asset, "");
         }

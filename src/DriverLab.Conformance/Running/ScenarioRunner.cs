@@ -45,8 +45,8 @@ public sealed class ScenarioRunner(IKernel kernel)
         {
             if (_needs.FirstMissing(scenario.Needs.Where(static need => need != ILayerAssets.Need)) is { } missing)
                 return (RunStatus.Skipped, $"needs {missing}");
-            if (scenario.Needs.Contains(ILayerAssets.Need) && !HasLayers())
-                return (RunStatus.Skipped, $"needs {ILayerAssets.Need}: the archives of Debian's packages are not here");
+            if (MissingArchive(scenario) is { } archive)
+                return (RunStatus.Skipped, $"needs {ILayerAssets.Need}: the archive {archive} of Debian's packages is not here");
             (sandbox, string problem) = Sandbox.Create(kernel);
             if (sandbox is null)
                 return (RunStatus.Broken, $"sandbox: {problem}");
@@ -71,11 +71,11 @@ public sealed class ScenarioRunner(IKernel kernel)
         }
     }
 
-    private bool HasLayers()
+    private string? MissingArchive(Scenario scenario) => !scenario.Needs.Contains(ILayerAssets.Need) ? null : ILayerAssets.NamesIn(scenario).FirstOrDefault(name =>
     {
-        using var archive = Assets.Open(ILayerAssets.Probe, kernel);
-        return archive is not null;
-    }
+        using var archive = Assets.Open(name, kernel);
+        return archive is null;
+    });
 
     private (RunStatus Status, string Reason) RunSteps(RunState run, ITraceSink sink)
     {

@@ -61,7 +61,7 @@ internal static class TreeSize
             return DriverError.Of(opened.Error, "open", path)!;
         var seen = new HashSet<InodeKey>();
         long inodes = 1;
-        var sum = Sum(task, opened.Value, seen, ref inodes);
+        var sum = task.RunFor(() => Sum(task, opened.Value, seen, ref inodes));
         return sum.IsOk ? new LayerUsage(sum.Value, inodes) : DriverError.Of(sum.Error, "getdents64", path)!;
     }
 
