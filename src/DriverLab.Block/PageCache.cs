@@ -62,11 +62,13 @@ public sealed class PageCache
     }
 
     /// <summary>Changes the size of a block; everything is written back and dropped.</summary>
-    /// <returns>EINVAL (no power of two from 512 to a page, or below the logical block size).</returns>
+    /// <returns>EINVAL (no power of two from 512 to the kernel's largest block, or below the logical block size).</returns>
     public Errno SetBlockSize(int bytes)
     {
-        if (bytes is < 512 or > PageBytes || !BitOperations.IsPow2(bytes) || bytes < _device.Limits.LogicalBlockSize)
+        if (bytes < 512 || bytes > _device.Layer.Quirks.LargestBlockSize || !BitOperations.IsPow2(bytes) || bytes < _device.Limits.LogicalBlockSize)
             return Errno.EINVAL;
+        if (bytes > PageBytes)
+            return NotModelledException.Throw("cached blocks larger than a page");
         if (bytes == BlockBytes)
             return Errno.OK;
         _ = WriteBack();
@@ -338,7 +340,7 @@ public sealed class PageCache
         page.Data.AsSpan(from, to - from).Clear();
         for (int offset = 0; offset < PageBytes; offset += BlockBytes)
             if (offset >= from && offset + BlockBytes <= to)
-                page.Dirty &= (byte)~SectorMask(offset, BlockBytes);
+                page.Dirty &= unchecked((byte)~SectorMask(offset, BlockBytes));
         if (page.Dirty == 0)
             _ = _dirty.Remove(page);
     }

@@ -22,6 +22,9 @@ public static class CommandLine
         {
             ConformCommand.Create(output, error),
             FuzzCommand.Create(output, error),
+            AtlasCommand.Create(output, error),
+            MutateCommand.Create(output, error),
+            CoverageCommand.Create(output, error),
             ScenarioCommand.Create(output, error),
             ExplainCommand.Create(output),
             GoldenCommand.Create(output, error),

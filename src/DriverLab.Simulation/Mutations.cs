@@ -43,6 +43,16 @@ public enum Mutation
     TmpfsWithoutLimit,
     /// <summary>Suite vfs: a tmpfs makes more inodes than nr_inodes says.</summary>
     TmpfsInodesWithoutLimit,
+    /// <summary>Suite vfs: a truncation that keeps the length keeps what was allocated behind it.</summary>
+    TruncateKeepsPreallocated,
+    /// <summary>Suite vfs: O_CREAT opens anybody's device or socket in a sticky directory.</summary>
+    StickyCreateAllowed,
+    /// <summary>Suite vfs: copy_file_range beyond the largest offset copies nothing, and says so.</summary>
+    CopyRangeLimitIgnored,
+    /// <summary>Suite vfs: calls on extended attributes look at the name before the descriptor on every kernel.</summary>
+    XattrNameBeforeDescriptor,
+    /// <summary>Suite overlay: reading a directory of the union is EINVAL.</summary>
+    OverlayDirectoryReadIsEinval,
     /// <summary>Suite block: a loop device reads and writes from the file's start whatever its offset.</summary>
     LoopOffsetIgnored,
     /// <summary>Suite block: a loop device is as long as its file.</summary>

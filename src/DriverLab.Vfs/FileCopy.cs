@@ -1,6 +1,7 @@
 using System.Buffers;
 using DriverLab.Linux;
 using DriverLab.Linux.Abi;
+using DriverLab.Simulation;
 
 namespace DriverLab.Vfs;
 
@@ -91,7 +92,7 @@ public static class FileCopy
         if (length < 0)
             length = long.MaxValue - Math.Max(from, to);
         length = Math.Min(length, Math.Max(0, source.Inode.Size - from));
-        if (to >= target.Inode.Sb.MaxBytes)
+        if (to >= target.Inode.Sb.MaxBytes && !(length == 0 && target.Inode.Sb.Core.Quirks.EmptyCopySkipsLimit) && !target.Inode.Sb.Core.IsMutated(Mutation.CopyRangeLimitIgnored))
             return Errno.EFBIG;
         if (ReferenceEquals(source.Inode, target.Inode) && to + length > from && to < from + length)
             return Errno.EINVAL;

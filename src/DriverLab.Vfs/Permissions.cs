@@ -123,7 +123,7 @@ public static class Permissions
     {
         var quirks = inode.Sb.Core.Quirks;
         int setting = inode.Type switch { Mode.S_IFREG => quirks.ProtectedRegular, Mode.S_IFIFO => quirks.ProtectedFifos, _ => 1 };
-        if (setting == 0 || (directory.Mode & Mode.S_ISVTX) == 0 || inode.Uid == directory.Uid || inode.Uid == caller.Credentials.Fsuid)
+        if (setting == 0 || inode.Sb.Core.IsMutated(Mutation.StickyCreateAllowed) || (directory.Mode & Mode.S_ISVTX) == 0 || inode.Uid == directory.Uid || inode.Uid == caller.Credentials.Fsuid)
             return Errno.OK;
         bool denied = (directory.Mode & Mode.S_IWOTH) != 0 || (setting >= 2 && (directory.Mode & Mode.S_IWGRP) != 0);
         return denied ? Errno.EACCES : Errno.OK;

@@ -25,6 +25,14 @@ public sealed record VfsQuirks
     /// <summary>fs.protected_symlinks: in sticky, world-writable directories a link is followed only by its owner, or when the directory is the owner's.</summary>
     public bool ProtectedSymlinks { get; init; } = true;
 
+    /// <summary>copy_file_range that would copy nothing says so before it looks at the largest offset.</summary>
+    /// <remarks>Seen on 6.12.118, and neither on 6.1.192 nor on 6.18.44; the lines between are not recorded.</remarks>
+    public bool EmptyCopySkipsLimit { get; init; }
+
+    /// <summary>An access control list of no bytes is removed; before 6.2 it is EINVAL.</summary>
+    /// <remarks>6.2, "acl: add vfs_set_acl()" (e4cc9163a4b4).</remarks>
+    public bool EmptyAclRemoves { get; init; } = true;
+
     /// <summary>fs.protected_regular: 1 or 2 to deny O_CREAT on somebody else's regular file in a sticky directory that others (2: the group) may write.</summary>
     public int ProtectedRegular { get; init; }
 
@@ -55,7 +63,7 @@ public sealed record VfsQuirks
     /// <summary>setxattr and removexattr check name and flags before the path is walked (6.1 does not, stable 6.12 does).</summary>
     public bool XattrChangesCheckNameFirst { get; init; }
 
-    /// <summary>getxattr checks the name before the path is walked (6.13).</summary>
+    /// <summary>getxattr checks the name before the path is walked, and all calls on descriptors before the descriptor (6.13).</summary>
     public bool XattrReadsCheckNameFirst { get; init; }
 
     /// <summary>fallocate's modes exclude each other, and wrong combinations are EOPNOTSUPP (6.12, "fs: sort out the fallocate mode vs flag mess").</summary>
@@ -111,6 +119,8 @@ public sealed record VfsQuirks
         CreatDirectoryIsEinval = profile.AtLeast(6, 1),
         ProtectedHardlinks = profile.Config.GetValueOrDefault("fs.protected_hardlinks", "1") != "0",
         ProtectedSymlinks = profile.Config.GetValueOrDefault("fs.protected_symlinks", "1") != "0",
+        EmptyCopySkipsLimit = profile.AtLeast(6, 12) && !profile.AtLeast(6, 13),
+        EmptyAclRemoves = profile.AtLeast(6, 2),
         ProtectedRegular = int.Parse(profile.Config.GetValueOrDefault("fs.protected_regular", "0"), System.Globalization.CultureInfo.InvariantCulture),
         ProtectedFifos = int.Parse(profile.Config.GetValueOrDefault("fs.protected_fifos", "0"), System.Globalization.CultureInfo.InvariantCulture),
         BpfLsmSkipsXattrCheck = !profile.AtLeast(6, 9) && profile.Config.GetValueOrDefault("CONFIG_LSM", "").Contains("bpf", StringComparison.Ordinal),

@@ -3,6 +3,7 @@ using System.Globalization;
 using DriverLab.Cli.Fuzzing;
 using DriverLab.Cli.Output;
 using DriverLab.Conformance.Fuzzing;
+using DriverLab.Conformance.Scenarios;
 
 namespace DriverLab.Cli.Commands;
 
@@ -18,6 +19,8 @@ internal static class FuzzCommand
         var seed = new Option<string?>("--seed") { Description = "A number, decimal or 0x…; the same seed gives the same programs. Drawn when left out, and told." };
         var first = new Option<long>("--first") { Description = "The number of the first program (0): to go on where a run ended." };
         var programs = new Option<long>("--programs") { Description = "Stop after about this many programs; 0 for no limit but the time." };
+        var exhaustive = new Option<int>("--exhaustive") { Description = $"All programs of 1, 2 or 3 operations over a fixed set, instead of programs by chance; suites {string.Join(" and ", ExhaustivePrograms.Suites)}." };
+        var shard = new Option<string>("--shard") { Description = "Only part I of N of the programs, such as 2/4.", DefaultValueFactory = _ => "1/1" };
         var most = new Option<int>("--most") { Description = "Stop after this many differences (20).", DefaultValueFactory = _ => 20 };
         var kind = new Option<int>("--of-a-kind") { Description = "Look into this many differences of one kind (2).", DefaultValueFactory = _ => 2 };
         var shrink = new Option<double>("--shrink-seconds") { Description = "The most time for making one difference small (30).", DefaultValueFactory = _ => 30 };
@@ -27,7 +30,7 @@ internal static class FuzzCommand
         var data = new Option<string?>("--data") { Description = "The folder with Scenarios, Ledger and Golden." };
         var command = new Command("fuzz", "Run generated programs on the emulator and on real kernels, compare, make differences small.\n" + ExitCode.Help)
         {
-            suites, kernels, between, seconds, seed, first, programs, most, kind, shrink, folder, profile, json, data,
+            suites, kernels, between, seconds, seed, first, programs, exhaustive, shard, most, kind, shrink, folder, profile, json, data,
         };
         command.SetAction(async (parsed, cancellation) =>
         {
@@ -37,7 +40,9 @@ internal static class FuzzCommand
             ulong chosen = Seed(parsed.GetValue(seed));
             await using var run = new FuzzRun(new()
             {
-                Suites = Suites(parsed.GetValue(suites)!),
+                Suites = Suites(parsed.GetValue(suites)!, parsed.GetValue(exhaustive)),
+                Exhaustive = parsed.GetValue(exhaustive),
+                Shard = Shard.Parse(parsed.GetValue(shard)!) ?? throw new UsageException($"--shard {parsed.GetValue(shard)} is no part; expected I/N with 1 <= I <= N, for example 2/4"),
                 Kernels = parsed.GetValue(kernels)!,
                 Between = parsed.GetValue(between),
                 Time = TimeSpan.FromSeconds(parsed.GetValue(seconds)),
@@ -52,6 +57,10 @@ internal static class FuzzCommand
             }, progress);
             await run.RunAsync(cancellation);
             progress.Close();
+            if (run.IsComplete)
+                error.WriteLine("all programs were run");
+            else
+                error.WriteLine($"to go on: --first {run.Next}");
             if (parsed.GetValue(profile))
                 run.Profile.Write(error, run.Operations);
             FuzzOutput.Write(run, chosen, progress.Seconds, parsed.GetValue(json), output);
@@ -60,8 +69,12 @@ internal static class FuzzCommand
         return command;
     }
 
-    private static IReadOnlyList<string> Suites(string[] chosen)
+    private static IReadOnlyList<string> Suites(string[] chosen, int exhaustive)
     {
+        if (exhaustive is < 0 or > 3)
+            throw new UsageException($"--exhaustive {exhaustive} is out of range; expected 1, 2 or 3 operations");
+        if (exhaustive > 0 && chosen.FirstOrDefault(s => !ExhaustivePrograms.Suites.Contains(s)) is { } other)
+            throw new UsageException($"suite '{other}' has no fixed set of operations; expected one of {string.Join(", ", ExhaustivePrograms.Suites)}");
         if (chosen.FirstOrDefault(s => !ProgramGenerator.Suites.Contains(s)) is { } unknown)
             throw new UsageException($"no programs can be made for suite '{unknown}'; expected one of {string.Join(", ", ProgramGenerator.Suites)}");
         return chosen.Length > 0 ? chosen : ["vfs"];

@@ -1,3 +1,5 @@
+using DriverLab.Conformance.Scenarios;
+
 namespace DriverLab.Cli.Fuzzing;
 
 /// <summary>What the user asked for.</summary>
@@ -10,6 +12,11 @@ internal sealed record FuzzOptions
     public bool Between { get; init; }
     public required TimeSpan Time { get; init; }
     public required ulong Seed { get; init; }
+
+    /// <summary>Operations of all programs there are, 1 to 3; 0 for programs by chance.</summary>
+    public int Exhaustive { get; init; }
+
+    public Shard Shard { get; init; } = Shard.Whole;
 
     /// <summary>The number of the first program.</summary>
     public long First { get; init; }

@@ -26,6 +26,12 @@ internal sealed class FuzzRun(FuzzOptions options, Progress progress) : IAsyncDi
 
     public long Programs { get; private set; }
 
+    /// <summary>The number of the first program that was not run: where another run goes on.</summary>
+    public long Next { get; private set; }
+
+    /// <summary>True when there are no more programs.</summary>
+    public bool IsComplete { get; private set; }
+
     public IReadOnlyDictionary<string, int> Gaps => _gaps;
 
     public FuzzProfile Profile => _profile;
@@ -33,14 +39,23 @@ internal sealed class FuzzRun(FuzzOptions options, Progress progress) : IAsyncDi
     public async Task RunAsync(CancellationToken cancellation)
     {
         await OpenAsync(cancellation);
-        var generators = options.Suites.Select(s => new ProgramGenerator(s, options.Seed)).ToArray();
-        progress.Report($"driverlab {ConformRun.Version()}: suites {string.Join(", ", options.Suites)}, seed 0x{options.Seed:x}, {Sides()}");
+        IProgramSource[] sources = [.. options.Suites.Select(s => options.Exhaustive > 0 ? (IProgramSource)new ExhaustivePrograms(s, options.Exhaustive) : new ProgramGenerator(s, options.Seed))];
+        string what = options.Exhaustive > 0 ? $"all {sources.Sum(static s => s.Count)} programs of {options.Exhaustive} operations, shard {options.Shard}" : $"seed 0x{options.Seed:x}";
+        progress.Report($"driverlab {ConformRun.Version()}: suites {string.Join(", ", options.Suites)}, {what}, {Sides()}");
+        // A machine starts with its first program: that is not part of the run's time.
+        foreach (var (_, real) in _pairs)
+            _ = await real.RunAsync([sources[0].Make(0)], cancellation);
         var watch = Stopwatch.StartNew();
         int size = _pairs.Count == 0 ? 64 : _pairs.Min(static p => p.Real.Batch);
-        for (long number = options.First; watch.Elapsed < options.Time && (options.Programs == 0 || Programs < options.Programs); number += size)
+        for (Next = options.First; watch.Elapsed < options.Time && (options.Programs == 0 || Programs < options.Programs);)
         {
             cancellation.ThrowIfCancellationRequested();
-            var programs = _profile.Measure("generate", () => Make(generators, number, size));
+            var programs = _profile.Measure("generate", () => Make(sources, size));
+            if (programs.Count == 0)
+            {
+                IsComplete = true;
+                break;
+            }
             await RunBatchAsync(programs, cancellation);
             progress.Count($"{Programs} programs, {Operations} operations, {Findings.Count} differences");
             if (Findings.Count >= options.MostFindings)
@@ -79,11 +94,19 @@ internal sealed class FuzzRun(FuzzOptions options, Progress progress) : IAsyncDi
             _pairs.Add((options.Between ? real[0] : new EmulatedSide(side.Profile), side));
     }
 
-    private static List<Scenario> Make(ProgramGenerator[] generators, long first, int count)
+    /// <summary>The next programs of this shard; fewer, or none, at the end of what there is.</summary>
+    private List<Scenario> Make(IProgramSource[] sources, int count)
     {
+        long all = sources.Max(static s => s.Count) is var most && most < long.MaxValue ? most * sources.Length : long.MaxValue;
         var programs = new List<Scenario>(count);
-        for (int i = 0; i < count; i++)
-            programs.Add(generators[(first + i) % generators.Length].Make(first + i));
+        for (; programs.Count < count && Next < all; Next++)
+        {
+            // A number is one of a suite's: suites take turns. Random programs have the number itself, so that it repeats them.
+            var source = sources[Next % sources.Length];
+            long number = source.Count == long.MaxValue ? Next : Next / sources.Length;
+            if (number < source.Count && Next % options.Shard.Count == options.Shard.Index - 1)
+                programs.Add(source.Make(number));
+        }
         return programs;
     }
 

@@ -29,7 +29,7 @@ internal class BlockProgram(Draw draw, ProgramWriter writer)
         new("discard", 5, static p => p.Range(p.Draw.Of("blk discard", "blk zeroout", "blk zeroout", "blk secdiscard"))),
         new("flush", 2, static p => p.OnDevice("blk flush")),
         new("bsz", 1, static p => p.OnDevice("blk bsz")),
-        new("setbsz", 1, static p => p.OnDevice("blk setbsz", p.Draw.Of("512", "4096", "1024", "0", "100", "8192"))),
+        new("setbsz", 1, static p => p.OnDevice("blk setbsz", p.Draw.Of("512", "4096", "1024", "0", "100"))),
         new("open", 6, static p => p.Open()),
         new("close", 4, static p => p.Close()),
         new("pread", 6, static p => p.Read()),
@@ -58,6 +58,7 @@ internal class BlockProgram(Draw draw, ProgramWriter writer)
     public virtual void Write(int steps)
     {
         MakeFiles();
+        Settle();
         Attach();
         var swarm = new Swarm<BlockProgram>(Draw, s_all);
         while (Writer.Count < steps)
@@ -68,6 +69,16 @@ internal class BlockProgram(Draw draw, ProgramWriter writer)
             Writer.Add("loop detach", Writer.Word(device));
         foreach (string file in s_files)
             Writer.Add("digest", [Writer.Option("chunk", "4096")], Writer.Word(file));
+    }
+
+    /// <summary>Every device that may be used is bound once: an unbound one shows what its last user left behind.</summary>
+    private void Settle()
+    {
+        Writer.Add("write", Writer.Word("/i0"), Writer.Word("{zero:4096}"));
+        for (int i = 1; i <= 4; i++)
+            Writer.Add("l" + (char)('0' + i), "loop attach", null, Writer.Word("/i0"));
+        for (int i = 1; i <= 4; i++)
+            Writer.Add("loop detach", Writer.Word("l" + (char)('0' + i)));
     }
 
     /// <summary>Backing files: of whole blocks, of an odd length, with content.</summary>

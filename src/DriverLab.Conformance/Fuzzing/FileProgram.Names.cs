@@ -122,5 +122,5 @@ internal abstract partial class FileProgram
     private void ReadDir() => Writer.Add("readdir", Draw.Chance(15) ? [new("dots", null)] : null, Draw.Chance(80) ? PathTo(Directory()) : Some().Path);
 
     /// <summary>A tree, by its plain path: by another way to the root it would be /proc as well.</summary>
-    private void Look() => Writer.Add("manifest", Writer.Word((Draw.Chance(30) ? Base : Existing() ?? Base).Path));
+    private void Look() => Writer.Add("manifest", TreeOptions, Writer.Word((Draw.Chance(30) ? Base : Existing() ?? Base).Path));
 }

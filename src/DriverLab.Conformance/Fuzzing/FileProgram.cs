@@ -47,8 +47,13 @@ internal abstract partial class FileProgram
             swarm.Next(Draw).Write(this);
         }
         Writer.Actor = Actor.Main;
-        Writer.Add("checkpoint");
+        Writer.Add("checkpoint", TreeOptions);
     }
+
+    /// <summary>True when trees are shown without devices and inode numbers.</summary>
+    protected bool HidesDevices { get; set; }
+
+    protected IReadOnlyList<Option>? TreeOptions => HidesDevices ? [new("noino", null)] : null;
 
     /// <summary>True in programs of several actors.</summary>
     protected bool HasActors => _actors.Length > 1;

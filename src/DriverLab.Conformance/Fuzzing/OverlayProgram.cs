@@ -113,6 +113,8 @@ internal sealed class OverlayProgram(Draw draw, ProgramWriter writer) : FileProg
         if (HasActors)
             return; // one of them may be there, or have an open file
         CloseAll();
+        // The number of the file system may be given to another one meanwhile, by this program or by anybody on the machine.
+        HidesDevices = true;
         Writer.Add("umount", Writer.Word("/m"));
         Mount();
     }
@@ -121,7 +123,7 @@ internal sealed class OverlayProgram(Draw draw, ProgramWriter writer) : FileProg
     {
         var actor = Writer.Actor;
         Writer.Actor = Actor.Main;
-        Writer.Add("manifest", Writer.Word(Draw.Of("/u", "/u", "/w", "/m")));
+        Writer.Add("manifest", TreeOptions, Writer.Word(Draw.Of("/u", "/u", "/w", "/m")));
         Writer.Actor = actor;
     }
 }

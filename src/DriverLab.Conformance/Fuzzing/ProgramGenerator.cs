@@ -9,7 +9,7 @@ namespace DriverLab.Conformance.Fuzzing;
 /// </summary>
 /// <param name="suite">One of <see cref="Suites"/>.</param>
 /// <param name="seed">The seed.</param>
-public sealed class ProgramGenerator(string suite, ulong seed)
+public sealed class ProgramGenerator(string suite, ulong seed) : IProgramSource
 {
     private static readonly Dictionary<string, (string[] Needs, Action<Draw, ProgramWriter, int> Write)> s_families = new()
     {
@@ -25,10 +25,13 @@ public sealed class ProgramGenerator(string suite, ulong seed)
     /// <summary>The suites that programs can be made for.</summary>
     public static IReadOnlyList<string> Suites { get; } = [.. s_families.Keys];
 
-    /// <summary>The suite.</summary>
+    /// <inheritdoc/>
     public string Suite { get; } = s_families.ContainsKey(suite) ? suite : throw new ArgumentOutOfRangeException(nameof(suite), suite, "no generator");
 
-    /// <summary>The program with a number.</summary>
+    /// <inheritdoc/>
+    public long Count => long.MaxValue;
+
+    /// <inheritdoc/>
     public Scenario Make(long number)
     {
         var draw = new Draw(Prng.FromSeed(seed, string.Create(CultureInfo.InvariantCulture, $"{suite}/{number}")));

@@ -77,7 +77,7 @@ public sealed class GoldenStore(string root)
     public IReadOnlyList<ScenarioComparison> Verify(string line, IReadOnlyList<Scenario> scenarios, Comparer comparer, Func<Scenario, ScenarioRun> emulate)
     {
         var recorded = Runs(line);
-        return [.. scenarios.Select(s => !recorded.TryGetValue(s.Name, out var golden) ? Stale(s, line, "not recorded")
+        return [.. scenarios.AsParallel().AsOrdered().Select(s => !recorded.TryGetValue(s.Name, out var golden) ? Stale(s, line, "not recorded")
             : golden.Digest != GoldenFile.DigestOf(s) ? Stale(s, line, "the scenario has changed since it was recorded")
             : comparer.Compare(s, line, emulate(s), golden.Run))];
     }

@@ -103,6 +103,7 @@ internal sealed class DeviceKeeper(IKernel keeper)
         var opened = keeper.OpenAt(Fd.Cwd, path, OpenFlags.O_RDONLY, Mode.None);
         if (!opened.IsOk)
             return opened.Error is Errno.ENOENT or Errno.ENXIO;
+        _ = keeper.BlkRoSet(opened.Value, false); // the next scenario may get this device, and it keeps the flag
         _ = keeper.LoopClrFd(opened.Value); // ENXIO when it is unbound already
         _ = keeper.Close(opened.Value);     // the last close detaches
         return !IsBound(path);

@@ -1,5 +1,6 @@
 using DriverLab.Linux;
 using DriverLab.Linux.Abi;
+using DriverLab.Simulation;
 using DriverLab.Vfs;
 
 namespace DriverLab.Emulator;
@@ -32,7 +33,7 @@ public partial class EmulatedTask
     private Errno XattrFile(Fd fd, Errno nameError, bool writes, out VfsPath place)
     {
         place = default;
-        if ((writes ? Quirks.XattrChangesCheckNameFirst : Quirks.XattrReadsCheckNameFirst) && nameError != Errno.OK)
+        if ((Quirks.XattrReadsCheckNameFirst || State.Core.IsMutated(Mutation.XattrNameBeforeDescriptor)) && nameError != Errno.OK)
             return nameError;
         if (FileOf(fd) is not { } file)
             return Errno.EBADF;

@@ -158,7 +158,8 @@ internal sealed class OverlayDirectoryFile(VfsPath path, OpenFlags flags, OpenFi
     private bool _isReal = !((OverlayDirectory)path.Inode).MayHoldWhiteouts;
     private MergedListing? _listing;
 
-    public override SysResult<int> Read(Caller caller, Span<byte> buffer, ref long position) => Errno.EISDIR;
+    public override SysResult<int> Read(Caller caller, Span<byte> buffer, ref long position) =>
+        Inode.Sb.Core.IsMutated(Mutation.OverlayDirectoryReadIsEinval) ? Errno.EINVAL : Errno.EISDIR;
     private RealDirectoryFilter? _filter;
 
     private OverlayDirectory Directory => (OverlayDirectory)Inode;

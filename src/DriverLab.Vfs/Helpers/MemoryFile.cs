@@ -41,7 +41,7 @@ public abstract class MemoryFile(SuperBlock sb, Mode mode) : Inode(sb, mode)
     protected virtual void Resize(long size)
     {
         // Pages behind the end, which fallocate left there, go also when the length stays.
-        if (size <= Size)
+        if (size < Size || (size == Size && !Sb.Core.IsMutated(Mutation.TruncateKeepsPreallocated)))
             Punch(size, long.MaxValue);
         Size = size;
     }
