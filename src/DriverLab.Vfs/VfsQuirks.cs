@@ -29,10 +29,6 @@ public sealed record VfsQuirks
     /// <remarks>Seen on 6.12.118, and neither on 6.1.192 nor on 6.18.44; the lines between are not recorded.</remarks>
     public bool EmptyCopySkipsLimit { get; init; }
 
-    /// <summary>An access control list of no bytes is removed; before 6.2 it is EINVAL.</summary>
-    /// <remarks>6.2, "acl: add vfs_set_acl()" (e4cc9163a4b4).</remarks>
-    public bool EmptyAclRemoves { get; init; } = true;
-
     /// <summary>fs.protected_regular: 1 or 2 to deny O_CREAT on somebody else's regular file in a sticky directory that others (2: the group) may write.</summary>
     public int ProtectedRegular { get; init; }
 
@@ -120,7 +116,6 @@ public sealed record VfsQuirks
         ProtectedHardlinks = profile.Config.GetValueOrDefault("fs.protected_hardlinks", "1") != "0",
         ProtectedSymlinks = profile.Config.GetValueOrDefault("fs.protected_symlinks", "1") != "0",
         EmptyCopySkipsLimit = profile.AtLeast(6, 12) && !profile.AtLeast(6, 13),
-        EmptyAclRemoves = profile.AtLeast(6, 2),
         ProtectedRegular = int.Parse(profile.Config.GetValueOrDefault("fs.protected_regular", "0"), System.Globalization.CultureInfo.InvariantCulture),
         ProtectedFifos = int.Parse(profile.Config.GetValueOrDefault("fs.protected_fifos", "0"), System.Globalization.CultureInfo.InvariantCulture),
         BpfLsmSkipsXattrCheck = !profile.AtLeast(6, 9) && profile.Config.GetValueOrDefault("CONFIG_LSM", "").Contains("bpf", StringComparison.Ordinal),
