@@ -383,6 +383,8 @@ internal abstract class OverlayInode : Inode
     {
         Span<byte> buffer = stackalloc byte[XattrName.BufferSize];
         var error = XattrName.ToReal(Overlay, name, buffer, out var realName);
+        if (error == Errno.OK && IsNoDefaultList(name))
+            return Errno.OK;
         if (error == Errno.OK)
             error = PrepareXattrChange((OverlayDentry)dentry);
         if (error != Errno.OK)
@@ -405,6 +407,8 @@ internal abstract class OverlayInode : Inode
     {
         Span<byte> buffer = stackalloc byte[XattrName.BufferSize];
         var error = XattrName.ToReal(Overlay, name, buffer, out var realName);
+        if (error == Errno.OK && IsNoDefaultList(name))
+            return Errno.OK;
         if (error == Errno.OK && Upper is null)
             error = Xattrs.VfsGetXattr(Overlay.Mounter, Real, realName, default).Error;
         if (error == Errno.OK)
@@ -415,6 +419,10 @@ internal abstract class OverlayInode : Inode
         CopyAttributes();
         return error;
     }
+
+    /// <summary>A default list of something that is no directory: the VFS has denied to set one, to remove it does nothing, not even a copy-up.</summary>
+    /// <remarks>Linux fs/overlayfs/inode.c: ovl_set_acl().</remarks>
+    private bool IsNoDefaultList(ReadOnlySpan<byte> name) => !IsDirectory && name.SequenceEqual(PosixAcl.DefaultName);
 
     private Errno PrepareXattrChange(OverlayDentry dentry)
     {

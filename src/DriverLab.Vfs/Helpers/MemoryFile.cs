@@ -52,7 +52,7 @@ public abstract class MemoryFile(SuperBlock sb, Mode mode) : Inode(sb, mode)
     /// <summary>Frees whole pages and clears the parts of pages in a range of bytes.</summary>
     protected void Punch(long offset, long end)
     {
-        long first = (offset + PageSize - 1) >> PageShift;
+        long first = (offset >> PageShift) + ((offset & (PageSize - 1)) != 0 ? 1 : 0); // the largest offset must not overflow
         long last = end == long.MaxValue ? long.MaxValue >> PageShift : end >> PageShift;
         if (first > last)
         {
