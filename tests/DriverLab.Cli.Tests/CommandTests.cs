@@ -13,7 +13,7 @@ public class CommandTests
         return (code, output.ToString(), error.ToString());
     }
 
-    [TestCase("'conformm' is no command; expected one of conform, fuzz, scenario", "conformm")]
+    [TestCase("'conformm' is no command; expected one of conform, fuzz, atlas, mutate", "conformm")]
     [TestCase("--kernelx", "conform", "--kernelx")]
     [TestCase("there is no suite 'nfs'; expected one of", "conform", "--suite", "nfs", "--kernel", "emulated")]
     [TestCase("no scenario matches 'vfs/nope*'", "conform", "--scenario", "vfs/nope*", "--kernel", "emulated")]
