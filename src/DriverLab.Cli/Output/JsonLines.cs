@@ -78,6 +78,8 @@ internal static class JsonLines
                 w.WriteString("ledger", d.LedgerId);
         }
         w.WriteNumber("steps", c.Steps);
+        w.WriteNumber("seconds", Math.Round(c.Seconds, 3));
+        w.WriteNumber("kernelSeconds", Math.Round(c.KernelSeconds, 3));
         w.WriteString("reproduce", c.Reproduce);
         if (c.Trace.Count > 0)
             Trace(w, c);

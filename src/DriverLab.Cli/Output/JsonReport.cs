@@ -74,6 +74,8 @@ internal static class JsonReport
             Verdict = Enum.Parse<CaseVerdict>(Text(e, "verdict"), ignoreCase: true),
             Reason = Optional(e, "reason"),
             Steps = e.GetProperty("steps").GetInt32(),
+            Seconds = e.GetProperty("seconds").GetDouble(),
+            KernelSeconds = e.GetProperty("kernelSeconds").GetDouble(),
             Reproduce = Text(e, "reproduce"),
             Difference = e.TryGetProperty("step", out var step) ? Difference(e, step.GetInt32()) : null,
             Source = Optional(e, "source") ?? "",

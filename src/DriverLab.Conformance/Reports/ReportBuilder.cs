@@ -59,6 +59,8 @@ public static class ReportBuilder
                 Verdict.Skipped => CaseVerdict.Skipped,
             },
             Reason = c.Verdict == Verdict.Listed ? $"known: {string.Join(", ", c.Divergences.Select(d => d.Listed!.Id).Distinct())}" : c.Reason.Length > 0 ? c.Reason : null,
+            Seconds = (c.Emulator.Elapsed + c.Real.Elapsed).TotalSeconds,
+            KernelSeconds = c.Real.Elapsed.TotalSeconds,
             Steps = scenario.Steps.Count,
             Difference = keep && first is not null ? View(scenario, first, c.Divergences.Count) : null,
             Trace = keep ? Trace(scenario, c) : [],

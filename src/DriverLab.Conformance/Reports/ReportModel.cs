@@ -55,6 +55,8 @@ public sealed record CaseResult
     public string? Reason { get; init; }
     /// <summary>Wall time of both sides together, in seconds.</summary>
     public double Seconds { get; init; }
+    /// <summary>The real kernel's part of <see cref="Seconds"/>.</summary>
+    public double KernelSeconds { get; init; }
     /// <summary>Steps that were run.</summary>
     public int Steps { get; init; }
     public DifferenceView? Difference { get; init; }

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using DriverLab.Conformance.Scenarios;
 
@@ -53,7 +54,11 @@ public enum RunStatus
 /// <param name="Status">How it ended.</param>
 /// <param name="Reason">Why it was skipped or broke; empty when done.</param>
 /// <param name="Lines">The trace.</param>
-public sealed record ScenarioRun(string Scenario, RunStatus Status, string Reason, IReadOnlyList<TraceLine> Lines);
+public sealed record ScenarioRun(string Scenario, RunStatus Status, string Reason, IReadOnlyList<TraceLine> Lines)
+{
+    /// <summary>Time between the first and the last message of the run, as its reader saw them; zero when nothing was run.</summary>
+    public TimeSpan Elapsed { get; init; }
+}
 
 /// <summary>Takes a run line by line, while it happens.</summary>
 public interface ITraceSink
@@ -82,6 +87,7 @@ public sealed class CollectingSink : ITraceSink
 {
     private readonly List<TraceLine> _lines = [];
     private string _scenario = "";
+    private long _began;
 
     /// <summary>The run, when it has ended.</summary>
     public ScenarioRun? Result { get; private set; }
@@ -90,6 +96,7 @@ public sealed class CollectingSink : ITraceSink
     public void Begin(string scenario)
     {
         _scenario = scenario;
+        _began = Stopwatch.GetTimestamp();
         _lines.Clear();
         Result = null;
     }
@@ -101,5 +108,5 @@ public sealed class CollectingSink : ITraceSink
     public void Line(in TraceLine line) => _lines.Add(line);
 
     /// <inheritdoc/>
-    public void End(RunStatus status, string reason) => Result = new(_scenario, status, reason, [.. _lines]);
+    public void End(RunStatus status, string reason) => Result = new(_scenario, status, reason, [.. _lines]) { Elapsed = Stopwatch.GetElapsedTime(_began) };
 }

@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Text;
 using DriverLab.Conformance.Running;
 
@@ -91,34 +90,49 @@ public sealed class Word
     {
         if (_segments is [{ Kind: SegmentKind.Literal } only])
             return only.Bytes;
-        var writer = new ArrayBufferWriter<byte>();
-        foreach (var segment in _segments)
-            Append(writer, segment, variables);
-        return writer.WrittenSpan.ToArray();
+        var pieces = Array.ConvertAll(_segments, segment => Valued(segment, variables));
+        byte[] all = GC.AllocateUninitializedArray<byte>(checked((int)pieces.Sum(Length)));
+        var rest = all.AsSpan();
+        foreach (var piece in pieces)
+        {
+            int length = (int)Length(piece);
+            Fill(rest[..length], piece);
+            rest = rest[length..];
+        }
+        return all;
     }
 
-    private static void Append(ArrayBufferWriter<byte> writer, Segment segment, Func<string, string>? variables)
+    private static Segment Valued(Segment segment, Func<string, string>? variables)
     {
-        switch (segment.Kind)
+        if (segment.Kind != SegmentKind.Variable)
+            return segment;
+        string name = Encoding.UTF8.GetString(segment.Bytes);
+        return new(SegmentKind.Literal, Encoding.UTF8.GetBytes(variables?.Invoke(name) ?? throw new InvalidOperationException($"variable '{name}' outside a run")));
+    }
+
+    private static long Length(Segment piece) => piece.Kind switch
+    {
+        SegmentKind.Literal => piece.Bytes.Length,
+        SegmentKind.Repeat => piece.Bytes.Length * piece.Count,
+        _ => piece.Count,
+    };
+
+    private static void Fill(Span<byte> target, Segment piece)
+    {
+        switch (piece.Kind)
         {
-            case SegmentKind.Literal:
-                writer.Write(segment.Bytes);
-                break;
-            case SegmentKind.Repeat:
-                for (long i = 0; i < segment.Count; i++)
-                    writer.Write(segment.Bytes);
-                break;
             case SegmentKind.Zero:
-                writer.GetSpan((int)segment.Count)[..(int)segment.Count].Clear();
-                writer.Advance((int)segment.Count);
+                target.Clear();
                 break;
             case SegmentKind.Random:
-                TestData.Fill(writer.GetSpan((int)segment.Count)[..(int)segment.Count], segment.Seed);
-                writer.Advance((int)segment.Count);
+                TestData.Fill(target, piece.Seed);
                 break;
-            case SegmentKind.Variable:
-                string name = Encoding.UTF8.GetString(segment.Bytes);
-                writer.Write(Encoding.UTF8.GetBytes(variables?.Invoke(name) ?? throw new InvalidOperationException($"variable '{name}' outside a run")));
+            case SegmentKind.Repeat when piece.Bytes.Length == 1:
+                target.Fill(piece.Bytes[0]);
+                break;
+            default:
+                for (; !target.IsEmpty; target = target[piece.Bytes.Length..])
+                    piece.Bytes.CopyTo(target);
                 break;
         }
     }
