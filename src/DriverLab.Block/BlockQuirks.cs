@@ -26,6 +26,12 @@ public sealed record BlockQuirks
     /// <summary>A loop device stops offering what the file's fallocate once refused (6.11: loop_clear_limits()).</summary>
     public bool LoopLearnsLimits { get; init; }
 
+    /// <summary>LOOP_SET_BLOCK_SIZE takes 0 for the size that an attach without a size gives (6.11: loop_reconfigure_limits()).</summary>
+    public bool LoopBlockSizeZeroIsDefault { get; init; }
+
+    /// <summary>Direct I/O of a loop device needs an offset in whole sectors also where the file system names no alignment (seen on 6.18, not on 6.12; loop_query_min_dio_size() came with 6.15).</summary>
+    public bool LoopDirectNeedsSectors { get; init; }
+
     /// <summary>Largest logical block size, in bytes (6.15 lets it exceed a page).</summary>
     public uint LargestBlockSize { get; init; }
 
@@ -39,6 +45,8 @@ public sealed record BlockQuirks
         LoopKeepsFeatures = profile.AtLeast(6, 11),
         LoopShortReadFails = profile.AtLeast(6, 12),
         LoopLearnsLimits = profile.AtLeast(6, 11),
+        LoopBlockSizeZeroIsDefault = profile.AtLeast(6, 11),
+        LoopDirectNeedsSectors = profile.AtLeast(6, 15),
         LargestBlockSize = profile.AtLeast(6, 15) ? 65536u : 4096u,
     };
 }

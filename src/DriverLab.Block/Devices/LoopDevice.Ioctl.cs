@@ -208,6 +208,8 @@ public sealed partial class LoopDevice
     {
         if (_state != State.Bound)
             return Errno.ENXIO;
+        if (bytes == 0 && Layer.Quirks.LoopBlockSizeZeroIsDefault)
+            bytes = DefaultBlockSize(_file!);
         if (CheckBlockSize(bytes) is var error and not Errno.OK)
             return error;
         if (Limits.LogicalBlockSize == bytes)

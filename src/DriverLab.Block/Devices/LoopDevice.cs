@@ -239,6 +239,9 @@ public sealed partial class LoopDevice : BlockDevice
 
     private Errno CheckBlockSize(long bytes) => bytes < 512 || bytes > Layer.Quirks.LargestBlockSize || !BitOperations.IsPow2(bytes) ? Errno.EINVAL : Errno.OK;
 
+    /// <summary>The size of logical blocks when none is asked for, in bytes.</summary>
+    private static uint DefaultBlockSize(IBackingFile file) => file.IsDirect && file.FileSystemDevice is { } below ? below.Limits.LogicalBlockSize : 512;
+
     private void Attach(IBackingFile file, uint blockSize, bool forWriting)
     {
         if (!file.IsWritable || !forWriting)
@@ -246,7 +249,7 @@ public sealed partial class LoopDevice : BlockDevice
         DiskReadOnly = (_info.Flags & LoopFlags.LO_FLAGS_READ_ONLY) != 0;
         _file = file;
         if (blockSize == 0)
-            blockSize = file.IsDirect && file.FileSystemDevice is { } below ? below.Limits.LogicalBlockSize : 512;
+            blockSize = DefaultBlockSize(file);
         ResetLimits(blockSize);
         Limits.WriteCache = !DiskReadOnly && file.SupportsFsync;
         ConfigureDiscard();
@@ -279,7 +282,7 @@ public sealed partial class LoopDevice : BlockDevice
     /// <remarks>Linux drivers/block/loop.c: __loop_update_dio().</remarks>
     private void UpdateDirect(bool wanted)
     {
-        uint align = _file!.FileSystemDevice?.Limits.LogicalBlockSize ?? 1;
+        uint align = _file!.FileSystemDevice?.Limits.LogicalBlockSize ?? (Layer.Quirks.LoopDirectNeedsSectors ? 512u : 1u);
         _direct = wanted && Limits.LogicalBlockSize >= align && (_info.Offset & (align - 1)) == 0 && _file.SupportsDirectIo;
         if (_direct)
             _info.Flags |= LoopFlags.LO_FLAGS_DIRECT_IO;

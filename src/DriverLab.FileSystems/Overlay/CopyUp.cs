@@ -50,9 +50,12 @@ internal ref struct CopyUp
         dentry.Inode!.Upper is not null && dentry.HasUpperAlias && !(kind != CopyUpKind.Metadata && dentry.Inode.LacksUpperData);
 
     /// <summary>Copies up an object and all directories above it.</summary>
-    /// <returns>EROFS (no work directory), then what the upper layer says; EEXIST when the name of an unlinked file is taken.</returns>
+    /// <returns>ENOENT (content that is looked up late is missing, even if only attributes are wanted), EROFS (no work directory), then what the upper layer says; EEXIST when the name of an unlinked file is taken.</returns>
     public static Errno Whole(OverlayDentry dentry, CopyUpKind kind)
     {
+        // ovl_copy_up_flags() calls ovl_verify_lowerdata() first.
+        if (dentry.Inode!.IsRegular && dentry.Inode.GetData(out _) is var missing and not Errno.OK)
+            return missing;
         while (!IsDone(dentry, kind))
         {
             var next = dentry;

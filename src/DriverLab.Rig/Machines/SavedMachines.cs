@@ -162,7 +162,7 @@ public sealed class SavedMachines(RigCache cache)
     private static async Task<string> KeyAsync(MachineOptions options, Accelerator accelerator, CancellationToken cancellation)
     {
         string qemu = await QemuVersion.GetAsync(cancellation).ConfigureAwait(false);
-        string text = string.Create(CultureInfo.InvariantCulture, $"{Format}\n{options.Kernel.Digest}\n{options.Image.Digest}\n{options.MemoryMiB}\n{options.Cpus}\n{string.Join(',', options.Disks.Select(disk => $"{disk.Name} {disk.SizeBytes} {disk.ReadOnly}"))}\n{options.CommandLine}\n{accelerator.Name}\n{qemu}\n{HostCpu(accelerator)}");
+        string text = string.Create(CultureInfo.InvariantCulture, $"{Format}\n{options.Kernel.Digest}\n{options.Image.Digest}\n{options.MemoryMiB}\n{options.Cpus}\n{string.Join(',', options.Disks.Select(disk => $"{disk.Name} {disk.SizeBytes} {disk.ReadOnly}"))}\n{QemuCommand.Processor(accelerator)}\n{QemuCommand.KernelCommandLine(options)}\n{accelerator.Name}\n{qemu}\n{HostCpu(accelerator)}");
         return FileHash.Of(Encoding.UTF8.GetBytes(text))[..32];
     }
 
