@@ -1,6 +1,7 @@
 using DriverLab.Block.Devices;
 using DriverLab.DeviceMapper.Targets;
 using DriverLab.Emulator.Devices;
+using DriverLab.FileSystems.Aufs;
 using DriverLab.FileSystems.Overlay;
 using DriverLab.FileSystems.Proc;
 using DriverLab.FileSystems.Ramfs;
@@ -25,6 +26,7 @@ public sealed class ModuleSet(params IReadOnlyList<Module> all)
     /// <summary>Everything that DriverLab models.</summary>
     public static ModuleSet Standard { get; } = new(
         new FileSystemModule("devtmpfs", static k => k.Devtmpfs),
+        new AufsModule(),
         new FileSystemModule("btrfs", static _ => new UnmodelledFileSystem("btrfs")),
         new FileSystemModule("ext4", static _ => new UnmodelledFileSystem("ext4")),
         new FileSystemModule("overlay", static _ => new OverlayFileSystem()),
@@ -72,6 +74,18 @@ public sealed class FileSystemModule(string name, Func<KernelState, Vfs.FileSyst
 
     /// <inheritdoc/>
     public override void Load(KernelState kernel) => kernel.Core.Register(make(kernel));
+}
+
+/// <summary>aufs, in kernels that were patched to have it.</summary>
+internal sealed class AufsModule : Module
+{
+    public override string Name => "aufs";
+
+    public override void Load(KernelState kernel)
+    {
+        if (kernel.Profile.Has("CONFIG_AUFS_FS"))
+            kernel.Core.Register(new AufsFileSystem());
+    }
 }
 
 /// <summary>RAM disks.</summary>

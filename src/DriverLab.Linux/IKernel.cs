@@ -12,7 +12,7 @@ namespace DriverLab.Linux;
 /// <para>Each member lists its errors <em>in order of precedence</em>: of several that apply, the first listed is returned. The path walk's own errors come at the
 /// place where <c>(walk)</c> stands: EBADF (descriptor of a relative path), ENOENT (empty path), ENAMETOOLONG (path of 4096 bytes or more), then component by component
 /// ENOTDIR (not a directory), EACCES (no search permission), ENAMETOOLONG (component over NAME_MAX), ENOENT (missing), ELOOP (over 40 links), EIO.</para>
-/// <para>The emulator has two outcomes more, as exceptions: <see cref="NotModelledException"/> (a gap) and <see cref="WouldHangException"/>.</para>
+/// <para>The emulator has more outcomes, as exceptions: <see cref="NotModelledException"/> (a gap) and <see cref="WouldHangException"/>; where the real kernel crashes, <see cref="KernelOopsException"/>.</para>
 /// </remarks>
 public partial interface IKernel : IDisposable
 {

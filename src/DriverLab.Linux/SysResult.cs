@@ -36,3 +36,7 @@ public sealed class NotModelledException(string what) : Exception(what)
 /// <summary>Thrown by the emulator when the caller waits and nothing is left to run that could wake it: the fourth outcome.</summary>
 /// <param name="what">What the caller waits for.</param>
 public sealed class WouldHangException(string what) : Exception(what);
+
+/// <summary>Thrown by the emulator where the real kernel crashes: a fifth outcome, which ends the task as the kernel's oops does. The emulator itself stays as it was.</summary>
+/// <param name="what">What the kernel does wrong.</param>
+public sealed class KernelOopsException(string what) : Exception(what);

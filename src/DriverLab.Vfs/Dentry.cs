@@ -71,7 +71,9 @@ public class Dentry
     public bool IsMountpoint => (_flags & DentryFlags.Mounted) != 0;
     public bool CantMount => (_flags & DentryFlags.CantMount) != 0;
     public bool IsCursor => (_flags & DentryFlags.Cursor) != 0;
-    internal bool NeedsRevalidation => (_flags & DentryFlags.Revalidates) != 0;
+
+    /// <summary><see cref="Revalidate"/> is asked before the entry is used.</summary>
+    public bool NeedsRevalidation => (_flags & DentryFlags.Revalidates) != 0;
 
     /// <summary>Sets or clears state bits; not <see cref="DentryFlags.Hashed"/>, which follows the hash table.</summary>
     public void SetFlag(DentryFlags flag, bool on) => _flags = on ? _flags | flag : _flags & ~flag;

@@ -99,7 +99,7 @@ public static class FileCopy
         if (length == 0)
             return 0L;
         var copied = source.CopyFileRange(caller, from, target, to, length);
-        return copied.Error is Errno.EOPNOTSUPP or Errno.EXDEV ? ByReading(caller, source, from, target, to, length) : copied;
+        return !source.CopiesRangesItself && (copied.Error is Errno.EOPNOTSUPP or Errno.EXDEV) ? ByReading(caller, source, from, target, to, length) : copied;
     }
 
     private static SysResult<long> ByReading(Caller caller, OpenFile source, long from, OpenFile target, long to, long length)

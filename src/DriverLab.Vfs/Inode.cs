@@ -81,6 +81,9 @@ public abstract class Inode
     /// <summary>Watches of inotify; null when there are none.</summary>
     internal List<Watch>? WatchList;
 
+    /// <summary>Some inotify descriptor watches it.</summary>
+    public bool IsWatched => WatchList is { Count: > 0 };
+
     /// <summary>Type and permission bits.</summary>
     public Mode Mode;
 

@@ -19,7 +19,6 @@ public sealed class Mapping
     private Mapping(OpenFile file, MapProtection protection, bool isPrivate, long offset, int length)
     {
         (_file, _protection, _isPrivate, _offset, Length) = (file, protection, isPrivate, offset, length);
-        file.Hold();
     }
 
     /// <summary>Length as asked for, in bytes; memory is mapped to the end of the last page.</summary>
@@ -41,7 +40,7 @@ public sealed class Mapping
             return Errno.EACCES;
         if ((file.Path.Mount.Flags & MountFlags.MS_NOEXEC) != 0 && (protection & MapProtection.PROT_EXEC) != 0)
             return Errno.EPERM;
-        var target = file.MapTarget(caller);
+        var target = file.MapTarget(caller, !isPrivate);
         if (!target.IsOk)
             return target.Error;
         Files.TouchAtime(file);

@@ -94,6 +94,9 @@ public class OpenFile(VfsPath path, OpenFlags flags)
     /// <summary>copy_file_range into <paramref name="target"/>; EOPNOTSUPP or EXDEV lets the VFS copy by reading and writing.</summary>
     public virtual SysResult<long> CopyFileRange(Caller caller, long offset, OpenFile target, long targetOffset, long length) => Errno.EOPNOTSUPP;
 
+    /// <summary>What <see cref="CopyFileRange"/> says is final: nothing is copied by reading and writing instead.</summary>
+    public virtual bool CopiesRangesItself => false;
+
     /// <summary>Shares blocks with <paramref name="target"/> (FICLONE, FICLONERANGE).</summary>
     public virtual SysResult<long> RemapFileRange(Caller caller, long offset, OpenFile target, long targetOffset, long length) => Errno.EOPNOTSUPP;
 
@@ -103,8 +106,8 @@ public class OpenFile(VfsPath path, OpenFlags flags)
     /// <summary>ioctl with a number.</summary>
     public virtual SysResult<int> Ioctl(Caller caller, uint request, long value) => Errno.ENOTTY;
 
-    /// <summary>mmap: the open file whose pages are mapped; a stacked file system answers with the real one of this moment.</summary>
-    public virtual SysResult<OpenFile> MapTarget(Caller caller) => Errno.ENODEV;
+    /// <summary>mmap: the open file whose pages are mapped, with a reference for the mapping; a stacked file system answers with the real one of this moment.</summary>
+    public virtual SysResult<OpenFile> MapTarget(Caller caller, bool isShared) => Errno.ENODEV;
 
     /// <summary>Reads pages of a mapping: within the last page of the file, what lies beyond its end is zero.</summary>
     public virtual Errno MapRead(long offset, Span<byte> buffer) => NotModelledException.Throw("mappings of this file system");

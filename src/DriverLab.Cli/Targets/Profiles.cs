@@ -8,8 +8,11 @@ internal static class Profiles
 {
     /// <summary>The profile of a line such as <c>6.12</c>.</summary>
     public static KernelProfile Of(string line) => KernelVersion.TryParse(line, out var version)
-        ? new(line, version, s_debian)
+        ? new(line, version, line.EndsWith("-aufs", StringComparison.Ordinal) ? s_aufs : s_debian)
         : throw new UsageException($"'{line}' is no kernel line; expected for example 6.12");
+
+    // A kernel with the patches of aufs, such as 6.1-aufs; no Debian kernel has them.
+    private static FrozenDictionary<string, string> s_aufs => new Dictionary<string, string>(s_debian) { ["CONFIG_AUFS_FS"] = "y" }.ToFrozenDictionary();
 
     private static readonly FrozenDictionary<string, string> s_debian = new Dictionary<string, string>
     {

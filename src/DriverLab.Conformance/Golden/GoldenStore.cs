@@ -14,11 +14,11 @@ public sealed class GoldenStore(string root)
     private const string Extension = ".trace";
 
     /// <summary>Options of the kernel's configuration that decide behaviour in the suites; the rest of some ten thousand is left out.</summary>
-    private static readonly string[] s_prefixes = ["CONFIG_OVERLAY_FS", "CONFIG_TMPFS", "CONFIG_DEVTMPFS", "CONFIG_BLK_DEV_LOOP", "CONFIG_BLK_DEV_DM", "CONFIG_DM_", "CONFIG_FS_POSIX_ACL", "CONFIG_HZ", "CONFIG_BTRFS", "CONFIG_EXT4", "CONFIG_SECURITY", "CONFIG_LSM", "CONFIG_BLK_DEV_RAM"];
+    private static readonly string[] s_prefixes = ["CONFIG_OVERLAY_FS", "CONFIG_TMPFS", "CONFIG_DEVTMPFS", "CONFIG_BLK_DEV_LOOP", "CONFIG_BLK_DEV_DM", "CONFIG_DM_", "CONFIG_FS_POSIX_ACL", "CONFIG_HZ", "CONFIG_BTRFS", "CONFIG_EXT4", "CONFIG_SECURITY", "CONFIG_LSM", "CONFIG_BLK_DEV_RAM", "CONFIG_AUFS"];
 
-    /// <summary>The kernel lines that are recorded, oldest first.</summary>
+    /// <summary>The kernel lines that are recorded, oldest first. Those that are only observed are not among them.</summary>
     public IReadOnlyList<string> Lines => !Directory.Exists(root) ? [] :
-        [.. Directory.EnumerateDirectories(root).Where(d => File.Exists(Path.Combine(d, ProfileFile))).Select(d => Path.GetFileName(d)).OrderBy(l => KernelVersion.TryParse(l, out var v) ? v : default)];
+        [.. Directory.EnumerateDirectories(root).Where(d => File.Exists(Path.Combine(d, ProfileFile)) && Directory.EnumerateFiles(d, "*" + Extension).Any()).Select(d => Path.GetFileName(d)).OrderBy(l => KernelVersion.TryParse(l, out var v) ? v : default)];
 
     /// <summary>The profile of a recorded kernel.</summary>
     /// <exception cref="DataException">The file cannot be read.</exception>
@@ -58,6 +58,11 @@ public sealed class GoldenStore(string root)
         return runs;
     }
 
+    /// <summary>What is known of a kernel that was observed, not recorded.</summary>
+    /// <exception cref="DataException">A file cannot be read.</exception>
+    public IReadOnlyList<ObservedFile> Observed(string line) =>
+        [.. Directory.EnumerateFiles(Path.Combine(root, line), "*" + ObservedFile.Extension).Order(StringComparer.Ordinal).Select(static f => ObservedFile.Parse(f, File.ReadAllText(f)))];
+
     /// <summary>Writes what a kernel said. Suites that were not run keep what they have.</summary>
     public void Write(string line, string stamp, KernelProfile profile, IReadOnlyList<(Scenario Scenario, ScenarioRun Run)> runs)
     {
@@ -77,9 +82,16 @@ public sealed class GoldenStore(string root)
     public IReadOnlyList<ScenarioComparison> Verify(string line, IReadOnlyList<Scenario> scenarios, Comparer comparer, Func<Scenario, ScenarioRun> emulate)
     {
         var recorded = Runs(line);
-        return [.. scenarios.AsParallel().AsOrdered().Select(s => !recorded.TryGetValue(s.Name, out var golden) ? Stale(s, line, "not recorded")
+        return [.. scenarios.AsParallel().AsOrdered().Select(s => !recorded.TryGetValue(s.Name, out var golden) ? NotRecorded(s, line, emulate)
             : golden.Digest != GoldenFile.DigestOf(s) ? Stale(s, line, "the scenario has changed since it was recorded")
             : comparer.Compare(s, line, emulate(s), golden.Run))];
+    }
+
+    /// <summary>A kernel that lacks what a scenario needs has nothing to record.</summary>
+    private static ScenarioComparison NotRecorded(Scenario scenario, string line, Func<Scenario, ScenarioRun> emulate)
+    {
+        var run = emulate(scenario);
+        return run.Status == RunStatus.Skipped ? new(scenario.Name, scenario.Suite, line, Verdict.Skipped, run.Reason, [], run, run) : Stale(scenario, line, "not recorded");
     }
 
     private static ScenarioComparison Stale(Scenario scenario, string line, string why)

@@ -66,9 +66,37 @@ public sealed class Labels
         _devices[device] = label;
     }
 
+    private readonly List<string> _unions = [];
+
+    /// <summary>aufs's number of a union (<c>si=</c> and 16 hexadecimal digits) as a label by first sight.</summary>
+    public string Unions(string options)
+    {
+        int at = options.IndexOf("si=", StringComparison.Ordinal);
+        if (at < 0 || at > 0 && options[at - 1] != ',' || at + 19 > options.Length || !ulong.TryParse(options.AsSpan(at + 3, 16), System.Globalization.NumberStyles.AllowHexSpecifier, null, out _))
+            return options;
+        string number = options.Substring(at + 3, 16);
+        int index = _unions.IndexOf(number);
+        if (index < 0)
+        {
+            index = _unions.Count;
+            _unions.Add(number);
+        }
+        return options.Replace(number, $"u{index + 1}", StringComparison.Ordinal);
+    }
+
+    /// <summary>aufs puts a line number of its source, the program and the task before each message: <c>aufs FUNCTION:LINE:PROGRAM[PID]: TEXT</c>.</summary>
+    private static string WithoutPlace(string line)
+    {
+        if (!line.StartsWith("aufs ", StringComparison.Ordinal))
+            return line;
+        int colon = line.IndexOf(':'), end = line.IndexOf("]: ", StringComparison.Ordinal);
+        return colon > 0 && end > colon && char.IsAsciiDigit(line[colon + 1]) ? line[..colon] + line[(end + 1)..] : line;
+    }
+
     /// <summary>A line of the kernel's log with loop names (<c>loop0</c>), mapped device names (<c>dm-0</c>) and device numbers as labels.</summary>
     public string InLog(string line)
     {
+        line = WithoutPlace(line);
         foreach (var (number, label) in _loops)
             line = ReplaceName(line, $"loop{number}", label);
         foreach (var (device, label) in _devices)

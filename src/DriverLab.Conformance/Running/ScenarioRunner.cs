@@ -128,6 +128,12 @@ public sealed class ScenarioRunner(IKernel kernel)
             run.Tasks[step.Actor.Name] = null;
             return TraceLine.HangPrefix;
         }
+        catch (KernelOopsException)
+        {
+            // As the kernel does: it ends the task in the middle of the call.
+            run.Tasks[step.Actor.Name] = null;
+            return TraceLine.Oops;
+        }
         catch (ScenarioRunException problem)
         {
             return $"scenario: {problem.Message}";

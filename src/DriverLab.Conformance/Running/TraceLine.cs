@@ -17,6 +17,9 @@ public readonly record struct TraceLine(string Step, string Actor, string Op, st
     /// <summary>The first words of an outcome where the caller would wait for ever.</summary>
     public const string HangPrefix = "would-hang";
 
+    /// <summary>The outcome of a call in which the kernel crashes; the task is gone.</summary>
+    public const string Oops = "oops";
+
     /// <summary>The first words of an outcome that no kernel can have: an exception.</summary>
     public const string DefectPrefix = "defect: ";
 

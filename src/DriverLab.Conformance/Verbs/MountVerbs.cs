@@ -118,7 +118,7 @@ internal static class MountVerbs
             if (dash < 6 || fields[4] is "/" or "/dev" or "/proc")
                 continue;
             string propagation = string.Join(' ', fields[6..dash].Select(static f => f.Split(':')[0]));
-            c.Detail(Render.Text(fields[4]), Render.Text($"{fields[5]} {(propagation.Length > 0 ? propagation : "private")} {fields[dash + 1]} {(dash + 3 < fields.Length ? fields[dash + 3] : "")}"));
+            c.Detail(Render.Text(fields[4]), Render.Text($"{fields[5]} {(propagation.Length > 0 ? propagation : "private")} {fields[dash + 1]} {(dash + 3 < fields.Length ? c.Run.Labels.Unions(fields[dash + 3]) : "")}"));
             count++;
         }
         return $"ok {count} mounts";

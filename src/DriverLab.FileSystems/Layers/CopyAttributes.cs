@@ -12,9 +12,19 @@ public static class CopyAttributes
     /// <returns>False: it stays behind.</returns>
     public delegate bool XattrFilter(ReadOnlySpan<byte> name);
 
+    /// <summary>Decides what becomes of a copy when the target refuses an attribute.</summary>
+    /// <returns>True: the attribute stays behind and the copy goes on.</returns>
+    public delegate bool XattrRefusal(ReadOnlySpan<byte> name, Errno refusal);
+
     /// <summary>Copies extended attributes. Those that the target does not support are left out, unless they carry rights.</summary>
     /// <returns>EOPNOTSUPP for ACLs and <c>security.*</c>, then what reading or writing says.</returns>
-    public static Errno Xattrs(Caller caller, Dentry source, Dentry target, XattrFilter filter)
+    public static Errno Xattrs(Caller caller, Dentry source, Dentry target, XattrFilter filter) => Xattrs(caller, source, target, filter, IsDispensable);
+
+    private static bool IsDispensable(ReadOnlySpan<byte> name, Errno refusal) =>
+        refusal == Errno.EOPNOTSUPP && !name.StartsWith("security."u8) && !name.StartsWith("system.posix_acl_"u8);
+
+    /// <summary>Copies extended attributes, with other rules for those that the target refuses.</summary>
+    public static Errno Xattrs(Caller caller, Dentry source, Dentry target, XattrFilter filter, XattrRefusal ignores)
     {
         var size = Vfs.Xattrs.VfsListXattr(caller, source, default);
         if (!size.IsOk)
@@ -32,7 +42,7 @@ public static class CopyAttributes
             if (!filter(name))
                 continue;
             var error = OneXattr(caller, source, target, name);
-            if (error != Errno.OK)
+            if (error != Errno.OK && !ignores(name, error))
                 return error;
         }
         return Errno.OK;
@@ -50,9 +60,7 @@ public static class CopyAttributes
             if (!size.IsOk)
                 return size.Error;
         }
-        var error = Vfs.Xattrs.VfsSetXattr(caller, target, name, value, XattrFlags.None);
-        bool mustCopy = name.StartsWith("security."u8) || name.StartsWith("system.posix_acl_"u8);
-        return error == Errno.EOPNOTSUPP && !mustCopy ? Errno.OK : error;
+        return Vfs.Xattrs.VfsSetXattr(caller, target, name, value, XattrFlags.None);
     }
 
     /// <summary>Sets mode (not of a link), owner and times.</summary>

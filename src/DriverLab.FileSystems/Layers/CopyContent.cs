@@ -40,6 +40,33 @@ public static class CopyContent
         return Errno.OK;
     }
 
+    /// <summary>Copies the first <paramref name="length"/> bytes; blocks of zeros become holes, whatever they were in the source.</summary>
+    /// <returns>What reading or writing says.</returns>
+    /// <remarks>aufs fs/aufs/cpup.c: au_do_copy_file(). The length is set afterwards.</remarks>
+    public static Errno CopyWithoutZeros(Caller caller, OpenFile source, OpenFile target, long length)
+    {
+        var buffer = new byte[Limits.PAGE_SIZE];
+        bool seeksData = true;
+        for (long position = 0; position < length;)
+        {
+            if (seeksData && !SkipHole(caller, source, ref position, ref seeksData, length))
+                break;
+            long from = position, to = position;
+            int wanted = (int)Math.Min(buffer.Length - position % buffer.Length, length - position);
+            var read = Files.VfsRead(caller, source, buffer.AsSpan(0, wanted), ref from);
+            if (!read.IsOk || read.Value == 0)
+                return read.Error;
+            if (buffer.AsSpan(0, read.Value).ContainsAnyExcept((byte)0))
+            {
+                var written = Files.VfsWrite(caller, target, buffer.AsSpan(0, read.Value), ref to);
+                if (!written.IsOk)
+                    return written.Error;
+            }
+            position = from;
+        }
+        return Errno.OK;
+    }
+
     /// <summary>Moves over a hole; false when nothing but a hole is left.</summary>
     private static bool SkipHole(Caller caller, OpenFile source, ref long position, ref bool seeksData, long length)
     {

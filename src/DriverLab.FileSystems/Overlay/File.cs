@@ -177,7 +177,7 @@ internal sealed class OverlayOpenFile(VfsPath path, OpenFlags flags, OpenFile re
 
     /// <summary>The pages of the file that was the real one when this was opened: a mapping never changes over.</summary>
     /// <remarks>Linux fs/overlayfs/file.c: ovl_mmap().</remarks>
-    public override SysResult<OpenFile> MapTarget(Caller caller) => _first.MapTarget(Mounter);
+    public override SysResult<OpenFile> MapTarget(Caller caller, bool isShared) => _first.MapTarget(Mounter, isShared);
 
     public override Errno Flush(Caller caller)
     {

@@ -95,7 +95,6 @@ internal sealed class MergeReceiver(OverlayDentry dentry, MergeList entries, boo
     private Layer _layer = null!;
     private bool _isLowest;
     private bool _holdsMarked;
-    private bool _tookAny;
 
     /// <summary>Reads a layer's directory to its end, then finds out which of its device nodes are whiteouts.</summary>
     public Errno ReadLayer(Layer layer, Dentry real, bool isLowest)
@@ -104,18 +103,7 @@ internal sealed class MergeReceiver(OverlayDentry dentry, MergeList entries, boo
         _isLowest = isLowest;
         _holdsMarked = _sb.Escapes && layer.HasXattrWhiteouts && _sb.OpaqueValue(real) == 'x';
         _maybeWhiteouts.Clear();
-        var opened = Files.DentryOpen(_sb.Mounter, layer.At(real), OpenFlags.O_RDONLY | OpenFlags.O_LARGEFILE | OpenFlags.O_DIRECTORY | OpenFlags.O_NOATIME);
-        if (!opened.IsOk)
-            return opened.Error;
-        var file = opened.Value;
-        Errno error;
-        do
-        {
-            _tookAny = false;
-            error = Files.IterateDir(_sb.Mounter, file, this);
-        }
-        while (error == Errno.OK && _tookAny);
-        file.Put();
+        var error = DirectoryReader.Read(_sb.Mounter, layer.At(real), this);
         foreach (int index in _maybeWhiteouts)
         {
             ref var entry = ref entries.Discovered(index);
@@ -127,7 +115,6 @@ internal sealed class MergeReceiver(OverlayDentry dentry, MergeList entries, boo
 
     public override bool Emit(ReadOnlySpan<byte> name, ulong ino, DirentType type)
     {
-        _tookAny = true;
         int index = entries.Add(name, ino, type, _layer.Index, _isLowest);
         if (index < 0)
             return true;

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using DriverLab.FileSystems.Layers;
 using DriverLab.Linux;
 using DriverLab.Linux.Abi;
 using DriverLab.Vfs;
@@ -21,6 +22,13 @@ internal static class UpperPreparation
             return Errno.ELOOP;
         TryTmpFile(sb, work, log);
         TryXattrs(sb, work, log);
+        // A file system whose entries have to be checked each time counts as a remote one, and of those more is asked.
+        if (sb.Upper!.Mount.Root.NeedsRevalidation && !CanWhiteout(sb, work))
+        {
+            log("upper fs does not support RENAME_WHITEOUT.");
+            log("upper fs missing required features.");
+            return Errno.EINVAL;
+        }
         if (sb.Options.Sync == SyncMode.Volatile)
         {
             error = MarkVolatile(sb);
@@ -97,7 +105,7 @@ internal static class UpperPreparation
     {
         bool isIncompat = level == 2 && directory.Name.SequenceEqual("incompat"u8);
         var names = new NameCollector();
-        var error = names.Read(sb.Mounter, sb.Upper!.At(directory));
+        var error = DirectoryReader.Read(sb.Mounter, sb.Upper!.At(directory), names);
         if (error != Errno.OK)
             return error;
         foreach (var name in names.Names)
@@ -127,6 +135,22 @@ internal static class UpperPreparation
             temp.Value.Inode!.DropIfUnused();
         else
             log("upper fs does not support tmpfile.");
+    }
+
+    /// <remarks>Linux fs/overlayfs/super.c: ovl_check_rename_whiteout().</remarks>
+    private static bool CanWhiteout(OverlaySuperBlock sb, Dentry work)
+    {
+        var temp = sb.Work.CreateTemp(sb.Mounter, new(Mode.S_IFREG));
+        var other = sb.Work.CreateTemp(sb.Mounter, new(Mode.S_IFREG));
+        var error = temp.IsOk ? other.Error : temp.Error;
+        if (error == Errno.OK)
+            error = sb.Work.Rename(work, temp.Value, work, other.Value, RenameFlags.RENAME_WHITEOUT);
+        foreach (var left in new[] { temp, other })
+        {
+            if (left is { IsOk: true, Value.IsHashed: true })
+                sb.Work.Cleanup(work, left.Value);
+        }
+        return error == Errno.OK;
     }
 
     private static void TryXattrs(OverlaySuperBlock sb, Dentry work, Action<string> log)
@@ -268,7 +292,7 @@ internal static class UpperPreparation
     private static Errno CleanIndex(OverlaySuperBlock sb, Dentry index, Action<string> log)
     {
         var names = new NameCollector();
-        var error = names.Read(sb.Mounter, sb.Upper!.At(index));
+        var error = DirectoryReader.Read(sb.Mounter, sb.Upper!.At(index), names);
         foreach (var name in names.Names)
         {
             if (error != Errno.OK)
@@ -287,38 +311,5 @@ internal static class UpperPreparation
             }
         }
         return error;
-    }
-}
-
-/// <summary>Collects the names in a real directory, without the dots.</summary>
-internal sealed class NameCollector : DirContext
-{
-    private bool _tookAny;
-
-    public List<byte[]> Names { get; } = [];
-
-    /// <summary>Reads the whole directory.</summary>
-    public Errno Read(Caller caller, in VfsPath path)
-    {
-        var opened = Files.DentryOpen(caller, path, OpenFlags.O_RDONLY | OpenFlags.O_LARGEFILE | OpenFlags.O_DIRECTORY | OpenFlags.O_NOATIME);
-        if (!opened.IsOk)
-            return opened.Error;
-        Errno error;
-        do
-        {
-            _tookAny = false;
-            error = Files.IterateDir(caller, opened.Value, this);
-        }
-        while (error == Errno.OK && _tookAny);
-        opened.Value.Put();
-        return error;
-    }
-
-    public override bool Emit(ReadOnlySpan<byte> name, ulong ino, DirentType type)
-    {
-        _tookAny = true;
-        if (!name.SequenceEqual("."u8) && !name.SequenceEqual(".."u8))
-            Names.Add(name.ToArray());
-        return true;
     }
 }

@@ -28,6 +28,8 @@ internal enum CallOutcome : byte
     WouldHang = 2,
     /// <summary>The request made no sense, or the server failed; the output says how.</summary>
     Refused = 3,
+    /// <summary>A <see cref="KernelOopsException"/>; the output is its text.</summary>
+    Oops = 4,
 }
 
 /// <summary>Head of a request; up to four byte strings follow it. Little endian, <see cref="Size"/> bytes.</summary>

@@ -29,6 +29,10 @@ public sealed partial class KernelCallServer(Func<IKernel> newTask) : IDisposabl
         {
             return Text(CallOutcome.WouldHang, e.Message);
         }
+        catch (KernelOopsException e)
+        {
+            return Text(CallOutcome.Oops, e.Message);
+        }
     }
 
     /// <summary>Serves frames (length in 4 little-endian bytes, message) until the stream ends.</summary>

@@ -144,6 +144,7 @@ public sealed partial class RemoteKernel : IKernel
                 CallOutcome.Answered => reply,
                 CallOutcome.NotModelled => throw new NotModelledException(Encoding.UTF8.GetString(Output.Span)),
                 CallOutcome.WouldHang => throw new WouldHangException(Encoding.UTF8.GetString(Output.Span)),
+                CallOutcome.Oops => throw new KernelOopsException(Encoding.UTF8.GetString(Output.Span)),
                 _ => throw new RemoteKernelException($"{header.Op} was refused: {Encoding.UTF8.GetString(Output.Span)}"),
             };
         }

@@ -227,7 +227,11 @@ public class MemoryOpenFile(VfsPath path, OpenFlags flags) : OpenFile(path, flag
     public override Errno Fsync(Caller caller, bool dataOnly) => Errno.OK;
 
     /// <inheritdoc/>
-    public override SysResult<OpenFile> MapTarget(Caller caller) => this;
+    public override SysResult<OpenFile> MapTarget(Caller caller, bool isShared)
+    {
+        Hold();
+        return this;
+    }
 
     /// <inheritdoc/>
     public override Errno MapRead(long offset, Span<byte> buffer)
