@@ -1,4 +1,5 @@
 using DriverLab.Linux;
+using DriverLab.StorageDrivers.Aufs;
 using DriverLab.StorageDrivers.Btrfs;
 using DriverLab.StorageDrivers.Files;
 using DriverLab.StorageDrivers.Overlay;
@@ -11,7 +12,7 @@ namespace DriverLab.StorageDrivers;
 public static class DriverCatalog
 {
     /// <summary>Names in the order in which a user is told of them.</summary>
-    public static readonly IReadOnlyList<string> Names = ["vfs", "overlay", "overlay2", "btrfs"];
+    public static readonly IReadOnlyList<string> Names = ["vfs", "overlay", "overlay2", "btrfs", "aufs"];
 
     /// <summary>Opens a driver's home.</summary>
     /// <param name="kernel">The task that the driver works with.</param>
@@ -33,6 +34,9 @@ public static class DriverCatalog
             case "overlay2":
                 var overlay2 = OverlayOptions.Parse(home, ids, words);
                 return overlay2.IsOk ? Overlay2Driver.Open(kernel, overlay2.Value) : overlay2.Error!;
+            case "aufs":
+                var aufs = AufsOptions.Parse(home, words);
+                return aufs.IsOk ? AufsDriver.Open(kernel, aufs.Value) : aufs.Error!;
             case "btrfs":
                 var btrfs = BtrfsOptions.Parse(home, words);
                 return btrfs.IsOk ? BtrfsDriver.Open(kernel, btrfs.Value) : btrfs.Error!;

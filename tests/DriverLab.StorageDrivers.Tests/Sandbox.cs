@@ -1,3 +1,4 @@
+using System.Collections.Frozen;
 using System.Text;
 using DriverLab.Linux;
 using DriverLab.Linux.Abi;
@@ -15,6 +16,8 @@ public enum KernelKind
     Host,
     /// <summary>The emulator with the profile of a Debian kernel.</summary>
     Emulated,
+    /// <summary>The emulator with the profile of a kernel that was patched to have aufs.</summary>
+    EmulatedAufs,
 }
 
 /// <summary>An empty tmpfs on a kernel, private to one test; gone with it.</summary>
@@ -37,6 +40,9 @@ public sealed class Sandbox : IDisposable
         IKernel kernel = kind switch
         {
             KernelKind.Host => Host(),
+            KernelKind.EmulatedAufs => new EmulatedKernel(
+                new KernelProfile("6.1-aufs", new KernelVersion(6, 1), new Dictionary<string, string> { ["CONFIG_AUFS_FS"] = "y", ["CONFIG_TMPFS_XATTR"] = "y", ["CONFIG_TMPFS_POSIX_ACL"] = "y" }.ToFrozenDictionary()),
+                ModuleSet.Standard, new World(0)),
             KernelKind.Emulated => new EmulatedKernel(new KernelProfile("6.12", new KernelVersion(6, 12)), ModuleSet.Standard, new World(0)),
         };
         string root = $"/tmp/driverlab-{Environment.ProcessId}";

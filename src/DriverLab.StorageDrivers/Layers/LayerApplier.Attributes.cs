@@ -71,7 +71,7 @@ internal sealed partial class LayerApplier
             return Errno.EIO;
         if (_onlyWhereLowerIs && !copies)
             return Errno.ENOENT;
-        var error = hidden ? Task.UnlinkAt(parent, name, AtFlags.None) : Errno.OK;
+        var error = hidden ? TakeWhiteout(parent, name) : Errno.OK;
         if (error == Errno.OK)
             error = Task.MkdirAt(parent, name, Mode.S_IRWXU);
         if (error == Errno.OK)
@@ -87,7 +87,7 @@ internal sealed partial class LayerApplier
     private Errno Closed(byte[] name)
     {
         var error = Task.FchmodAt(Fd.Cwd, name, (Mode)0x1ED);
-        return error == Errno.OK ? Task.SetXattr(name, _format.OpaqueXattr, "y"u8, XattrFlags.None, AtFlags.AT_SYMLINK_NOFOLLOW) : error;
+        return error == Errno.OK ? PutOpaque(name) : error;
     }
 
     /// <summary>Gives a directory that the archive lacks the attributes that it has below; the merged view takes a directory's attributes from its top layer.</summary>

@@ -23,19 +23,19 @@ internal sealed partial class LayerApplier
             return Refuse(entry, Errno.EINVAL, "a whiteout of no name");
         // A whiteout alone makes no directory: where nothing lower is, there is nothing to hide.
         _onlyWhereLowerIs = true;
-        var error = _tree.Enter(parent, IsOverlay ? this : null, followLast: !opaque);
+        var error = _tree.Enter(parent, KeepsMarks ? this : null, followLast: !opaque);
         _onlyWhereLowerIs = false;
         if (error is Errno.ENOENT or Errno.ENOTDIR)
             return _lowerError;
         if (error != Errno.OK)
             return DriverError.Of(error, "openat", entry.Name);
-        return KeepTimes(entry) ?? (opaque ? ApplyOpaque(entry) : IsOverlay ? HideLower(entry, target) : RemoveLower(entry, target));
+        return KeepTimes(entry) ?? (opaque ? ApplyOpaque(entry) : KeepsMarks ? HideLower(entry, target) : RemoveLower(entry, target));
     }
 
     private DriverError? ApplyOpaque(TarEntry entry)
     {
         var error = RemoveOthers(_tree.Current, _tree.CurrentPath);
-        if (error != Errno.OK || !IsOverlay)
+        if (error != Errno.OK || !KeepsMarks)
             return DriverError.Of(error, "unlinkat", entry.Name);
         if (_tree.CurrentPath.Length > 0)
             return MarkOpaque(s_here, entry.Name);
@@ -50,7 +50,7 @@ internal sealed partial class LayerApplier
         return DriverError.Of(error, "unlinkat", entry.Name);
     }
 
-    /// <summary>In an upper directory: puts a 0:0 device there, or makes the archive's own directory opaque.</summary>
+    /// <summary>In an upper directory: puts a whiteout there, or makes the archive's own directory opaque.</summary>
     private DriverError? HideLower(TarEntry entry, byte[] target)
     {
         byte[] path = ByteText.Join(_tree.CurrentPath, target);
@@ -60,11 +60,32 @@ internal sealed partial class LayerApplier
         if (found == Errno.OK && RemoveHere(target, path, stat) is not Errno.OK and var error)
             return DriverError.Of(error, "unlinkat", entry.Name);
         _ = _whiteouts.Add(path);
-        return DriverError.Of(Task.MknodAt(Fd.Cwd, target, Mode.S_IFCHR, DevT.Zero), "mknodat", entry.Name);
+        return DriverError.Of(PutWhiteout(target), "mknodat", entry.Name);
     }
 
     private DriverError? MarkOpaque(byte[] name, byte[] entryName) =>
-        DriverError.Of(Task.SetXattr(name, _format.OpaqueXattr, "y"u8, XattrFlags.None, AtFlags.AT_SYMLINK_NOFOLLOW), "setxattr", entryName);
+        DriverError.Of(PutOpaque(name), "setxattr", entryName);
+
+    /// <summary>A whiteout of a name of the current directory: a 0:0 device, or for aufs a file beside it.</summary>
+    private Errno PutWhiteout(byte[] name) =>
+        _format.HidesByName ? MakeEmpty([.. Whiteouts.Prefix, .. name]) : Task.MknodAt(Fd.Cwd, name, Mode.S_IFCHR, DevT.Zero);
+
+    /// <summary>Takes it away again, for something else of that name.</summary>
+    private Errno TakeWhiteout(Fd directory, byte[] name)
+    {
+        var error = Task.UnlinkAt(directory, _format.HidesByName ? [.. Whiteouts.Prefix, .. name] : name, AtFlags.None);
+        return error == Errno.ENOENT ? Errno.OK : error;
+    }
+
+    private Errno PutOpaque(byte[] name) => _format.HidesByName
+        ? MakeEmpty(ByteText.Join(name, Whiteouts.Opaque))
+        : Task.SetXattr(name, _format.OpaqueXattr, "y"u8, XattrFlags.None, AtFlags.AT_SYMLINK_NOFOLLOW);
+
+    private Errno MakeEmpty(byte[] name)
+    {
+        var error = Task.MknodAt(Fd.Cwd, name, Mode.S_IFREG | Mode.S_IRUSR | Mode.S_IRGRP | Mode.S_IROTH, default);
+        return error == Errno.EEXIST ? Errno.OK : error;
+    }
 
     private Errno RemoveOther(Fd directory, byte[] name, byte[] path)
     {
@@ -78,6 +99,10 @@ internal sealed partial class LayerApplier
         return error;
     }
 
+    /// <summary>A name that says what is hidden, where names do: those of this archive stay.</summary>
+    private bool IsMark(byte[] path, byte[] name) => _format.HidesByName && name.AsSpan().StartsWith(Whiteouts.Prefix)
+        && (name.AsSpan().SequenceEqual(Whiteouts.Opaque) || _whiteouts.Contains(ByteText.Join(path, name.AsSpan(Whiteouts.Prefix.Length))));
+
     /// <summary>Removes from a directory what this archive did not bring; the directory may be open as O_PATH.</summary>
     private Errno RemoveOthers(Fd directory, byte[] path)
     {
@@ -89,14 +114,14 @@ internal sealed partial class LayerApplier
         for (int i = 0; error == Errno.OK && i < listed.Value.Count; i++)
         {
             byte[] child = ByteText.Join(path, listed.Value[i].Name);
-            if (!_whiteouts.Contains(child))
+            if (!_whiteouts.Contains(child) && !IsMark(path, listed.Value[i].Name))
                 error = RemoveOther(opened.Value, listed.Value[i].Name, child);
         }
         _ = Task.Close(opened.Value); // nothing was written
         return error;
     }
 
-    /// <summary>overlayfs always merges roots, whatever their marks say; so an opaque root becomes a whiteout for each lower name that the archive does not bring.</summary>
+    /// <summary>Unions always merge roots, whatever their marks say; so an opaque root becomes a whiteout for each lower name that the archive does not bring.</summary>
     private DriverError? WhiteOutLowerRoot()
     {
         if (!_rootIsOpaque || Lower() is not { } lower)
@@ -113,9 +138,9 @@ internal sealed partial class LayerApplier
             byte[] name = names.Value[i].Name;
             var found = Task.LStatAt(Fd.Cwd, name, out var stat);
             if (found == Errno.ENOENT)
-                error = Task.MknodAt(Fd.Cwd, name, Mode.S_IFCHR, DevT.Zero);
+                error = PutWhiteout(name);
             else if (found == Errno.OK && stat.IsDirectory)
-                error = Task.SetXattr(name, _format.OpaqueXattr, "y"u8, XattrFlags.None, AtFlags.AT_SYMLINK_NOFOLLOW);
+                error = PutOpaque(name);
             else
                 error = found;
         }

@@ -41,7 +41,7 @@ internal sealed partial class LayerApplier : IMissingDirectories, IDisposable
 
     private IKernel Task => _tree.Task;
 
-    private bool IsOverlay => _format.MarkPrefix is not null;
+    private bool KeepsMarks => _format.KeepsMarks;
 
     /// <summary>Applies an archive.</summary>
     /// <param name="kernel">The task; the applier works in a fork of it.</param>
@@ -124,6 +124,8 @@ internal sealed partial class LayerApplier : IMissingDirectories, IDisposable
             return ApplyHardLink(entry, parent, name, path);
         bool directory = entry.Type == TarType.Directory;
         bool hidesLower = _whiteouts.Remove(path);
+        if (hidesLower && TakeWhiteout(_tree.Current, name) is not Errno.OK and var stuck)
+            return DriverError.Of(stuck, "unlinkat", entry.Name);
         var kept = Clear(name, path, directory);
         if (!kept.IsOk)
             return DriverError.Of(kept.Error, "unlinkat", entry.Name);
@@ -233,7 +235,8 @@ internal sealed partial class LayerApplier : IMissingDirectories, IDisposable
                 return error;
         }
         AddMade(path);
-        _ = _whiteouts.Remove(path);
+        if (_whiteouts.Remove(path) && TakeWhiteout(_tree.Current, name) is not Errno.OK and var stuck)
+            return stuck;
         return Task.LinkAt(source, target, Fd.Cwd, name, AtFlags.None);
     }
 

@@ -68,8 +68,8 @@ internal readonly record struct LayerItem(LayerItemKind Kind, byte[] Path)
     }
 }
 
-/// <summary>Reads an overlay upper directory: whiteout devices and opaque marks become items, all else is an entry.</summary>
-internal static class OverlayUpper
+/// <summary>Reads the upper directory of a union: whiteouts and opaque marks become items, all else is an entry.</summary>
+internal static class UpperTree
 {
     private const int Deepest = 400;
 
@@ -94,15 +94,29 @@ internal static class OverlayUpper
             return DriverError.Of(listed.Error, "getdents64", path);
         foreach (var entry in listed.Value)
         {
+            if (format.HidesByName && entry.Name.AsSpan().StartsWith(Whiteouts.Prefix))
+            {
+                AddMark(path, entry.Name, items);
+                continue;
+            }
             byte[] entryPath = ByteText.Join(path, entry.Name);
             var error = task.LStatAt(directory, entry.Name, out var stat);
             if (error != Errno.OK)
                 return DriverError.Of(error, "statx", entryPath);
-            items.Add(new LayerItem(stat.IsWhiteout ? LayerItemKind.Whiteout : LayerItemKind.Entry, entryPath));
+            items.Add(new LayerItem(!format.HidesByName && stat.IsWhiteout ? LayerItemKind.Whiteout : LayerItemKind.Entry, entryPath));
             if (stat.IsDirectory && Inside(task, directory, entry.Name, entryPath, format, items, depth) is { } failed)
                 return failed;
         }
         return null;
+    }
+
+    /// <summary>A name of aufs's: a whiteout, an opaque mark, or one that is its own business.</summary>
+    private static void AddMark(byte[] path, byte[] name, List<LayerItem> items)
+    {
+        if (!name.AsSpan().StartsWith(Whiteouts.MetaPrefix))
+            items.Add(new LayerItem(LayerItemKind.Whiteout, ByteText.Join(path, name.AsSpan(Whiteouts.Prefix.Length))));
+        else if (name.AsSpan().SequenceEqual(Whiteouts.Opaque) && path.Length > 0)
+            items.Add(new LayerItem(LayerItemKind.Opaque, path));
     }
 
     private static DriverError? Inside(IKernel task, Fd parent, byte[] name, byte[] path, TreeFormat format, List<LayerItem> items, int depth)
@@ -113,7 +127,7 @@ internal static class OverlayUpper
         if (!opened.IsOk)
             return DriverError.Of(opened.Error, "openat", path);
         Span<byte> mark = stackalloc byte[4];
-        var got = task.FGetXattr(opened.Value, format.OpaqueXattr, mark);
+        var got = format.MarkPrefix is null ? Errno.ENODATA : task.FGetXattr(opened.Value, format.OpaqueXattr, mark);
         if (got is { IsOk: true, Value: 1 } && mark[0] == (byte)'y')
             items.Add(new LayerItem(LayerItemKind.Opaque, path));
         var error = Walk(task, opened.Value, path, format, items, depth + 1);

@@ -23,9 +23,13 @@ public static class Whiteouts
 }
 
 /// <summary>How deletions stand in a directory tree on disk.</summary>
-/// <param name="MarkPrefix">Null: they do not, what is deleted is gone. Otherwise the namespace of overlayfs's marks, <c>trusted.overlay.</c> or <c>user.overlay.</c>.</param>
-public sealed record TreeFormat(string? MarkPrefix)
+/// <param name="MarkPrefix">The namespace of overlayfs's marks, <c>trusted.overlay.</c> or <c>user.overlay.</c>; null for others.</param>
+/// <param name="HidesByName">Deletions are files called as in a tar, aufs's way.</param>
+public sealed record TreeFormat(string? MarkPrefix, bool HidesByName = false)
 {
+    /// <summary>What is deleted leaves a mark; otherwise it is gone.</summary>
+    internal bool KeepsMarks => MarkPrefix is not null || HidesByName;
+
     /// <summary>A complete tree: a whiteout in a tar deletes.</summary>
     public static readonly TreeFormat Plain = new((string?)null);
 
@@ -34,6 +38,9 @@ public sealed record TreeFormat(string? MarkPrefix)
 
     /// <summary>An upper directory of overlayfs mounted with userxattr.</summary>
     public static readonly TreeFormat OverlayUser = new("user.overlay.");
+
+    /// <summary>A branch of aufs.</summary>
+    public static readonly TreeFormat Aufs = new(null, HidesByName: true);
 
     /// <summary>The attribute of an opaque directory.</summary>
     internal byte[] OpaqueXattr { get; } = ByteText.Bytes($"{MarkPrefix}opaque");

@@ -18,7 +18,7 @@ public sealed partial class Overlay2Driver
             return bad;
         if (!Features.NativeDiff || !IsParent(id, parent))
             return NaiveDiff.Diff(this, _kernel, id, parent, tar);
-        var items = OverlayUpper.Items(_kernel, DiffOf(id), Format);
+        var items = UpperTree.Items(_kernel, DiffOf(id), Format);
         return items.IsOk ? LayerExport.Write(_kernel, DiffOf(id), items.Value, tar) : items.Error;
     }
 
