@@ -61,7 +61,9 @@ public class KeeperTests
 
         string here = Path.Combine(_folder, "here");
         await File.WriteAllTextAsync(here, "copied both ways");
-        Assert.That((await Run("lab", "cp", "kept", here, ":/root/there")).Code, Is.Zero);
+        var copied = await Run("lab", "cp", "kept", here, ":/root/there");
+        Assert.That(copied.Code, Is.Zero, copied.Error);
+        Assert.That(copied.Error, Does.Contain("copied 0.0 of 0.0 MB"), "progress");
         Assert.That((await Run("lab", "cp", _lab, "box:/root/there", here + "2")).Code, Is.Zero);
         Assert.That(await File.ReadAllTextAsync(here + "2"), Is.EqualTo("copied both ways"));
 
@@ -128,6 +130,9 @@ public class KeeperTests
         string config = (await Run("lab", "ssh", "kept", "--config")).Output.Trim();
         var shell = await System_("ssh", "-F", config, "box", "uname -r; exit 4");
         Assert.That((shell.Code, shell.Output.StartsWith("6.1.", StringComparison.Ordinal)), Is.EqualTo((4, true)), shell.Error);
+        var terminal = await System_("ssh", "-tt", "-F", config, "box", "tty; cat /dev/lab/none");
+        Assert.That(terminal.Code, Is.EqualTo(1), terminal.Error);
+        Assert.That(terminal.Output, Does.StartWith("/dev/pts/0").And.Contain("can't open '/dev/lab/none'"));
         string big = Path.Combine(_folder, "big");
         byte[] content = new byte[2_000_000];
         new Random(3).NextBytes(content);

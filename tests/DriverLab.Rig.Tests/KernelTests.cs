@@ -1,6 +1,7 @@
 using DriverLab.Linux;
 using DriverLab.Rig.Cache;
 using DriverLab.Rig.Kernels;
+using DriverLab.Rig.Machines;
 
 namespace DriverLab.Rig.Tests;
 
@@ -162,14 +163,19 @@ public class KernelTests
         var store = new KernelStore(cache, KernelCatalogue.BuiltIn(), (line, pin, _, _) => FakeEntryAsync(folder, line.Line, pin ?? "6.1.100-1"));
         _ = await store.GetAsync("6.1", null, default);
         _ = await store.GetAsync("6.1=6.1.90-1", null, default);
-        foreach (string file in (string[])["machines/key/memory", "images/x.cpio", $"runs/{Environment.ProcessId}-a/control", "runs/999999999-b/control", "kernels/6.1/fetch/half.deb", "kernels/6.12/fetch/half.deb", "apt/trixie/lists"])
+        foreach (string file in (string[])["machines/key/memory", "machines/dead.new/memory", "machines/made.new/memory", "images/x.cpio", "images/y.cpio.999999999.tmp", $"images/z.cpio.{Environment.ProcessId}.tmp", $"runs/{Environment.ProcessId}-a/control", "runs/999999999-b/control", "kernels/6.1/fetch/half.deb", "kernels/6.12/fetch/half.deb", "apt/trixie/lists"])
             _ = folder.Write(file, new string('x', 5000));
         using (await cache.LockAsync("kernel-6.12", null, default))
+        using (await cache.LockAsync("machine-made", null, default))
         {
             var pruned = await new CachePruner(cache, store).PruneAsync(PruneDepth.Made, default);
-            Assert.That(pruned.Select(kind => (kind.What, kind.Entries)), Is.EqualTo(new[] { ("saved machines", 1), ("guest images", 1), ("folders of ended runs", 1), ("interrupted fetches", 1) }));
+            Assert.That(pruned.Select(kind => (kind.What, kind.Entries)), Is.EqualTo(new[] { ("saved machines", 2), ("guest images", 2), ("folders of ended runs", 1), ("interrupted fetches", 1) }));
             Assert.That(pruned.Select(kind => kind.Bytes), Is.All.GreaterThanOrEqualTo(5000));
             Assert.That(Directory.Exists(cache.PathOf("kernels", "6.12", "fetch")), "a fetch that is under way holds its lock");
+            Assert.That(Directory.GetDirectories(cache.PathOf("machines")).Select(Path.GetFileName), Is.EqualTo(new[] { "made.new" }), "a machine that is being saved holds its lock");
+            Assert.That(Directory.GetFiles(cache.PathOf("images")).Select(Path.GetFileName), Is.EqualTo(new[] { $"z.cpio.{Environment.ProcessId}.tmp" }), "an image that is being written");
+            await new SavedMachines(cache).TrimAsync(0, default);
+            Assert.That(Directory.Exists(cache.PathOf("machines", "made.new")), "nor does making room take it");
             Assert.That(Directory.Exists(cache.PathOf("runs", $"{Environment.ProcessId}-a")), "this run has not ended");
         }
         Assert.That(store.Cached().Select(kernel => kernel.Version), Is.EqualTo(new[] { "6.1.100-1", "6.1.90-1" }));

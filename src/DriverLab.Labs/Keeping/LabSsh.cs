@@ -10,6 +10,9 @@ namespace DriverLab.Labs.Keeping;
 internal sealed class LabSsh
 {
     private const string HostKey = "/etc/ssh/driverlab_host_key", DropbearKey = "/etc/dropbear/dropbear_ed25519_host_key";
+    /// <summary>Dropbear asks who is at the other end of its input and ends when that is no socket: it runs once, on the loopback device, and each connection is a pipe to it.</summary>
+    private const string Dropbear = "pidof dropbear > /dev/null || dropbear -E -s -W 1048576 -R -r " + DropbearKey + " -p 127.0.0.1:22 -P /run/dropbear.pid > /run/dropbear.log 2>&1 < /dev/null; exec busybox nc 127.0.0.1 22";
+
     private readonly Dictionary<string, string[]> _servers = [];
 
     /// <summary>Makes keys, gives them to the machines, and writes a configuration for ssh. Null, and a word about it, where ssh is not installed.</summary>
@@ -36,11 +39,11 @@ internal sealed class LabSsh
                 await machine.PutFileAsync(HostKey, await File.ReadAllBytesAsync(host, cancellation).ConfigureAwait(false), 0x180, cancellation).ConfigureAwait(false);
             string prepare = isDebian
                 ? "chmod 700 /root /root/.ssh; mkdir -p /run/sshd"
-                : "chmod 700 /root /root/.ssh; mkdir -p /etc/dropbear /usr/lib; ln -sf /usr/lib/openssh/sftp-server /usr/lib/sftp-server; grep -q /bin/sh /etc/shells 2>/dev/null || echo /bin/sh >> /etc/shells";
+                : "chmod 700 /root /root/.ssh; mkdir -p /etc/dropbear /usr/lib; ln -sf /usr/lib/openssh/sftp-server /usr/lib/sftp-server; grep -q /bin/sh /etc/shells 2>/dev/null || echo /bin/sh >> /etc/shells; ip link set lo up";
             var prepared = await machine.RunAsync(prepare, cancellation).ConfigureAwait(false);
             if (prepared.Status != 0)
                 throw new RigException($"machine {name} cannot be prepared for ssh: {prepared.Errors}");
-            ssh._servers.Add(name, isDebian ? ["/usr/sbin/sshd", "-i", "-h", HostKey, "-o", "UsePAM=no", "-o", "LogLevel=ERROR"] : ["/sbin/dropbear", "-i", "-R", "-r", DropbearKey]);
+            ssh._servers.Add(name, isDebian ? ["/usr/sbin/sshd", "-i", "-e", "-h", HostKey, "-o", "UsePAM=no", "-o", "LogLevel=ERROR"] : ["sh", "-c", Dropbear]);
             // Where the program is, the state folder, and the machine: all that ssh needs to find the way again.
             string proxy = string.Join(' ', LabClient.KeeperCommand().Select(Word)) + $" lab connect {lab.File.Name} --on {name}";
             _ = config.Append($"Host {name}\n  User root\n  IdentityFile {key}\n  IdentitiesOnly yes\n  StrictHostKeyChecking no\n  UserKnownHostsFile /dev/null\n  LogLevel ERROR\n  ProxyCommand env DRIVERLAB_STATE={Word(Path.GetDirectoryName(store.Root)!)} {proxy}\n\n");
@@ -49,9 +52,9 @@ internal sealed class LabSsh
         return ssh;
     }
 
-    /// <summary>Runs a server for one connection.</summary>
+    /// <summary>Serves one connection. What the server has to complain of goes to the client's standard error, where ssh shows it.</summary>
     public Task<int> ConnectAsync(Machine machine, string name, LabWire wire, Stream input, CancellationToken cancellation) =>
-        machine.ExecAsync(_servers[name], new ExecStreams(part => wire.Send(LabFrame.Output, part)) { OnErrors = _ => { }, Input = input }, cancellation);
+        machine.ExecAsync(_servers[name], new ExecStreams(part => wire.Send(LabFrame.Output, part)) { OnErrors = part => wire.Send(LabFrame.Errors, part), Input = input }, cancellation);
 
     private static string Word(string text) => "'" + text.Replace("'", "'\\''", StringComparison.Ordinal) + "'";
 }

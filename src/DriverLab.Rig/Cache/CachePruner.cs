@@ -21,7 +21,7 @@ public enum PruneDepth
 /// <param name="Bytes">The disk space that they took.</param>
 public sealed record Pruned(string What, int Entries, long Bytes);
 
-/// <summary>Frees the cache's disk space. Machines that run keep what they have mapped; a fetch that is under way is left alone.</summary>
+/// <summary>Frees the cache's disk space. Machines that run keep what they have mapped; what another run is making at this moment is left alone.</summary>
 public sealed class CachePruner(RigCache cache, KernelStore kernels)
 {
     /// <summary>Removes what the depth says, and tells what it was.</summary>
@@ -29,10 +29,10 @@ public sealed class CachePruner(RigCache cache, KernelStore kernels)
     {
         var removed = new List<Pruned>
         {
-            await RemoveAsync("saved machines", Folders("machines"), cancellation).ConfigureAwait(false),
-            await RemoveAsync("guest images", Files("images"), cancellation).ConfigureAwait(false),
+            await RemoveUnheldAsync("saved machines", Folders("machines").Select(folder => (folder, "machine-" + Path.GetFileNameWithoutExtension(folder))), cancellation).ConfigureAwait(false),
+            await RemoveAsync("guest images", Files("images").Where(file => !RigCache.IsBeingWritten(file)), cancellation).ConfigureAwait(false),
             await RemoveAsync("folders of ended runs", Folders("runs").Where(RigCache.IsOfEndedRun), cancellation).ConfigureAwait(false),
-            await RemoveFetchesAsync(cancellation).ConfigureAwait(false),
+            await RemoveUnheldAsync("interrupted fetches", Folders("kernels").Select(folder => (Path.Combine(folder, "fetch"), "kernel-" + Path.GetFileName(folder))).Where(fetch => Directory.Exists(fetch.Item1)), cancellation).ConfigureAwait(false),
         };
         if (depth >= PruneDepth.Superseded)
         {
@@ -44,23 +44,22 @@ public sealed class CachePruner(RigCache cache, KernelStore kernels)
             removed.Add(await RemoveAsync("apt's lists", Folders("apt"), cancellation).ConfigureAwait(false));
             removed.Add(await RemoveAsync("guest programs", Folders("guest"), cancellation).ConfigureAwait(false));
             removed.Add(await RemoveAsync("layers", Folders("layers"), cancellation).ConfigureAwait(false));
-            removed.Add(await RemoveAsync("root file systems", Folders("roots"), cancellation).ConfigureAwait(false));
+            removed.Add(await RemoveUnheldAsync("root file systems", Roots().Select(path => (path, "root-" + Path.GetFileName(path).Split('.')[0])), cancellation).ConfigureAwait(false));
         }
         return removed;
     }
 
-    /// <summary>Half-fetched kernels whose run has ended: their line's lock is free.</summary>
-    private async Task<Pruned> RemoveFetchesAsync(CancellationToken cancellation)
+    /// <summary>Removes what no other run is making at this moment: such a run holds the lock.</summary>
+    private async Task<Pruned> RemoveUnheldAsync(string what, IEnumerable<(string Path, string Lock)> entries, CancellationToken cancellation)
     {
-        var removed = new Pruned("interrupted fetches", 0, 0);
-        foreach (string folder in Folders("kernels"))
+        var removed = new Pruned(what, 0, 0);
+        foreach (var (path, name) in entries)
         {
-            string fetch = Path.Combine(folder, "fetch");
-            if (!Directory.Exists(fetch) || cache.TryLock("kernel-" + Path.GetFileName(folder)) is not { } held)
+            if (cache.TryLock(name) is not { } held)
                 continue;
             using (held)
             {
-                var one = await RemoveAsync(removed.What, [fetch], cancellation).ConfigureAwait(false);
+                var one = await RemoveAsync(what, [path], cancellation).ConfigureAwait(false);
                 removed = removed with { Entries = removed.Entries + one.Entries, Bytes = removed.Bytes + one.Bytes };
             }
         }
@@ -75,6 +74,8 @@ public sealed class CachePruner(RigCache cache, KernelStore kernels)
             RigCache.Remove(path);
         return new(what, all.Length, bytes);
     }
+
+    private IEnumerable<string> Roots() => [.. Folders("roots"), .. Files("roots")];
 
     private string[] Folders(string part) => Directory.Exists(cache.PathOf(part)) ? Directory.GetDirectories(cache.PathOf(part)) : [];
 

@@ -89,6 +89,9 @@ public sealed class RigCache
     /// <summary>True for a folder that is named after a process (<c>PID-…</c>) which is no more.</summary>
     internal static bool IsOfEndedRun(string folder) => !Directory.Exists("/proc/" + Path.GetFileName(folder).Split('-')[0]);
 
+    /// <summary>True for the half-written file (<c>NAME.PID.tmp</c>) of a process that lives.</summary>
+    internal static bool IsBeingWritten(string file) => file.EndsWith(".tmp", StringComparison.Ordinal) && Directory.Exists("/proc/" + file.Split('.')[^2]);
+
     /// <summary>Puts a file in place by writing beside it and renaming.</summary>
     public static void Commit(string path, Action<Stream> write)
     {

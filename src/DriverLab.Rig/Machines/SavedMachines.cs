@@ -141,7 +141,15 @@ public sealed class SavedMachines(RigCache cache)
     {
         string folder = cache.PathOf("machines", key), manifest = Path.Combine(folder, "manifest");
         var state = new SavedState(Path.Combine(folder, "memory"), Path.Combine(folder, "state"));
-        return File.Exists(manifest) && File.Exists(state.Memory) && File.Exists(state.State) && File.ReadAllText(manifest) == Manifest(state);
+        try
+        {
+            return File.Exists(manifest) && File.ReadAllText(manifest) == Manifest(state);
+        }
+        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
+        {
+            // It is damaged, or another run makes room at this moment.
+            return false;
+        }
     }
 
     private static string Manifest(SavedState state) =>
