@@ -7,7 +7,6 @@ namespace DriverLab.Labs.Tests;
 
 /// <summary>The example labs, each from its start to its last step.</summary>
 [Category("rig")]
-[Category("long")]
 [NonParallelizable]
 public class ExampleTests
 {
@@ -23,6 +22,7 @@ public class ExampleTests
 
     [TestCase("debian-ext4")]
     [TestCase("debian-btrfs")]
+    [Category("long")]
     public async Task A_Debian_root_has_its_user_land_and_keeps_what_is_written_in_snapshots(string root)
     {
         var file = LabReader.Parse("root.yaml", $"""

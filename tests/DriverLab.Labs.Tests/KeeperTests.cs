@@ -6,7 +6,6 @@ namespace DriverLab.Labs.Tests;
 
 /// <summary>A lab that stays up: the commands of <c>driverlab lab</c> one after the other, as a user types them.</summary>
 [Category("rig")]
-[Category("long")]
 [NonParallelizable]
 public class KeeperTests
 {
@@ -88,6 +87,7 @@ public class KeeperTests
     }
 
     [Test]
+    [Category("long")]
     public async Task A_keeper_that_is_killed_takes_everything_along()
     {
         var up = await Run("lab", "up", _lab);
@@ -112,6 +112,7 @@ public class KeeperTests
     }
 
     [Test]
+    [Category("long")]
     public async Task A_lab_that_does_not_come_up_leaves_nothing()
     {
         await File.WriteAllTextAsync(_lab, File_.Replace("steps:", "    setup: [{run: 'echo no such luck; exit 5'}]\nsteps:", StringComparison.Ordinal));
