@@ -1,3 +1,4 @@
+using System.Collections.Frozen;
 using DriverLab.Conformance.Comparison;
 using DriverLab.Conformance.Fuzzing;
 using DriverLab.Conformance.Running;
@@ -13,6 +14,7 @@ namespace DriverLab.Conformance.Tests;
 public class FuzzingTests
 {
     private static readonly KernelProfile s_profile = new("6.12", new(6, 12));
+    private static readonly KernelProfile s_aufs = new("6.1-aufs", new(6, 1), new Dictionary<string, string> { ["CONFIG_AUFS_FS"] = "y", ["CONFIG_TMPFS_XATTR"] = "y", ["CONFIG_TMPFS_POSIX_ACL"] = "y" }.ToFrozenDictionary());
 
     public static IReadOnlyList<string> Suites => ProgramGenerator.Suites;
 
@@ -82,7 +84,7 @@ public class FuzzingTests
     private static StepTrace Run(Scenario program, MutationSet mutations)
     {
         var trace = new StepTrace();
-        using var kernel = new EmulatedKernel(s_profile, ModuleSet.Standard, new World(0, mutations));
+        using var kernel = new EmulatedKernel(program.Suite == "aufs" ? s_aufs : s_profile, ModuleSet.Standard, new World(0, mutations));
         _ = new ScenarioRunner(kernel).Run(program, trace);
         return trace;
     }

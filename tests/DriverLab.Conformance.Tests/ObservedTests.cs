@@ -47,12 +47,20 @@ public class ObservedTests
         }
     }
 
+    [Test]
+    public void A_fault_of_the_emulator_is_noticed([Values(Mutation.WhiteoutNotMade, Mutation.OpaqueNotSet, Mutation.LowerDirectoryRenamed, Mutation.WhiteoutsListed, Mutation.CopyUpLosesXattrs)] Mutation fault)
+    {
+        var caught = Names.FirstOrDefault(n => s_observed.Check(Run(n, new MutationSet(fault))).Count > 0);
+        Assert.That(caught, Is.Not.Null);
+        TestContext.Out.WriteLine($"{fault}: {caught}");
+    }
+
     private static ObservedFile Merged(IReadOnlyList<ObservedFile> files) =>
         new(files[0].Stamp, files.SelectMany(static f => f.Scenarios).ToDictionary(static s => s.Key, static s => s.Value));
 
-    private static ScenarioRun Run(string name)
+    private static ScenarioRun Run(string name, MutationSet? faults = null)
     {
-        using var kernel = new EmulatedKernel(s_store.Profile(Line), ModuleSet.Standard, new World(0));
+        using var kernel = new EmulatedKernel(s_store.Profile(Line), ModuleSet.Standard, new World(0, faults));
         return new ScenarioRunner(kernel).Run(s_scenarios[name]);
     }
 }

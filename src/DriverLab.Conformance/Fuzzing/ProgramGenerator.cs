@@ -13,6 +13,7 @@ public sealed class ProgramGenerator(string suite, ulong seed) : IProgramSource
 {
     private static readonly Dictionary<string, (string[] Needs, Action<Draw, ProgramWriter, int> Write)> s_families = new()
     {
+        ["aufs"] = (["aufs", "tmpfs"], static (draw, writer, steps) => new AufsProgram(draw, writer).Write(steps)),
         ["block"] = (["loop", "tmpfs"], static (draw, writer, steps) => new BlockProgram(draw, writer).Write(steps)),
         ["dm"] = (["dm", "loop", "tmpfs"], static (draw, writer, steps) => new DmProgram(draw, writer).Write(steps)),
         ["drivers"] = (["overlay", "tmpfs"], static (draw, writer, steps) => new DriverProgram(draw, writer).Write(steps)),

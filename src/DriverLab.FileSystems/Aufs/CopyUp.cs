@@ -2,6 +2,7 @@ using System.Text;
 using DriverLab.FileSystems.Layers;
 using DriverLab.Linux;
 using DriverLab.Linux.Abi;
+using DriverLab.Simulation;
 using DriverLab.Vfs;
 
 namespace DriverLab.FileSystems.Aufs;
@@ -43,8 +44,25 @@ internal static class CopyUp
     private static Errno Whole(AufsDentry dentry, Branch branch)
     {
         var inode = dentry.Inode!;
-        var error = One(inode, dentry.Top, dentry.Name, branch, dentry.Parent.On(branch)!, out var copy);
+        var directory = dentry.Parent.On(branch)!;
+        var error = One(inode, dentry.Top, dentry.Name, branch, directory, out var copy);
+        if (error == Errno.OK && ReferenceEquals(dentry.WhiteoutBranch, branch))
+            error = ReplaceWhiteout(dentry, branch, directory, copy!);
         return error == Errno.OK ? Appear(dentry, inode, branch, copy!) : error;
+    }
+
+    /// <summary>A directory comes down to a branch whose whiteout hid what is below: from now on its mark does.</summary>
+    private static Errno ReplaceWhiteout(AufsDentry dentry, Branch branch, Dentry directory, Dentry copy)
+    {
+        var sb = dentry.Sb;
+        var error = Whiteouts.MarkOpaque(sb, sb.Kernel, branch, copy);
+        if (error == Errno.OK)
+            error = Whiteouts.Remove(sb, directory, Whiteouts.NameOf(dentry.Name));
+        if (error != Errno.OK)
+            return error;
+        dentry.WhiteoutBranch = null;
+        dentry.OpaqueBranch = branch;
+        return Errno.OK;
     }
 
     /// <summary>Makes sure that the directory of a name is on a branch.</summary>
@@ -129,7 +147,7 @@ internal static class CopyUp
             return error;
         error = source.Inode.GetAttr(sb.Kernel, source.Path, StatxMask.STATX_BASIC_STATS, AtFlags.None, out var stat);
         if (error == Errno.OK)
-            error = CopyAttributes.Xattrs(sb.Kernel, source.Dentry, temp, static _ => true, (name, refusal) => Ignores(branch.Attributes, name));
+            error = CopyAttributes.Xattrs(sb.Kernel, source.Dentry, temp, _ => !sb.Core.IsMutated(Mutation.CopyUpLosesXattrs), (name, refusal) => Ignores(branch.Attributes, name));
         return error == Errno.OK ? CopyAttributes.OwnerModeTimes(sb.Kernel, temp, stat) : error;
     }
 

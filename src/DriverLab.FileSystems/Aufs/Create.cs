@@ -1,5 +1,6 @@
 using DriverLab.Linux;
 using DriverLab.Linux.Abi;
+using DriverLab.Simulation;
 using DriverLab.Vfs;
 
 namespace DriverLab.FileSystems.Aufs;
@@ -31,13 +32,17 @@ internal static class Creation
         error = entry.IsOk ? Make(CreatorFor(sb, caller), directory.Inode!, entry.Value, wanted) : entry.Error;
         if (error != Errno.OK)
             return error;
-        bool marks = isDirectory && (sb.Options.AlwaysOpaque || ReferenceEquals(dentry.WhiteoutBranch, branch));
+        bool marks = isDirectory && !sb.Core.IsMutated(Mutation.OpaqueNotSet) && (sb.Options.AlwaysOpaque || ReferenceEquals(dentry.WhiteoutBranch, branch));
         if (marks)
-            error = Whiteouts.MarkOpaque(sb, caller, branch, entry.Value);
+            error = Whiteouts.MarkOpaque(sb, CreatorFor(sb, caller), branch, entry.Value);
         if (error == Errno.OK)
             error = DropWhiteout(dentry, branch, directory);
         if (error != Errno.OK)
+        {
+            // The name must not stand beside its whiteout.
+            _ = isDirectory ? Whiteouts.RemoveTree(sb, branch, directory, entry.Value) : Namei.VfsUnlink(sb.Kernel, directory.Inode!, entry.Value);
             return error;
+        }
         dentry.OpaqueBranch = marks ? branch : null;
         Attach(dentry, branch, entry.Value, sb.NewInode(branch, entry.Value));
         return Errno.OK;
@@ -82,8 +87,9 @@ internal static class Creation
         if (!chosen.IsOk)
             return chosen.Error;
         var branch = chosen.Value;
-        if (dentry.WhiteoutBranch is { } hiding && sb.IndexOf(hiding) < sb.IndexOf(branch))
-            branch = sb.Policies.NearestAbove(sb.IndexOf(hiding)) ?? branch;
+        if (sb.Policies.NotHidden(dentry, branch) is not { } visible)
+            return Errno.EROFS;
+        branch = visible;
         var error = CopyUp.Parents(dentry, branch);
         if (error != Errno.OK)
             return error;

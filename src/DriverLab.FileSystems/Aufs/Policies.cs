@@ -88,8 +88,8 @@ internal sealed class Policies(AufsSuperBlock sb)
             CreatePolicy.Pmfs => MostFreeWithParent(dentry.Parent),
             _ => MostFreeWithParentOr(dentry, isDirectory),
         };
-        if (sb.Options.Create is CreatePolicy.Tdmfs or CreatePolicy.Tdmfsrr && Hiding(dentry) is { } at && chosen is not null && sb.IndexOf(chosen) > sb.IndexOf(at))
-            chosen = NearestAbove(sb.IndexOf(at));
+        if (chosen is not null)
+            chosen = NotHidden(dentry, chosen);
         return chosen is { IsWritable: true } ? chosen : Errno.EROFS;
     }
 
@@ -101,6 +101,25 @@ internal sealed class Policies(AufsSuperBlock sb)
 
     /// <summary>The branch of a whiteout of the name, or of the mark that makes its directory opaque.</summary>
     private static Branch? Hiding(AufsDentry dentry) => dentry.WhiteoutBranch ?? dentry.Parent.OpaqueBranch;
+
+    /// <summary>This branch, unless a whiteout of the name, or something about the directories above it, would hide what is made there: then the nearest writable one above that.</summary>
+    public Branch? NotHidden(AufsDentry dentry, Branch chosen)
+    {
+        int index = sb.IndexOf(chosen), seen = index;
+        void Limit(Branch? hiding)
+        {
+            if (hiding is not null)
+                seen = Math.Min(seen, sb.IndexOf(hiding));
+        }
+        // Of the name alone a whiteout may be below: what is made covers it.
+        Limit(dentry.IsNegative ? dentry.WhiteoutBranch : null);
+        for (var above = dentry.Parent; !above.IsRoot; above = above.Parent)
+        {
+            Limit(above.OpaqueBranch);
+            Limit(above.WhiteoutBranch);
+        }
+        return seen == index ? chosen : NearestAbove(seen);
+    }
 
     /// <summary>Where something hides what is below, the new object goes there, whatever the policy is; the policy is not asked and its counter stays.</summary>
     private Branch? Forced(AufsDentry dentry) =>

@@ -1,6 +1,7 @@
 using DriverLab.FileSystems.Layers;
 using DriverLab.Linux;
 using DriverLab.Linux.Abi;
+using DriverLab.Simulation;
 using DriverLab.Vfs;
 
 namespace DriverLab.FileSystems.Aufs;
@@ -62,7 +63,7 @@ internal sealed class Merge(AufsSuperBlock sb) : DirContext
             return true;
         }
         _whiteouts.Add((name.ToArray(), ino));
-        if (!_branch.HasWhiteouts)
+        if (!_branch.HasWhiteouts || sb.Core.IsMutated(Mutation.WhiteoutsListed))
             return true;
         int hidden = Entries.Add(name[Whiteouts.Prefix.Length..], ino, type, _layer, isLowest: false);
         if (hidden >= 0)

@@ -1,4 +1,5 @@
 using DriverLab.Linux;
+using DriverLab.Simulation;
 using DriverLab.Vfs;
 
 namespace DriverLab.FileSystems.Aufs;
@@ -88,7 +89,7 @@ internal static class Removal
         var error = needed ? Errno.OK : BranchLookup.ExistsBelow(dentry.Parent, branch, dentry.Name, out needed);
         if (error == Errno.OK)
             error = CopyUp.Parents(dentry, branch);
-        if (error != Errno.OK || !needed)
+        if (error != Errno.OK || !needed || sb.Core.IsMutated(Mutation.WhiteoutNotMade))
             return error;
         error = Whiteouts.Create(sb, Creation.CreatorFor(sb, caller), branch, dentry.Parent.On(branch)!, dentry.Name);
         hasWhiteout = error == Errno.OK;

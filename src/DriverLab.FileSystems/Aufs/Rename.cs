@@ -1,5 +1,6 @@
 using DriverLab.Linux;
 using DriverLab.Linux.Abi;
+using DriverLab.Simulation;
 using DriverLab.Vfs;
 
 namespace DriverLab.FileSystems.Aufs;
@@ -58,9 +59,9 @@ internal ref struct Renaming
         var above = _new.Entries.Length > 0 ? _new.Top.Branch : _new.WhiteoutBranch;
         if (above is not null && _sb.IndexOf(above) < index)
             index = _sb.IndexOf(above);
-        if (_sb.Policies.NearestAbove(index) is not { } branch)
+        if (_sb.Policies.NearestAbove(index) is not { } branch || _sb.Policies.NotHidden(_new, branch) is not { } visible)
             return Errno.EROFS;
-        _branch = branch;
+        _branch = visible;
         return Errno.OK;
     }
 
@@ -70,6 +71,8 @@ internal ref struct Renaming
         var error = Merge.CheckEmptyBelow(_sb, _old.Entries, _branch);
         if (error != Errno.ENOTEMPTY)
             return error;
+        if (_sb.Core.IsMutated(Mutation.LowerDirectoryRenamed))
+            return Errno.OK;
         if (_sb.Options.DirRen)
             return NotModelledException.Throw("renaming a directory of several branches with dirren");
         if (_sb.Type.WarnsFirst("may_rename_srcdir"))
