@@ -32,9 +32,11 @@ public class FetchTests
             Assert.That(have, Is.GreaterThan(0), "the half that came is kept");
 
             mirror.OnHalf = null;
+            mirror.PackageBytes = 0;
             var kernel = await new KernelStore(cache, KernelCatalogue.BuiltIn()).GetAsync(Line, RigHost.Progress, default);
             Assert.That(kernel.Release, Does.StartWith(Line));
             Assert.That(mirror.Ranges, Has.Some.StartsWith("bytes="), "the rest was asked for, not the whole");
+            Assert.That(mirror.PackageBytes, Is.InRange(1, have * 3 / 2), "what came the second time, in bytes");
             Assert.That(Directory.Exists(cache.PathOf("kernels", Line, "fetch")), Is.False, "nothing half is left");
         }
         catch (RigException e) when (e is not Machines.MachineException && e.Message.Contains("package lists", StringComparison.Ordinal))
@@ -70,6 +72,10 @@ public class FetchTests
         public string Address { get; }
 
         public Action? OnHalf { get; set; }
+
+        public long PackageBytes { get => Volatile.Read(ref packageBytes); set => Volatile.Write(ref packageBytes, value); }
+
+        private long packageBytes;
 
         public System.Collections.Concurrent.ConcurrentBag<string> Ranges { get; } = [];
 
@@ -132,6 +138,8 @@ public class FetchTests
                         return;
                     }
                     await context.Response.OutputStream.WriteAsync(buffer.AsMemory(0, n));
+                    if (package)
+                        _ = Interlocked.Add(ref packageBytes, n);
                 }
                 context.Response.Close();
             }

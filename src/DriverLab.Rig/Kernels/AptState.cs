@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Net;
 using DriverLab.Rig.Cache;
 using DriverLab.Rig.Processes;
 
@@ -72,8 +73,9 @@ internal sealed class AptState
         return [.. text.Split("\n\n", StringSplitOptions.RemoveEmptyEntries).Select(AptPackage.Parse).OfType<AptPackage>()];
     }
 
-    /// <summary>Downloads one package into a folder; apt goes on where an earlier download stopped when the server allows it.</summary>
+    /// <summary>Downloads one package into a folder, going on where an earlier download stopped when the server allows it.</summary>
     /// <returns>The file.</returns>
+    /// <exception cref="RigException">It cannot be downloaded, or is not what Debian's signed list says.</exception>
     public async Task<string> DownloadAsync(AptPackage package, string into, IProgress<string>? progress, CancellationToken cancellation)
     {
         string file = Path.Combine(into, package.FileName);
@@ -83,6 +85,8 @@ internal sealed class AptState
         var watcher = WatchAsync(file, package, progress, watching.Token);
         try
         {
+            if (await ResumeAsync(package, file, cancellation).ConfigureAwait(false) && await FileHash.OfAsync(file, cancellation).ConfigureAwait(false) == package.Sha256)
+                return file;
             string[] arguments = [.. options, "-q", "download", $"{package.Name}={package.Version}"];
             var result = await Tool.RunAsync("apt-get", arguments, into, cancellation).ConfigureAwait(false);
             if (result.ExitCode != 0)
@@ -100,6 +104,38 @@ internal sealed class AptState
             throw new RigException($"{package.FileName} has SHA-256 {found}, but Debian's signed list says {package.Sha256}; it was deleted, try again");
         }
         return file;
+    }
+
+    /// <summary>Fetches the rest of a half package. <c>apt-get download</c> would delete it and begin anew, and its helper asks with If-Range by the file's time, which is right only after an orderly end of apt.</summary>
+    /// <returns>True when the file has its size now; that it is the right one is for the caller to check.</returns>
+    private async Task<bool> ResumeAsync(AptPackage package, string file, CancellationToken cancellation)
+    {
+        long have = new FileInfo(file) is { Exists: true } half ? half.Length : 0;
+        if (have == 0 || have >= package.Size)
+            return false;
+        // Not beside the half package, which apt would delete at once.
+        string said = await Tool.OutputAsync("apt-get", [.. options, "-q", "--print-uris", "download", $"{package.Name}={package.Version}"], folder, cancellation).ConfigureAwait(false);
+        if (!Uri.TryCreate(said.Split('\'').ElementAtOrDefault(1), UriKind.Absolute, out var address) || address.Scheme is not ("http" or "https"))
+            return false;
+        using var client = new HttpClient();
+        using var request = new HttpRequestMessage(HttpMethod.Get, address) { Headers = { Range = new(have, null) } };
+        try
+        {
+            using var answer = await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellation).ConfigureAwait(false);
+            if (answer.StatusCode != HttpStatusCode.PartialContent || answer.Content.Headers.ContentRange?.From != have)
+                return false;
+            var stream = new FileStream(file, FileMode.Append, FileAccess.Write);
+            await using (stream.ConfigureAwait(false))
+                await answer.Content.CopyToAsync(stream, cancellation).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is HttpRequestException or IOException)
+        {
+            // Where nothing came, apt may know a way (a proxy of its own), or says better what is wrong.
+            if (new FileInfo(file).Length == have)
+                return false;
+            throw new RigException(string.Create(CultureInfo.InvariantCulture, $"the download of {package.FileName} broke after {new FileInfo(file).Length / 1e6:0.0} of {package.Size / 1e6:0.0} MB ({e.Message}); try again, it goes on from there"), e);
+        }
+        return new FileInfo(file).Length == package.Size;
     }
 
     /// <summary>Downloads packages that a folder has not yet, with one start of apt, which takes longer to read its lists than to fetch a small package.</summary>
