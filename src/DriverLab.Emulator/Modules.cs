@@ -5,6 +5,7 @@ using DriverLab.FileSystems.Aufs;
 using DriverLab.FileSystems.Overlay;
 using DriverLab.FileSystems.Proc;
 using DriverLab.FileSystems.Ramfs;
+using DriverLab.FileSystems.Sysfs;
 using DriverLab.FileSystems.Tmpfs;
 using DriverLab.Vfs;
 
@@ -32,6 +33,7 @@ public sealed class ModuleSet(params IReadOnlyList<Module> all)
         new FileSystemModule("overlay", static _ => new OverlayFileSystem()),
         new FileSystemModule("proc", static _ => new ProcFileSystem()),
         new FileSystemModule("ramfs", static _ => new RamFileSystem()),
+        new FileSystemModule("sysfs", static _ => new SysFileSystem()),
         new FileSystemModule("tmpfs", static _ => new TmpFileSystem()),
         new FileSystemModule("xfs", static _ => new UnmodelledFileSystem("xfs")),
         new BrdModule(),

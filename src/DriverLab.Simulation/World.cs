@@ -22,6 +22,9 @@ public sealed class World(ulong seed, MutationSet? mutations = null)
     /// <summary>The kernel's log, as /dev/kmsg shows it.</summary>
     public KernelLog Log { get; } = new();
 
+    /// <summary>What the kernel did that loses data or crashes it, in words and in order: for people, no part of what a kernel shows.</summary>
+    public List<string> Hazards { get; } = [];
+
     /// <summary>The random stream of one consumer; a new consumer shifts nobody else's numbers.</summary>
     public Prng Stream(string consumer)
     {

@@ -126,6 +126,11 @@ public abstract class SuperBlock
     }
 }
 
+/// <summary>A file that a file system provides in /sys.</summary>
+/// <param name="Path">Its path below /sys, without a leading slash.</param>
+/// <param name="Content">What it holds when it is opened; null for a directory that is there with nothing in it.</param>
+public readonly record struct SysfsFile(string Path, Func<Caller, string>? Content);
+
 /// <summary>A kind of file system, by the name that mount(2) uses.</summary>
 /// <remarks>Linux include/linux/fs.h: struct file_system_type.</remarks>
 public abstract class FileSystemType
@@ -144,6 +149,9 @@ public abstract class FileSystemType
 
     /// <summary>The subtype is part of the name after a dot (FS_HAS_SUBTYPE).</summary>
     public virtual bool HasSubtype => false;
+
+    /// <summary>The files that it provides in /sys, as they are at the moment.</summary>
+    public virtual IEnumerable<SysfsFile> SysfsFiles => [];
 
     /// <summary>Begins the description of an instance for fsopen(2) and fspick(2). The default collects an option string.</summary>
     public virtual IFsContext NewContext(VfsCore core, bool reconfigures) => new LegacyFsContext(this, core);

@@ -42,6 +42,22 @@ public class CommandTests
     }
 
     [Test]
+    public async Task Explain_warns_of_what_is_dangerous_about_a_union()
+    {
+        var (code, output, error) = await Run("explain", "aufs", "br=/rw=rw:/low=ro");
+        Assert.That(code, Is.Zero, error);
+        Assert.That(output, Does.Contain("6.1-aufs: mounted").And.Contain("br1: /low=ro").And.Contain("warning    whiteouts: branches that are ro").And.Contain("RENAME_EXCHANGE"));
+    }
+
+    [Test]
+    public async Task Explain_says_where_a_scenario_crashes_the_kernel()
+    {
+        var (code, output, error) = await Run("explain", "scenario", "aufs/oops/unlinked-and-directory-removed");
+        Assert.That(code, Is.Zero, error);
+        Assert.That(output, Does.Contain("write fd \"XX\": oops").And.Contain("warning: crash:"));
+    }
+
+    [Test]
     public async Task A_wrong_scenario_file_is_told_with_its_place()
     {
         string file = Path.Combine(Path.GetTempPath(), $"driverlab-{Guid.NewGuid():n}.scenario");

@@ -3,7 +3,10 @@ using System.CommandLine;
 using System.Text;
 using DriverLab.Cli.Output;
 using DriverLab.Cli.Targets;
+using DriverLab.Conformance.Running;
+using DriverLab.Conformance.Scenarios;
 using DriverLab.Emulator;
+using DriverLab.FileSystems.Aufs;
 using DriverLab.FileSystems.Overlay;
 using DriverLab.Linux;
 using DriverLab.Linux.Abi;
@@ -12,15 +15,15 @@ using DriverLab.Simulation;
 
 namespace DriverLab.Cli.Commands;
 
-/// <summary><c>driverlab explain overlay OPTIONS</c>: what each kernel line makes of a mount line.</summary>
+/// <summary><c>driverlab explain overlay|aufs OPTIONS</c>: what kernels make of a mount line; <c>explain scenario</c>: what is dangerous in a program.</summary>
 internal static class ExplainCommand
 {
     private const string Target = "/merged";
 
-    private sealed record Answer(string Line, string Outcome, IReadOnlyList<(string Name, string Value)> Effective, string Shown, IReadOnlyList<string> Log)
+    private sealed record Answer(string Line, string Outcome, IReadOnlyList<(string Name, string Value)> Effective, string Shown, IReadOnlyList<string> Log, IReadOnlyList<string> Warnings)
     {
         /// <summary>The same answer of two lines is printed once.</summary>
-        public string Key => string.Join('\n', [Outcome, Shown, .. Log, .. Effective.Select(e => $"{e.Name}={e.Value}")]);
+        public string Key => string.Join('\n', [Outcome, Shown, .. Log, .. Warnings, .. Effective.Select(e => $"{e.Name}={e.Value}")]);
     }
 
     public static Command Create(TextWriter output)
@@ -35,14 +38,75 @@ internal static class ExplainCommand
         {
             var lines = parsed.GetValue(kernels) is { Length: > 0 } some ? some : [.. KernelCatalogue.BuiltIn().Lines.Select(l => l.Line)];
             var settings = (parsed.GetValue(config) ?? []).Select(Setting).ToArray();
-            var answers = lines.Select(line => Ask(line, parsed.GetRequiredValue(options), settings)).ToArray();
-            if (parsed.GetValue(json))
-                WriteJson(answers, output);
-            else
-                WriteText(answers, output);
-            return ExitCode.Same;
+            return Write([.. lines.Select(line => Ask("overlay", line, parsed.GetRequiredValue(options), Paths, settings))], parsed.GetValue(json), output);
         });
-        return new("explain", "What kernels make of something.") { overlay };
+        return new("explain", "What kernels make of something.") { overlay, Aufs(output), Scenario(output) };
+    }
+
+    private static int Write(Answer[] answers, bool json, TextWriter output)
+    {
+        if (json)
+            WriteJson(answers, output);
+        else
+            WriteText(answers, output);
+        return ExitCode.Same;
+    }
+
+    private static Command Aufs(TextWriter output)
+    {
+        var options = new Argument<string>("options") { Description = "What stands behind -o, for instance br=/rw=rw:/l2=ro+wh:/l1=ro+wh,dirperm1." };
+        var json = new Option<bool>("--json") { Description = "One JSON object a line, the last one a summary." };
+        var command = new Command("aufs", "Mounts a union with these options on the emulator, as a 6.1 kernel with aufs would: the outcome, branches and options in effect, what mountinfo shows, the kernel's own "
+            + "words, and warnings: what loses data, shows deleted files again or crashes the kernel. The directories that the options name are made empty, each on a tmpfs of its own.\n" + ExitCode.Help) { options, json };
+        command.SetAction(parsed => Write([Ask("aufs", AufsLine, parsed.GetRequiredValue(options), BranchPaths, [])], parsed.GetValue(json), output));
+        return command;
+    }
+
+    private const string AufsLine = "6.1-aufs";
+
+    private static Command Scenario(TextWriter output)
+    {
+        var data = new Option<string?>("--data") { Description = "The folder with Scenarios, Ledger and Golden." };
+        var name = new Argument<string>("scenario") { Description = "A name such as aufs/rename/exchange-loses-lower-directory, or a file." };
+        var kernel = new Option<string>("--kernel") { Description = "The kernel line whose behaviour the emulator follows; 6.1-aufs for a scenario that needs aufs.", DefaultValueFactory = _ => "" };
+        var command = new Command("scenario", "Runs a scenario on the emulator and warns of each step that loses data, only seems to work, or crashes the kernel.\n" + ExitCode.Help) { data, name, kernel };
+        command.SetAction(parsed =>
+        {
+            var scenario = DataFolder.Find(parsed.GetValue(data)).LoadOne(parsed.GetRequiredValue(name));
+            string line = parsed.GetValue(kernel) is { Length: > 0 } given ? given : scenario.Needs.Contains("aufs") ? AufsLine : "6.1";
+            using var emulated = new EmulatedKernel(Profiles.Of(line), ModuleSet.Standard, new World(0));
+            var sink = new HazardSink(emulated.World, output);
+            output.WriteLine($"{scenario.Name}: {scenario.Description}");
+            var status = new ScenarioRunner(emulated).Run(scenario, sink);
+            if (status != RunStatus.Done)
+                output.WriteLine($"{status.ToString().ToLowerInvariant()}: {sink.Reason}");
+            else if (emulated.World.Hazards.Count == 0)
+                output.WriteLine("  nothing in it is known to be dangerous");
+            return status == RunStatus.Done ? ExitCode.Same : status == RunStatus.Skipped ? ExitCode.EnvironmentMissing : ExitCode.Internal;
+        });
+        return command;
+    }
+
+    /// <summary>Prints what is dangerous about a step when the step has been made.</summary>
+    private sealed class HazardSink(World world, TextWriter output) : ITraceSink
+    {
+        private int _told;
+
+        public string Reason { get; private set; } = "";
+
+        public void Begin(string scenario) { }
+
+        public void Entering(int step) { }
+
+        public void Line(in TraceLine line) { }
+
+        public void Outcome(Step step, string outcome)
+        {
+            for (; _told < world.Hazards.Count; _told++)
+                output.WriteLine($"  step {step.Number}, line {step.Line}: {step.Text}: {outcome}\n    warning: {world.Hazards[_told]}");
+        }
+
+        public void End(RunStatus status, string reason) => Reason = reason;
     }
 
     private static (string Name, string Value) Setting(string text)
@@ -53,7 +117,7 @@ internal static class ExplainCommand
 
     // ---- asking --------------------------------------------------------------------------------------------------------------------------------
 
-    private static Answer Ask(string line, string options, (string Name, string Value)[] settings)
+    private static Answer Ask(string type, string line, string options, Func<string, IEnumerable<string>> paths, (string Name, string Value)[] settings)
     {
         var profile = Profiles.Of(line);
         var all = profile.Config.ToDictionary();
@@ -61,22 +125,38 @@ internal static class ExplainCommand
         foreach (var (name, value) in settings)
             all[name] = value;
         using var kernel = new EmulatedKernel(profile with { Config = all.ToFrozenDictionary() }, ModuleSet.Standard, new World(0));
-        Prepare(kernel, options);
+        Prepare(kernel, paths(options), ownFileSystems: type == "aufs");
         int before = kernel.World.Log.Lines.Count;
-        var error = kernel.Mount("overlay"u8, Encoding.UTF8.GetBytes(Target), "overlay"u8, MountFlags.None, Encoding.UTF8.GetBytes(options));
+        byte[] fileSystem = Encoding.UTF8.GetBytes(type);
+        string outcome;
+        try
+        {
+            var error = kernel.Mount(fileSystem, Encoding.UTF8.GetBytes(Target), fileSystem, MountFlags.None, Encoding.UTF8.GetBytes(options));
+            outcome = error == Errno.OK ? "mounted" : error.ToString();
+        }
+        catch (KernelOopsException)
+        {
+            outcome = TraceLine.Oops;
+        }
         string[] log = [.. kernel.World.Log.Lines.Skip(before)];
-        if (error != Errno.OK)
-            return new(line, error.ToString(), [], "", log);
+        if (outcome != "mounted")
+            return new(line, outcome, [], "", log, [.. kernel.World.Hazards]);
         var sb = kernel.Internals.Core.SuperBlocks[^1];
-        return new(line, "mounted", OverlayExplanation.Effective(sb), Shown(kernel), log);
+        return new(line, outcome, type == "aufs" ? AufsExplanation.Effective(sb) : OverlayExplanation.Effective(sb), Shown(kernel), log, AufsExplanation.Warnings(sb));
     }
 
-    private static void Prepare(EmulatedKernel kernel, string options)
+    private static void Prepare(EmulatedKernel kernel, IEnumerable<string> paths, bool ownFileSystems)
     {
         Require(kernel.Mount("tmpfs"u8, "/tmp"u8, "tmpfs"u8, MountFlags.None, default), "/tmp");
         Require(kernel.Chroot("/tmp"u8), "/tmp");
         Require(kernel.Chdir("/"u8), "/");
-        foreach (var path in Paths(options).Append("/proc").Append(Target))
+        foreach (var path in paths.ToArray())
+        {
+            MakeAll(kernel, path);
+            if (ownFileSystems)
+                Require(kernel.Mount("tmpfs"u8, Encoding.UTF8.GetBytes(path), "tmpfs"u8, MountFlags.None, "mode=755"u8), path);
+        }
+        foreach (var path in (ReadOnlySpan<string>)["/tmp", "/proc", Target])
             MakeAll(kernel, path);
         Require(kernel.Mount("proc"u8, "/proc"u8, "proc"u8, MountFlags.None, default), "/proc");
     }
@@ -101,6 +181,26 @@ internal static class ExplainCommand
             foreach (var path in Split(value, ':'))
                 yield return Unescape(path);
         }
+    }
+
+    /// <summary>Every path that an option of aufs names as a branch.</summary>
+    private static IEnumerable<string> BranchPaths(string options)
+    {
+        var found = new List<string>();
+        foreach (var option in options.Split(','))
+        {
+            int at = option.AsSpan().IndexOfAny(':', '=');
+            string name = at < 0 ? "" : option[..at], value = at < 0 ? "" : option[(at + 1)..];
+            if (name is "add" or "ins")
+                value = value[(value.IndexOf(':', StringComparison.Ordinal) + 1)..];
+            foreach (var branch in name is "br" or "dirs" ? value.Split(':') : name is "add" or "ins" or "append" or "prepend" ? [value] : [])
+            {
+                string path = branch.Split('=')[0];
+                if (path.StartsWith('/') && !found.Contains(path))
+                    found.Add(path);
+            }
+        }
+        return found;
     }
 
     private static List<string> Split(string text, char separator)
@@ -161,6 +261,8 @@ internal static class ExplainCommand
                 output.WriteLine($"  mountinfo  {answer.Shown}");
             if (answer.Effective.Count > 0)
                 output.WriteLine($"  in effect  {string.Join(", ", answer.Effective.Select(static e => $"{e.Name}: {e.Value}"))}");
+            foreach (var warning in answer.Warnings)
+                output.WriteLine($"  warning    {warning}");
             output.WriteLine();
         }
     }
@@ -178,6 +280,10 @@ internal static class ExplainCommand
                 w.WriteStartArray("log");
                 foreach (var line in answer.Log)
                     w.WriteStringValue(line);
+                w.WriteEndArray();
+                w.WriteStartArray("warnings");
+                foreach (var warning in answer.Warnings)
+                    w.WriteStringValue(warning);
                 w.WriteEndArray();
                 w.WriteStartObject("effective");
                 foreach (var (name, value) in answer.Effective)

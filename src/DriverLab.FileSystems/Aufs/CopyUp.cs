@@ -227,7 +227,7 @@ internal static class CopyUp
     {
         var sb = dentry.Sb;
         if (dentry.Parent.Inode is { IsDead: true } || dentry.Parent.IsUnlinked)
-            throw new KernelOopsException("NULL pointer dereference: a file is copied up whose name and directory are both removed");
+            throw sb.Oops("an open lower file is copied up whose name and directory are both removed (null pointer)");
         var target = sb.Policies.ForCopyUp(dentry);
         if (!target.IsOk)
             return target.Error;

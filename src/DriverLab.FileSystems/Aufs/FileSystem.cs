@@ -22,6 +22,36 @@ public sealed class AufsFileSystem : FileSystemType
     /// <summary>True the first time since boot.</summary>
     internal bool WarnsFirst(string what) => _warned.Add(what);
 
+    /// <summary>For each union its branches with permissions and ids, and the path by which its table of inode numbers was made; the module's parameters.</summary>
+    /// <remarks>aufs fs/aufs/sysaufs.c, sysfs.c.</remarks>
+    public override IEnumerable<SysfsFile> SysfsFiles
+    {
+        get
+        {
+            yield return new("fs/aufs", null);
+            yield return new("module/aufs/parameters/allow_userns", static _ => "N\n");
+            yield return new("module/aufs/parameters/brs", static _ => "1\n");
+            foreach (var union in Instances)
+            {
+                string folder = "fs/aufs/si_" + union.IdText;
+                for (int i = 0; i < union.Branches.Count; i++)
+                {
+                    var branch = union.Branches[i];
+                    yield return new($"{folder}/br{i}", c => $"{Shown(Whiteouts.PathOf(c.Root, branch))}={branch.PermissionText}\n");
+                    yield return new($"{folder}/brid{i}", _ => $"{branch.Id}\n");
+                }
+                yield return new(folder + "/xi_path", _ => union.Options.NoXino ? "" : Shown(union.XinoPath) + "\n");
+            }
+        }
+    }
+
+    private static string Shown(byte[] path)
+    {
+        var text = new MountOptionWriter();
+        text.Escaped(path, " \t\n\\"u8);
+        return System.Text.Encoding.UTF8.GetString(text.ToArray());
+    }
+
     /// <inheritdoc/>
     public override SysResult<Dentry> Mount(MountContext context)
     {

@@ -219,6 +219,8 @@ internal abstract class AufsInode : Inode
         var error = CopyUp.ForChange((AufsDentry)dentry, this);
         if (error != Errno.OK)
             return error;
+        if (!PosixAcl.IsName(name) && Top.Inode.GetXattr(Aufs.Kernel, Top.Dentry, name, default).IsOk)
+            Aufs.Warn($"removexattr of {System.Text.Encoding.Latin1.GetString(name)} says ok and leaves the attribute with an empty value");
         error = PosixAcl.IsName(name) ? Xattrs.VfsRemoveXattr(Aufs.Kernel, Top.Dentry, name)
             : Xattrs.VfsSetXattr(Aufs.Kernel, Top.Dentry, name, default, XattrFlags.XATTR_REPLACE);
         CopyAttributes();

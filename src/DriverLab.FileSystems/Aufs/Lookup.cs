@@ -28,7 +28,7 @@ internal static class BranchLookup
             return error;
         var inode = found.Entries.Length == 0 ? null : dentry.Sb.GetInode(found.Entries);
         if (inode is not null && PseudoLinks.IsOutOfReach(inode, found.Entries[0].Branch))
-            throw new KernelOopsException("NULL pointer dereference: a pseudo-link is looked up on a branch that has become read-only");
+            throw dentry.Sb.Oops("a pseudo-link is looked up on a branch that has become read-only (null pointer)");
         Take(dentry, found);
         dentry.Add(inode);
         return Errno.OK;

@@ -131,11 +131,11 @@ internal static class XinoFile
             int files = 2 + sb.Branches.Select(static b => b.Root.Sb).Distinct().Count();
             for (int i = 0; i < files; i++)
             {
-                var error = MakeAndUnlink(sb, branch.Path, DefaultName, [.. Whiteouts.PathOf(branch), (byte)'/', .. DefaultName]);
+                var error = MakeAndUnlink(sb, branch.Path, DefaultName, [.. Whiteouts.PathOf(sb, branch), (byte)'/', .. DefaultName]);
                 if (error != Errno.OK)
                     return error;
             }
-            sb.SetXino([.. Whiteouts.PathOf(branch), (byte)'/', .. DefaultName]);
+            sb.SetXino([.. Whiteouts.PathOf(sb, branch), (byte)'/', .. DefaultName]);
             return Errno.OK;
         }
         byte[] path = [.. "/tmp/"u8, .. DefaultName];

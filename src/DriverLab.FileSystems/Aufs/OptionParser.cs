@@ -89,7 +89,11 @@ internal sealed class OptionParser(VfsCore core, List<MountStep> steps)
                 return isFirst ? Errno.EINVAL : Errno.OK;
             isFirst = false;
             if (steps.Count >= MaxSteps)
-                throw new KernelOopsException("the 85th branch of one br= list: the error path frees memory behind the page of options");
+            {
+                const string crash = "the 85th branch of one br= list: the error path frees memory behind the page of options";
+                core.World.Hazards.Add("crash: " + crash);
+                throw new KernelOopsException(crash);
+            }
             var error = OneBranch(caller, element, index++);
             if (error != Errno.OK)
                 return error;

@@ -71,6 +71,7 @@ internal static class PseudoLinks
             if (inode.IsPseudoLinked && inode.Nlink >= inode.Top.Inode.Nlink)
             {
                 sb.Log("au_plink_put", "pseudo-link is not flushed");
+                sb.Warn("hard links: names of a changed file that were not linked are the old lower file again");
                 break;
             }
         }

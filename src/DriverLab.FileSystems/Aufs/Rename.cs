@@ -187,6 +187,8 @@ internal ref struct Renaming
             error = Mark(_new, _old);
         if (error != Errno.OK)
             return error;
+        if (_new.IsDirectory && Merge.CheckEmptyBelow(_sb, _new.Entries, _branch) == Errno.ENOTEMPTY)
+            _sb.Warn($"data loss: RENAME_EXCHANGE onto {System.Text.Encoding.Latin1.GetString(_new.Name)}, a directory with entries on a lower branch, says ok; they are not seen again");
         var (oldDirectory, newDirectory) = (_old.Parent.On(_branch)!, _new.Parent.On(_branch)!);
         error = Namei.VfsRename(_sb.Kernel, oldDirectory.Inode!, _old.On(_branch)!, newDirectory.Inode!, _new.On(_branch)!, RenameFlags.RENAME_EXCHANGE);
         if (error != Errno.OK)

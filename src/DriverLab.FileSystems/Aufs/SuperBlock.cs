@@ -63,6 +63,16 @@ internal sealed class AufsSuperBlock : SuperBlock
     /// <summary>True when some union has its table under this path already.</summary>
     public static bool IsXino(VfsCore core, byte[] path) => core.SuperBlocks.OfType<AufsSuperBlock>().Any(sb => sb.XinoPath.AsSpan().SequenceEqual(path));
 
+    /// <summary>Tells people that what happens here loses data, or looks as if it had worked.</summary>
+    public void Warn(string hazard) => Core.World.Hazards.Add(hazard);
+
+    /// <summary>The real kernel crashes here.</summary>
+    public KernelOopsException Oops(string what)
+    {
+        Warn("crash: " + what);
+        return new(what);
+    }
+
     // ---- branches -----------------------------------------------------------------------------------------------------------------------------
 
     /// <summary>The branches, top first.</summary>

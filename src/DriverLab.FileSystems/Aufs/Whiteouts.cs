@@ -123,7 +123,7 @@ internal static class Whiteouts
         if (error == Errno.OK)
             error = MakeDirectory(sb, branch, OrphanName, out _);
         if (error != Errno.OK)
-            sb.Log("au_wh_init", $"an error({-(int)error}) on the writable branch {Encoding.Latin1.GetString(PathOf(branch))}({branch.Root.Sb.Type.Name})");
+            sb.Log("au_wh_init", $"an error({-(int)error}) on the writable branch {Encoding.Latin1.GetString(PathOf(sb, branch))}({branch.Root.Sb.Type.Name})");
         return error;
     }
 
@@ -193,14 +193,14 @@ internal static class Whiteouts
         branch.WhiteoutBase = branch.PlinkDirectory = null;
     }
 
-    /// <summary>The path of a branch's root as the kernel sees it now.</summary>
-    public static byte[] PathOf(Branch branch)
+    /// <summary>The path of a branch's root as whoever mounted the union sees it now.</summary>
+    public static byte[] PathOf(AufsSuperBlock sb, Branch branch) => PathOf(sb.Kernel.Root, branch);
+
+    /// <summary>The path of a branch's root as seen from a root.</summary>
+    public static byte[] PathOf(in VfsPath from, Branch branch)
     {
-        var root = branch.Path.Mount;
-        while (root.Parent is { } parent)
-            root = parent;
         var buffer = new byte[Limits.PATH_MAX];
-        var length = PathWalk.Print(branch.Path, new(root, root.Root), buffer, out _);
+        var length = PathWalk.Print(branch.Path, from, buffer, out _);
         return length.IsOk ? buffer.AsSpan(buffer.Length - length.Value).ToArray() : [];
     }
 }

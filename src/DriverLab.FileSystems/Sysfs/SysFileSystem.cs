@@ -1,0 +1,142 @@
+using DriverLab.Linux;
+using DriverLab.Linux.Abi;
+using DriverLab.Vfs;
+using DriverLab.Vfs.Helpers;
+
+namespace DriverLab.FileSystems.Sysfs;
+
+/// <summary>sysfs, as far as modelled file systems fill it.</summary>
+/// <remarks>Linux fs/sysfs/, fs/kernfs/. All mounts show one instance.</remarks>
+public sealed class SysFileSystem : FileSystemType
+{
+    private SysSuperBlock? _instance;
+
+    /// <inheritdoc/>
+    public override string Name => "sysfs";
+
+    /// <inheritdoc/>
+    public override SysResult<Dentry> Mount(MountContext context) => (_instance ??= new SysSuperBlock(context, this)).Root;
+}
+
+internal sealed class SysSuperBlock : SuperBlock
+{
+    private readonly Dictionary<string, ulong> _numbers = [];
+
+    public SysSuperBlock(MountContext context, FileSystemType type) : base(context.Core, type, context.Core.NewAnonymousDev(), FsMagic.SYSFS, context.Flags)
+    {
+        ActiveCount++; // one instance, whether mounted or not
+        Root = NewDentry(null, []);
+        Root.Instantiate(new SysDirectory(this, ""));
+    }
+
+    public override Errno StatFs(Dentry dentry, out StatFs result) => Simple.StatFs(this, out result);
+
+    public IEnumerable<SysfsFile> Files => Core.FileSystems.SelectMany(static t => t.SysfsFiles);
+
+    /// <summary>The number that a path keeps.</summary>
+    public ulong NumberOf(string path)
+    {
+        if (!_numbers.TryGetValue(path, out ulong number))
+            _numbers.Add(path, number = (ulong)_numbers.Count + 1);
+        return number;
+    }
+}
+
+/// <summary>A directory: what the paths of the files have in common.</summary>
+internal sealed class SysDirectory : Inode
+{
+    private readonly string _path;
+
+    public SysDirectory(SysSuperBlock sb, string path) : base(sb, Mode.S_IFDIR | (Mode)0x1ED)
+    {
+        _path = path;
+        Ino = sb.NumberOf(path);
+        Nlink = 2;
+    }
+
+    private SysSuperBlock Sys => (SysSuperBlock)Sb;
+
+    /// <summary>Names below this directory that some file's path goes through, in byte order.</summary>
+    private IEnumerable<(string Name, SysfsFile? File)> Children()
+    {
+        string prefix = _path.Length == 0 ? "" : _path + "/";
+        return Sys.Files.Where(f => f.Path.StartsWith(prefix, StringComparison.Ordinal))
+            .Select(f => (Below: f.Path[prefix.Length..], File: f))
+            .Select(static f => f.Below.IndexOf('/', StringComparison.Ordinal) is >= 0 and var at ? (f.Below[..at], (SysfsFile?)null) : (f.Below, f.File.Content is null ? null : f.File))
+            .DistinctBy(static c => c.Item1).OrderBy(static c => c.Item1, StringComparer.Ordinal);
+    }
+
+    /// <summary>Files come and go with the mounts they tell of: nothing is cached.</summary>
+    public override Errno Lookup(Caller caller, Dentry dentry)
+    {
+        string name = System.Text.Encoding.UTF8.GetString(dentry.Name);
+        var (found, file) = Children().FirstOrDefault(c => c.Name == name);
+        if (found is null)
+            return IsOwn ? Errno.ENOENT : NotModelledException.Throw($"/sys/{(_path.Length == 0 ? "" : _path + "/")}{name}");
+        string path = _path.Length == 0 ? name : $"{_path}/{name}";
+        dentry.Instantiate(file is { } content ? new SysFile(Sys, path, content) : new SysDirectory(Sys, path));
+        return Errno.OK;
+    }
+
+    /// <summary>Everything in it is a file system's own: two components down from the top.</summary>
+    private bool IsOwn => _path.Contains('/', StringComparison.Ordinal);
+
+    public override SysResult<OpenFile> Open(Caller caller, in VfsPath path, OpenFlags flags) =>
+        new SysDirectoryFile(path, flags, IsOwn ? [.. Children().Select(c => (c.Name, c.File is not null, Sys.NumberOf($"{_path}/{c.Name}")))] : null);
+}
+
+internal sealed class SysDirectoryFile(VfsPath path, OpenFlags flags, (string Name, bool IsFile, ulong Ino)[]? entries) : DentryDirectoryFile(path, flags)
+{
+    public override Errno Iterate(Caller caller, DirContext context)
+    {
+        if (entries is null)
+            return NotModelledException.Throw("listing /sys");
+        if (!EmitDots(this, context))
+            return Errno.OK;
+        while (context.Position - 2 < entries.Length)
+        {
+            var (name, isFile, ino) = entries[context.Position - 2];
+            if (!context.Emit(System.Text.Encoding.UTF8.GetBytes(name), ino, isFile ? DirentType.DT_REG : DirentType.DT_DIR))
+                break;
+            context.Position++;
+        }
+        return Errno.OK;
+    }
+
+    public override SysResult<long> LSeek(Caller caller, long offset, SeekWhence whence)
+    {
+        var target = Target(offset, whence);
+        if (target.IsOk)
+            Position = target.Value;
+        return target;
+    }
+}
+
+/// <summary>A file whose content is made when it is opened; it claims to have a page.</summary>
+internal sealed class SysFile : Inode
+{
+    private readonly SysfsFile _file;
+
+    public SysFile(SysSuperBlock sb, string path, SysfsFile file) : base(sb, Mode.S_IFREG | (Mode)0x124)
+    {
+        _file = file;
+        Ino = sb.NumberOf(path);
+        Size = Limits.PAGE_SIZE;
+    }
+
+    public override SysResult<OpenFile> Open(Caller caller, in VfsPath path, OpenFlags flags) =>
+        (flags & OpenFlags.O_ACCMODE) == OpenFlags.O_RDONLY ? new SysOpenFile(path, flags, System.Text.Encoding.UTF8.GetBytes(_file.Content!(caller))) : Errno.EACCES;
+}
+
+internal sealed class SysOpenFile(VfsPath path, OpenFlags flags, byte[] text) : OpenFile(path, flags)
+{
+    public override SysResult<int> Read(Caller caller, Span<byte> buffer, ref long position)
+    {
+        int count = (int)Math.Clamp(text.Length - position, 0, buffer.Length);
+        text.AsSpan((int)Math.Min(position, text.Length), count).CopyTo(buffer);
+        position += count;
+        return count;
+    }
+
+    public override SysResult<long> LSeek(Caller caller, long offset, SeekWhence whence) => Simple.LSeek(this, offset, whence, long.MaxValue, Limits.PAGE_SIZE);
+}
