@@ -24,7 +24,8 @@ internal sealed class ConformRun(ConformOptions options, Progress progress)
     public async Task<ReportModel> RunAsync(CancellationToken cancellation)
     {
         var data = DataFolder.Find(options.Data);
-        var scenarios = options.Shard.Of(data.Load(options.Suites, options.Scenarios));
+        var chosen = options.Shard.Of(data.Load(options.Suites, options.Scenarios));
+        var scenarios = chosen.Where(s => !(options.LeavesOutSlow && s.Slow)).ToList();
         var comparer = data.Comparer();
         var ledger = data.Ledger();
         string[] names = options.KernelImage is not null ? ["image"] : options.Kernels.Count > 0 ? [.. options.Kernels.Distinct()] : [DefaultKernel];
@@ -36,7 +37,7 @@ internal sealed class ConformRun(ConformOptions options, Progress progress)
         var runs = names.Select(name => KernelAsync(name, names.Length > 1, scenarios, comparer, slots, cancellation)).ToArray();
         foreach (var run in runs)
             comparisons.AddRange(await run);
-        return Report(names, scenarios, comparisons, ledger);
+        return Report(names, chosen, comparisons, ledger);
     }
 
     private ReportModel Report(string[] names, IReadOnlyList<Scenario> scenarios, List<ScenarioComparison> comparisons, Ledger ledger)
@@ -49,7 +50,12 @@ internal sealed class ConformRun(ConformOptions options, Progress progress)
         var missing = _missing.OrderBy(m => Array.IndexOf(names, m.Kernel)).ToList();
         return model with
         {
-            Cases = [.. model.Cases, .. missing.SelectMany(m => scenarios.Select(s => ReportBuilder.Missing(s, m.Kernel, m.Reason)))],
+            Cases =
+            [
+                .. model.Cases,
+                .. missing.SelectMany(m => scenarios.Select(s => ReportBuilder.Missing(s, m.Kernel, m.Reason))),
+                .. comparisons.Select(c => c.Kernel).Distinct().SelectMany(kernel => scenarios.Where(s => options.LeavesOutSlow && s.Slow).Select(s => ReportBuilder.LeftOut(s, kernel))),
+            ],
             Shard = options.Shard.ToString(),
             Ledger = [.. uses.Select(use => new LedgerUse(use.Entry.Id, use.Entry.Scenario, use.Entry.Kernels, use.Seen))],
             Missing = missing,

@@ -107,6 +107,9 @@ public sealed record VfsQuirks
     /// <summary>mount_setattr exists (5.12), and MOUNT_ATTR_NOSYMFOLLOW (5.14).</summary>
     public bool HasMountSetattr { get; init; }
 
+    /// <summary>statx says of every file whether it has fs-verity, when it is configured (seen on 6.12, not on 6.1).</summary>
+    public bool StatxKnowsVerity { get; init; }
+
     /// <summary>The quirks of a kernel.</summary>
     public static VfsQuirks Of(KernelProfile profile) => new()
     {
@@ -139,6 +142,7 @@ public sealed record VfsQuirks
         FsConfigTakesPathDescriptors = profile.AtLeast(6, 15),
         ClonesDetachedTrees = profile.AtLeast(6, 15),
         MountsListedById = profile.AtLeast(6, 8),
+        StatxKnowsVerity = profile.AtLeast(6, 7) && profile.Config.GetValueOrDefault("CONFIG_FS_VERITY") == "y",
         HasMountSetattr = profile.AtLeast(5, 12),
     };
 }

@@ -17,6 +17,7 @@ internal static class ConformCommand
         var modules = new Option<string?>("--modules") { Description = "Its modules: the folder that holds 'kernel'." };
         var config = new Option<string?>("--config") { Description = "Its configuration file." };
         var scenarios = new Option<string[]>("--scenario") { Description = "Only scenarios of this name, or pattern such as 'vfs/rename/*'; or one file; may be repeated.", DefaultValueFactory = _ => [] };
+        var all = new Option<bool>("--all") { Description = "Slow scenarios too (half a second and more on a real kernel). They are also run when --suite, --scenario, --kernels or --shard chooses." };
         var json = new Option<bool>("--json") { Description = "One JSON object a line on stdout; the last one is the summary." };
         var junit = new Option<string?>("--junit") { Description = "Write JUnit XML to this file." };
         var html = new Option<string?>("--html") { Description = "Write a self-contained page to this file." };
@@ -24,7 +25,7 @@ internal static class ConformCommand
         var noInstall = new Option<bool>("--no-install") { Description = "Install nothing. This command never does ('./build.sh conform' may); it says what is missing and ends with 3." };
         var command = new Command("conform", "Run scenarios on the emulator and on real kernels, and compare.\n" + ExitCode.Help)
         {
-            suites, kernels, matrix, shard, image, modules, config, scenarios, json, junit, html, data, noInstall,
+            suites, kernels, matrix, shard, image, modules, config, scenarios, all, json, junit, html, data, noInstall,
         };
         command.SetAction((parsed, cancellation) => RunAsync(new()
         {
@@ -35,6 +36,7 @@ internal static class ConformCommand
             Modules = parsed.GetValue(modules),
             Config = parsed.GetValue(config),
             Scenarios = parsed.GetValue(scenarios)!,
+            LeavesOutSlow = !parsed.GetValue(all) && new[] { suites, scenarios, matrix }.All(option => parsed.GetValue(option)!.Length == 0) && parsed.GetResult(shard) is null or { Implicit: true },
             Reports = new(parsed.GetValue(json), parsed.GetValue(junit), parsed.GetValue(html)),
             Data = parsed.GetValue(data),
         }, output, error, cancellation));
@@ -60,6 +62,8 @@ internal sealed record ConformOptions
     public string? Modules { get; init; }
     public string? Config { get; init; }
     public IReadOnlyList<string> Scenarios { get; init; } = [];
+    /// <summary>Slow scenarios are only named.</summary>
+    public bool LeavesOutSlow { get; init; }
     public Shard Shard { get; init; } = Shard.Whole;
     public ReportFiles Reports { get; init; } = new(false, null, null);
     public string? Data { get; init; }

@@ -14,7 +14,7 @@ public sealed class GoldenStore(string root)
     private const string Extension = ".trace";
 
     /// <summary>Options of the kernel's configuration that decide behaviour in the suites; the rest of some ten thousand is left out.</summary>
-    private static readonly string[] s_prefixes = ["CONFIG_OVERLAY_FS", "CONFIG_TMPFS", "CONFIG_DEVTMPFS", "CONFIG_BLK_DEV_LOOP", "CONFIG_BLK_DEV_DM", "CONFIG_DM_", "CONFIG_FS_POSIX_ACL", "CONFIG_HZ", "CONFIG_BTRFS", "CONFIG_EXT4", "CONFIG_SECURITY", "CONFIG_LSM", "CONFIG_BLK_DEV_RAM", "CONFIG_AUFS"];
+    private static readonly string[] s_prefixes = ["CONFIG_OVERLAY_FS", "CONFIG_TMPFS", "CONFIG_DEVTMPFS", "CONFIG_BLK_DEV_LOOP", "CONFIG_BLK_DEV_DM", "CONFIG_DM_", "CONFIG_FS_POSIX_ACL", "CONFIG_FS_VERITY", "CONFIG_HZ", "CONFIG_BTRFS", "CONFIG_EXT4", "CONFIG_SECURITY", "CONFIG_LSM", "CONFIG_BLK_DEV_RAM", "CONFIG_AUFS"];
 
     /// <summary>The kernel lines that are recorded, oldest first. Those that are only observed are not among them.</summary>
     public IReadOnlyList<string> Lines => !Directory.Exists(root) ? [] :
@@ -63,14 +63,14 @@ public sealed class GoldenStore(string root)
     public IReadOnlyList<ObservedFile> Observed(string line) =>
         [.. Directory.EnumerateFiles(Path.Combine(root, line), "*" + ObservedFile.Extension).Order(StringComparer.Ordinal).Select(static f => ObservedFile.Parse(f, File.ReadAllText(f)))];
 
-    /// <summary>Writes what a kernel said. Suites that were not run keep what they have.</summary>
+    /// <summary>Writes what a kernel said. Suites that were not run keep what they have; one that the kernel skipped whole says nothing.</summary>
     public void Write(string line, string stamp, KernelProfile profile, IReadOnlyList<(Scenario Scenario, ScenarioRun Run)> runs)
     {
         string folder = Path.Combine(root, line);
         _ = Directory.CreateDirectory(folder);
         var settings = profile.Config.Where(o => s_prefixes.Any(p => o.Key.StartsWith(p, StringComparison.Ordinal))).OrderBy(o => o.Key, StringComparer.Ordinal);
         File.WriteAllText(Path.Combine(folder, ProfileFile), $"# recorded from {stamp}\nrelease={profile.Name}\n{string.Concat(settings.Select(o => $"{o.Key}={o.Value}\n"))}");
-        foreach (var suite in runs.GroupBy(r => r.Scenario.Suite))
+        foreach (var suite in runs.GroupBy(r => r.Scenario.Suite).Where(static suite => suite.Any(static r => r.Run.Status != RunStatus.Skipped)))
             File.WriteAllText(Path.Combine(folder, suite.Key + Extension), GoldenFile.Write(stamp, suite));
     }
 

@@ -42,6 +42,17 @@ public static class ReportBuilder
         Reproduce = $"driverlab kernel fetch {kernel}",
     };
 
+    /// <summary>The case of a slow scenario that was not asked for.</summary>
+    public static CaseResult LeftOut(Scenario scenario, string kernel) => new()
+    {
+        Suite = scenario.Suite,
+        Scenario = scenario.Name,
+        Kernel = kernel,
+        Verdict = CaseVerdict.Skipped,
+        Reason = "slow, --all runs it",
+        Reproduce = $"driverlab conform --kernel {kernel} --scenario {scenario.Name}",
+    };
+
     private static CaseResult Case(Scenario scenario, ScenarioComparison c)
     {
         var first = c.Divergences.FirstOrDefault(d => d.Listed is null) ?? (c.Divergences.Count > 0 ? c.Divergences[0] : null);

@@ -27,6 +27,9 @@ public sealed record Scenario
     /// <summary>True when the clock ticks between steps and times are shown as the step that set them.</summary>
     public required bool Times { get; init; }
 
+    /// <summary>True when a real kernel needs about half a second or more: left out of a plain <c>conform</c>, and said so.</summary>
+    public bool Slow { get; init; }
+
     /// <summary>The steps, in order.</summary>
     public required IReadOnlyList<Step> Steps { get; init; }
 

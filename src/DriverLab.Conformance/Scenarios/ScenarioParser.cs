@@ -17,6 +17,7 @@ public sealed class ScenarioParser
     private string? _suite;
     private string? _gap;
     private bool _times;
+    private bool _slow;
     private KernelRange _kernels = KernelRange.All;
 
     private ScenarioParser(string file, string text)
@@ -51,6 +52,7 @@ public sealed class ScenarioParser
             Kernels = parser._kernels,
             Gap = parser._gap,
             Times = parser._times,
+            Slow = parser._slow,
             Steps = parser._steps,
             Source = text,
         };
@@ -128,7 +130,7 @@ public sealed class ScenarioParser
     private bool IsHeader(List<Word> words)
     {
         var first = words[0];
-        if (first.IsQuoted || first.Source is not ("suite" or "needs" or "kernels" or "gap" or "times"))
+        if (first.IsQuoted || first.Source is not ("suite" or "needs" or "kernels" or "gap" or "times" or "slow"))
             return false;
         if (_steps.Count > 0)
             throw At(first, $"'{first.Source}' belongs before the first step");
@@ -146,6 +148,9 @@ public sealed class ScenarioParser
                 break;
             case "times":
                 _times = words.Count == 1 ? true : throw At(words[1], "'times' takes no argument");
+                break;
+            case "slow":
+                _slow = words.Count == 1 ? true : throw At(words[1], "'slow' takes no argument");
                 break;
             case "kernels":
                 ReadKernels(words);

@@ -20,6 +20,8 @@ internal static class ScenarioPrinter
             _ = text.Append("gap ").Append(WordText.Quote(Encoding.UTF8.GetBytes(gap))).Append('\n');
         if (scenario.Times)
             _ = text.Append("times\n");
+        if (scenario.Slow)
+            _ = text.Append("slow\n");
         var met = new HashSet<string> { Actor.Main.Name };
         foreach (var step in scenario.Steps)
         {

@@ -30,7 +30,7 @@ internal static class StepEdits
         return new()
         {
             Name = scenario.Name, File = scenario.File, Suite = scenario.Suite, Description = scenario.Description, Needs = scenario.Needs, Kernels = scenario.Kernels, Gap = null,
-            Times = scenario.Times, Steps = kept,
+            Times = scenario.Times, Slow = scenario.Slow, Steps = kept,
         };
     }
 

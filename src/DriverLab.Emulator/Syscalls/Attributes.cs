@@ -29,6 +29,8 @@ public partial class EmulatedTask
         bool unique = Quirks.HasUniqueMountId && (mask & StatxMask.STATX_MNT_ID_UNIQUE) != 0;
         result.Mask |= unique ? StatxMask.STATX_MNT_ID_UNIQUE : StatxMask.STATX_MNT_ID;
         result.AttributesMask |= StatxAttributes.STATX_ATTR_MOUNT_ROOT | StatxAttributes.STATX_ATTR_AUTOMOUNT | StatxAttributes.STATX_ATTR_DAX;
+        if (Quirks.StatxKnowsVerity)
+            result.AttributesMask |= StatxAttributes.STATX_ATTR_VERITY;
         if (place.IsMountRoot)
             result.Attributes |= StatxAttributes.STATX_ATTR_MOUNT_ROOT;
         return Errno.OK;
