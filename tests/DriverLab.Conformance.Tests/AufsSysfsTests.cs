@@ -26,7 +26,7 @@ public class AufsSysfsTests
         Assert.That(_kernel.Mount("none"u8, "/m"u8, "aufs"u8, MountFlags.None, "br:/b0=rw:/b 1=ro+coo_reg+icexsec+wh"u8), Is.EqualTo(Errno.OK));
         string mounts = Read("/proc/self/mounts");
         int at = mounts.IndexOf("si=", StringComparison.Ordinal);
-        _folder = "/sys/fs/aufs/si_" + mounts.Substring(at + 3, 16);
+        _folder = $"/sys/fs/aufs/si_{mounts.AsSpan(at + 3, 16)}";
     }
 
     [TearDown]
