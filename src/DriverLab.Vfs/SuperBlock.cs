@@ -153,6 +153,9 @@ public abstract class FileSystemType
     /// <summary>The files that it provides in /sys, as they are at the moment.</summary>
     public virtual IEnumerable<SysfsFile> SysfsFiles => [];
 
+    /// <summary>Its directory /proc/fs/NAME, or null when it has none.</summary>
+    public virtual Inode? MakeProcDirectory(SuperBlock proc) => null;
+
     /// <summary>Begins the description of an instance for fsopen(2) and fspick(2). The default collects an option string.</summary>
     public virtual IFsContext NewContext(VfsCore core, bool reconfigures) => new LegacyFsContext(this, core);
 

@@ -45,6 +45,9 @@ public sealed class AufsFileSystem : FileSystemType
         }
     }
 
+    /// <inheritdoc/>
+    public override Inode MakeProcDirectory(SuperBlock proc) => new PlinkMaintenanceDirectory(proc, this);
+
     private static string Shown(byte[] path)
     {
         var text = new MountOptionWriter();

@@ -53,6 +53,9 @@ internal sealed class AufsSuperBlock : SuperBlock
     /// <summary>Writes into the kernel log, with the function that says it.</summary>
     public void Log(string function, string text) => Core.Log.Add($"aufs {function}: {text}");
 
+    /// <summary>Somebody holds its control file.</summary>
+    public bool IsInMaintenance { get; set; }
+
     /// <summary>The path by which the table of inode numbers was made; empty without one.</summary>
     public byte[] XinoPath { get; private set; } = [];
 

@@ -51,11 +51,25 @@ internal sealed class ProcRoot(SuperBlock sb) : Inode(sb, Mode.S_IFDIR | (Mode)0
             inode = new ProcLink(Sb, static c => Encoding.ASCII.GetBytes($"{c.Pid}/task/{c.Pid}"));
         else if (name.SequenceEqual("mounts"u8))
             inode = new ProcLink(Sb, static _ => "self/mounts"u8.ToArray());
+        else if (name.SequenceEqual("fs"u8))
+            inode = new ProcFsDirectory(Sb);
         else if (name.SequenceEqual("filesystems"u8))
             inode = new ProcText(Sb, static c => ProcFormats.FileSystems(c.Mounts.Core));
         else if (ProcTask.IsOf(caller, name))
             inode = new ProcTask(Sb, caller);
         dentry.Add(inode);
+        return Errno.OK;
+    }
+
+    public override SysResult<OpenFile> Open(Caller caller, in VfsPath path, OpenFlags flags) => new ProcDirectoryFile(path, flags);
+}
+
+/// <summary>/proc/fs: the directories that modelled file systems have there.</summary>
+internal sealed class ProcFsDirectory(SuperBlock sb) : Inode(sb, Mode.S_IFDIR | (Mode)0x16D)
+{
+    public override Errno Lookup(Caller caller, Dentry dentry)
+    {
+        dentry.Add(Sb.Core.FindFileSystem(Encoding.UTF8.GetString(dentry.Name))?.MakeProcDirectory(Sb));
         return Errno.OK;
     }
 

@@ -26,7 +26,7 @@ public sealed record ImageRecipe
     /// <summary>Storage modules that nearly every scenario needs. btrfs is not here: it and raid6_pq cost a second of every boot.</summary>
     public static readonly ImmutableArray<string> DefaultBootModules =
     [
-        "virtio_pci", "virtio_console", "loop", "brd", "dm-mod", "dm-zero", "dm-thin-pool", "dm-snapshot", "dm-flakey", "dm-delay", "dm-log-writes", "overlay",
+        "virtio_pci", "virtio_console", "loop", "brd", "dm-mod", "dm-zero", "dm-thin-pool", "dm-snapshot", "dm-flakey", "dm-delay", "dm-log-writes", "overlay", "aufs",
     ];
 
     /// <summary>Everything else of the storage stack.</summary>

@@ -7,9 +7,9 @@ using DriverLab.Simulation;
 
 namespace DriverLab.Conformance.Tests;
 
-/// <summary>What a union tells in /sys/fs/aufs, as it was observed on 6.1 (section 12): the folder is called by a random number, so that no scenario can name it.</summary>
+/// <summary>What a union tells in /sys/fs/aufs and takes in /proc/fs/aufs, as it was observed on 6.1 (sections 1, 2, 8 and 12): both need its random number, which no scenario can name.</summary>
 [System.Diagnostics.CodeAnalysis.SuppressMessage("Design", "CA1001", Justification = "TearDown disposes what SetUp made.")]
-public class AufsSysfsTests
+public class AufsControlTests
 {
     private EmulatedKernel _kernel = null!;
     private string _folder = "";
@@ -71,6 +71,51 @@ public class AufsSysfsTests
         Assert.That(Read(_folder + "/br2"), Is.EqualTo("/new=ro\n"));
         Assert.That(_kernel.Mount("none"u8, "/m"u8, "aufs"u8, MountFlags.MS_REMOUNT, "del:/old"u8), Is.EqualTo(Errno.ENOENT));
         Assert.That(_kernel.Mount("none"u8, "/m"u8, "aufs"u8, MountFlags.MS_REMOUNT, "del:/new"u8), Is.EqualTo(Errno.OK));
+    }
+
+    private Fd Control()
+    {
+        var opened = _kernel.OpenAt(Fd.Cwd, "/proc/fs/aufs/plink_maint"u8, OpenFlags.O_WRONLY, Mode.None);
+        Assert.That(opened.Error, Is.EqualTo(Errno.OK));
+        return opened.Value;
+    }
+
+    private Errno Tell(Fd control, string text) => _kernel.Write(control, Encoding.ASCII.GetBytes(text)).Error;
+
+    [Test]
+    public void Maintenance_of_pseudo_links_is_for_one_at_a_time_and_keeps_the_branches_busy()
+    {
+        string union = "si=" + _folder[^16..];
+        var control = Control();
+        Assert.That(Tell(control, "other"), Is.EqualTo(Errno.EINVAL));
+        Assert.That(Tell(control, union), Is.EqualTo(Errno.OK));
+        Assert.That(Tell(control, union), Is.EqualTo(Errno.EBUSY));
+        Assert.That(Tell(Control(), union), Is.EqualTo(Errno.EBUSY));
+        Assert.That(Tell(control, "clean"), Is.EqualTo(Errno.OK));
+        Assert.That(_kernel.Umount("/m"u8, UmountFlags.None), Is.EqualTo(Errno.OK));
+        Assert.That(_kernel.Umount("/b0"u8, UmountFlags.None), Is.EqualTo(Errno.EBUSY));
+        Assert.That(_kernel.Close(control), Is.EqualTo(Errno.OK));
+        Assert.That(_kernel.Umount("/b0"u8, UmountFlags.None), Is.EqualTo(Errno.OK));
+    }
+
+    [Test]
+    public void Maintenance_is_for_root()
+    {
+        using var user = _kernel.Fork();
+        Assert.That(user.SetIds(new UserIds(1000, 1000, default)), Is.EqualTo(Errno.OK));
+        Assert.That(user.OpenAt(Fd.Cwd, "/proc/fs/aufs/plink_maint"u8, OpenFlags.O_WRONLY, Mode.None).Error, Is.EqualTo(Errno.EACCES));
+    }
+
+    [Test]
+    public void There_are_127_branches_at_the_most_and_ids_come_round()
+    {
+        for (int i = 2; i <= 127; i++)
+        {
+            Assert.That(_kernel.MkdirAt(Fd.Cwd, Encoding.UTF8.GetBytes($"/n{i}"), Mode.S_IRWXU), Is.EqualTo(Errno.OK));
+            var added = _kernel.Mount("none"u8, "/m"u8, "aufs"u8, MountFlags.MS_REMOUNT, Encoding.UTF8.GetBytes($"append:/n{i}=ro"));
+            Assert.That(added, Is.EqualTo(i < 127 ? Errno.OK : Errno.ENOSPC), $"branch {i}");
+        }
+        Assert.That(Read(_folder + "/brid126"), Is.EqualTo("63\n"));
     }
 
     [Test]
