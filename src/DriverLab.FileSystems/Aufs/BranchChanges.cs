@@ -207,9 +207,14 @@ internal static class BranchRefresh
                 file.Dentry.Entries = WithoutGone(file.Dentry.Entries);
         }
         Children(root);
-        foreach (var inode in sb.Inodes)
+        foreach (var inode in sb.Inodes.ToArray())
         {
-            if (Array.Exists(inode.Reals, static r => r.Branch.IsGone))
+            if (Array.TrueForAll(inode.Reals, static r => r.Branch.IsGone))
+            {
+                inode.Nlink = 0; // nothing of it is left, and nobody uses it: that would have kept the branch
+                inode.DropIfUnused();
+            }
+            else if (Array.Exists(inode.Reals, static r => r.Branch.IsGone))
                 inode.SetReals(WithoutGone(inode.Reals));
         }
     }

@@ -51,6 +51,9 @@ internal sealed class AufsDentry : Dentry
             return true;
         if (Inode is not { } inode)
             return IsStillNegative();
+        // The last link of a file can go while a name that noplink cut off is still cached.
+        if (inode.Reals.Length == 0)
+            return false;
         foreach (var entry in Entries)
         {
             if (!IsCurrent(entry))

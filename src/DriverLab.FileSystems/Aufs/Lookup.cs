@@ -125,6 +125,28 @@ internal static class BranchLookup
         return error;
     }
 
+    /// <summary>Would a directory of that name on a branch be merged with one below? What is no directory does not end the search, a whiteout does.</summary>
+    public static Errno DirectoryBelow(AufsDentry parent, Branch branch, ReadOnlySpan<byte> name, out bool exists)
+    {
+        exists = false;
+        var sb = parent.Sb;
+        int index = sb.IndexOf(branch);
+        foreach (var directory in parent.Entries)
+        {
+            if (sb.IndexOf(directory.Branch) <= index)
+                continue;
+            Dentry? whiteout = null;
+            var error = directory.Branch.HasWhiteouts ? Whiteouts.Find(sb, directory.Dentry, Whiteouts.NameOf(name), out whiteout) : Errno.OK;
+            if (error != Errno.OK || whiteout is not null)
+                return error;
+            var entry = Namei.LookupOne(sb.Kernel, directory.Dentry, name);
+            exists = entry is { IsOk: true, Value.IsDirectory: true };
+            if (exists)
+                break;
+        }
+        return Errno.OK;
+    }
+
     /// <summary>Looks a cached name up again after the branches have changed.</summary>
     /// <returns>False: it is something else now, and the entry has to go.</returns>
     public static bool Again(AufsDentry dentry)

@@ -1,4 +1,5 @@
 using DriverLab.Linux;
+using DriverLab.Linux.Abi;
 using DriverLab.Simulation;
 using DriverLab.Vfs;
 
@@ -24,15 +25,18 @@ internal static class Removal
             error = Namei.VfsUnlink(sb.Kernel, directory.Inode!, dentry.On(branch)!);
         if (error != Errno.OK)
             return Revert(dentry, directory, hasWhiteout, error);
-        DropLink(inode, isThere);
+        DropLink(inode, isThere, dentry.Top.Branch);
         ((AufsDirectory)dentry.Parent.Inode!).NoteChange();
         return Errno.OK;
     }
 
     /// <summary>A name of something is gone.</summary>
-    public static void DropLink(AufsInode inode, bool wasOnBranch)
+    /// <param name="inode">What it led to.</param>
+    /// <param name="wasOnBranch">An object was removed on a branch, not only hidden.</param>
+    /// <param name="nameWasOn">The branch that the name was on: below the object's where a hard link was broken by noplink, and then other names are left.</param>
+    public static void DropLink(AufsInode inode, bool wasOnBranch, Branch nameWasOn)
     {
-        if (wasOnBranch && !inode.IsPseudoLinked)
+        if (!inode.IsPseudoLinked && (wasOnBranch || !ReferenceEquals(nameWasOn, inode.Top.Branch)))
             inode.Nlink = inode.Top.Inode.Nlink;
         else if (inode.Nlink > 0)
             inode.Nlink--;
@@ -57,6 +61,8 @@ internal static class Removal
             error = Whiteouts.MoveAway(sb, directory, real);
             if (error == Errno.OK)
                 error = Whiteouts.RemoveTree(sb, branch, directory, real);
+            if (error != Errno.OK && Namei.LookupOne(sb.Kernel, directory, dentry.Name) is { IsOk: true, Value.IsNegative: true } place)
+                _ = Namei.VfsRename(sb.Kernel, directory.Inode!, real, directory.Inode!, place.Value, RenameFlags.None); // the first error counts
         }
         if (error != Errno.OK)
             return Revert(dentry, directory, hasWhiteout, error);

@@ -105,12 +105,7 @@ internal ref struct Renaming
         needed = ReferenceEquals(at.WhiteoutBranch, _branch);
         if (needed)
             return Errno.OK;
-        int index = _sb.IndexOf(_branch);
-        var sb = _sb;
-        var below = Array.FindAll(at.Parent.Entries, e => sb.IndexOf(e.Branch) > index);
-        var error = BranchLookup.Find(_sb, below, at.Name, out var found);
-        needed = error == Errno.OK && found.Entries.Length > 0 && found.Entries[0].Dentry.IsDirectory;
-        return error;
+        return BranchLookup.DirectoryBelow(at.Parent, _branch, at.Name, out needed);
     }
 
     private readonly Errno Mark(AufsDentry moved, AufsDentry at)
@@ -151,24 +146,24 @@ internal ref struct Renaming
         if (error == Errno.OK && replaced is { IsDirectory: true })
             error = Whiteouts.RemoveTree(_sb, _branch, newDirectory, replaced);
         if (_new.Inode is { } victim)
-            Bury(victim, replaced is not null);
-        Settle(_old);
+            Bury(victim, replaced is not null, _new.Top.Branch);
+        Settle(_old, _new.WhiteoutBranch);
         return error;
     }
 
-    private static void Bury(AufsInode victim, bool wasOnBranch)
+    private static void Bury(AufsInode victim, bool wasOnBranch, Branch nameWasOn)
     {
         if (victim.IsDirectory)
             victim.Nlink = 0;
         else
-            Removal.DropLink(victim, wasOnBranch);
+            Removal.DropLink(victim, wasOnBranch, nameWasOn);
     }
 
-    /// <summary>Only what was moved counts under the new name.</summary>
-    private readonly void Settle(AufsDentry moved)
+    /// <summary>Only what was moved counts under the new name; a whiteout of that name on a branch below stays.</summary>
+    private readonly void Settle(AufsDentry moved, Branch? whiteout)
     {
         moved.Entries = [new(_branch, moved.On(_branch)!)];
-        moved.WhiteoutBranch = null;
+        moved.WhiteoutBranch = ReferenceEquals(whiteout, _branch) ? null : whiteout;
         if (moved.IsDirectory)
         {
             moved.Inode!.KeepOnly(_branch);
@@ -193,8 +188,9 @@ internal ref struct Renaming
         error = Namei.VfsRename(_sb.Kernel, oldDirectory.Inode!, _old.On(_branch)!, newDirectory.Inode!, _new.On(_branch)!, RenameFlags.RENAME_EXCHANGE);
         if (error != Errno.OK)
             return error;
-        Settle(_old);
-        Settle(_new);
+        var (atOld, atNew) = (_old.WhiteoutBranch, _new.WhiteoutBranch);
+        Settle(_old, atNew);
+        Settle(_new, atOld);
         return Errno.OK;
     }
 }

@@ -227,8 +227,11 @@ internal sealed class AufsSuperBlock : SuperBlock
         ulong ino = Options.NoXino ? Numbers.Count() : Numbers.Find(top.Inode.Sb, top.Inode.Ino);
         if (ino != 0 && !Options.NoXino && _inodes.TryGetValue(ino, out var known) && known.Has(top.Branch, top.Inode) && known.Type == top.Inode.Type)
         {
-            if (known.IsDirectory)
+            if (known is AufsDirectory directory && !known.Reals.SequenceEqual(entries))
+            {
                 known.SetReals(entries);
+                directory.NoteChange(); // what was listed of other branches
+            }
             return known;
         }
         if (ino == 0 || _inodes.ContainsKey(ino))

@@ -101,9 +101,11 @@ internal static class Whiteouts
     {
         var names = new NameCollector();
         var error = BranchListing.Read(sb, branch, directory, names);
+        if (error == Errno.OK && names.Names.Exists(static n => !IsReserved(n)))
+            return Errno.ENOTEMPTY; // a name beside its own whiteout, which no listing shows
         foreach (var name in names.Names)
         {
-            if (error == Errno.OK && IsReserved(name))
+            if (error == Errno.OK)
                 error = Remove(sb, directory, name);
         }
         return error == Errno.OK ? Namei.VfsRmdir(sb.Kernel, parent.Inode!, directory) : error;
