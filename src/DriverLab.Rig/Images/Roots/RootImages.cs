@@ -28,7 +28,7 @@ public sealed class RootImages(RigCache cache)
 
     private static readonly string[] s_packages =
     [
-        "openssh-server", "openssh-sftp-server", "dmsetup", "thin-provisioning-tools", "btrfs-progs", "e2fsprogs", "xfsprogs", "procps", "kmod", "iproute2", "less", "file", "strace", "attr", "acl", "fdisk",
+        "openssh-server", "openssh-sftp-server", "mount", "dmsetup", "thin-provisioning-tools", "btrfs-progs", "e2fsprogs", "xfsprogs", "procps", "kmod", "iproute2", "less", "file", "strace", "attr", "acl", "fdisk",
     ];
 
     /// <summary>The image with a file system; made when the cache has no whole one, which takes a minute or two.</summary>
