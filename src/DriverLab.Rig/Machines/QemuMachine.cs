@@ -93,9 +93,10 @@ public sealed partial class QemuMachine : Machine
         await GreetAsync(cancellation).ConfigureAwait(false);
         bootTime = Stopwatch.GetElapsedTime(start);
         phases.Add(("guest answered", bootTime));
-        await SetClockAsync(DateTimeOffset.UtcNow, cancellation).ConfigureAwait(false);
-        if (Restored)
-            _ = await AskAsync(FrameKind.Entropy, RandomNumberGenerator.GetBytes(64), null, cancellation).ConfigureAwait(false);
+        // Both are on their way before the first is answered.
+        var clock = SetClockAsync(DateTimeOffset.UtcNow, cancellation);
+        var entropy = Restored ? AskAsync(FrameKind.Entropy, RandomNumberGenerator.GetBytes(64), null, cancellation) : Task.CompletedTask;
+        await Task.WhenAll(clock, entropy).ConfigureAwait(false);
     }
 
     private static async Task<QemuMachine> StartAsync(MachineOptions options, Accelerator accelerator, IReadOnlyList<string> extra, bool midStream, Func<QmpClient, Task> onStarted, CancellationToken cancellation)
