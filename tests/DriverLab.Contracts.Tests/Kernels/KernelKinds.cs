@@ -9,6 +9,7 @@ public static class KernelKinds
     {
         yield return Data(new HostKernelKind());
         yield return Data(new DecoratedKernelKind(new HostKernelKind()));
+        yield return Data(new AufsKernelKind());
         foreach (string line in s_lines)
         {
             yield return Data(new EmulatedKernelKind(line));
