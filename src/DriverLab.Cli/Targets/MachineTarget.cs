@@ -13,6 +13,9 @@ internal sealed class MachineTarget : ITarget
     /// <summary>Scenarios that a machine takes at a time.</summary>
     private const int BatchSize = 8;
 
+    /// <summary>What a run says that was skipped because the kernel lacks something.</summary>
+    private const string NeedsPrefix = "needs ";
+
     private readonly RealKernels _kernels;
     private readonly KernelEntry _entry;
     private readonly IProgress<string> _progress;
@@ -63,6 +66,7 @@ internal sealed class MachineTarget : ITarget
         await _lanes[0].StartAsync(cancellation); // the others find its image and its saved machine
         Facts = _lanes[0].Facts;
         var gate = new Lock();
+        var missing = new HashSet<string>();
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         await Task.WhenAll(_lanes.Select(lane => Task.Run(() => WorkAsync(lane), CancellationToken.None)));
 
@@ -71,7 +75,10 @@ internal sealed class MachineTarget : ITarget
             try
             {
                 while (Next() is { } batch)
-                    await lane.RunAsync(batch, Tell, stop.Token);
+                {
+                    if (batch.Count > 0)
+                        await lane.RunAsync(batch, Tell, stop.Token);
+                }
             }
             catch
             {
@@ -83,13 +90,27 @@ internal sealed class MachineTarget : ITarget
         void Tell(ScenarioRun run)
         {
             lock (gate)
+            {
+                if (run.Status == RunStatus.Skipped && run.Reason.StartsWith(NeedsPrefix, StringComparison.Ordinal) && !run.Reason.Contains(':', StringComparison.Ordinal))
+                    _ = missing.Add(run.Reason[NeedsPrefix.Length..]);
                 onRun(run);
+            }
         }
 
         List<Scenario>? Next()
         {
             lock (gate)
-                return batches.TryDequeue(out var batch) ? batch : null;
+            {
+                if (!batches.TryDequeue(out var batch))
+                    return null;
+                // What the kernel was found to lack it is not asked for again.
+                foreach (var scenario in batch.Where(s => s.Needs.Any(missing.Contains)).ToList())
+                {
+                    _ = batch.Remove(scenario);
+                    onRun(new(scenario.Name, RunStatus.Skipped, NeedsPrefix + scenario.Needs.First(missing.Contains), []));
+                }
+                return batch;
+            }
         }
     }
 
