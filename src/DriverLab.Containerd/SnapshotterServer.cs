@@ -1,4 +1,3 @@
-using System.Net.Sockets;
 using DriverLab.StorageDrivers.Snapshots;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -20,10 +19,10 @@ public sealed class SnapshotterServer : IAsyncDisposable
     /// <param name="socket">The socket's path; made with mode 0600. A socket that a killed server left is replaced, one that answers is not.</param>
     /// <param name="store">What is served; it belongs to the caller.</param>
     /// <param name="cancellation">Ends the start.</param>
-    /// <exception cref="IOException">Another server answers on the socket, or its directory cannot be written.</exception>
+    /// <exception cref="IOException">Another server answers on the socket, something else stands there, or its directory cannot be written.</exception>
     public static async Task<SnapshotterServer> StartAsync(string socket, SnapshotStore store, CancellationToken cancellation)
     {
-        RemoveStale(socket);
+        SocketFile.RemoveStale(socket);
         var builder = WebApplication.CreateSlimBuilder();
         _ = builder.Logging.ClearProviders();
         _ = builder.WebHost.ConfigureKestrel(kestrel => kestrel.ListenUnixSocket(socket, listen => listen.Protocols = HttpProtocols.Http2));
@@ -50,22 +49,5 @@ public sealed class SnapshotterServer : IAsyncDisposable
         await _application.StopAsync(CancellationToken.None);
         await _application.DisposeAsync();
         File.Delete(_socket);
-    }
-
-    private static void RemoveStale(string path)
-    {
-        if (!File.Exists(path))
-            return;
-        using var probe = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-        try
-        {
-            probe.Connect(new UnixDomainSocketEndPoint(path));
-        }
-        catch (SocketException)
-        {
-            File.Delete(path);
-            return;
-        }
-        throw new IOException($"another server answers on {path}; stop it first, or serve on another socket");
     }
 }

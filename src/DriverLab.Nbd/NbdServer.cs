@@ -58,8 +58,8 @@ public sealed class NbdServer : IDisposable
         var listener = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         try
         {
-            if (!isAbstract && File.Exists(path) && !IsServed(path))
-                File.Delete(path); // left by a server that was killed
+            if (!isAbstract)
+                SocketFile.RemoveStale(path);
             listener.Bind(new UnixDomainSocketEndPoint(isAbstract ? "\0" + path[1..] : path));
             if (!isAbstract)
                 File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite);
@@ -116,20 +116,6 @@ public sealed class NbdServer : IDisposable
     {
         if (exports.GroupBy(export => export.Name).FirstOrDefault(group => group.Count() > 1) is { } twice)
             throw new NbdException($"two exports are named '{twice.Key}'; each needs a name of its own");
-    }
-
-    private static bool IsServed(string path)
-    {
-        using var probe = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-        try
-        {
-            probe.Connect(new UnixDomainSocketEndPoint(path));
-            return true;
-        }
-        catch (SocketException e)
-        {
-            return e.SocketErrorCode != SocketError.ConnectionRefused;
-        }
     }
 
     private void Start(Action body, string name)

@@ -167,6 +167,36 @@ public class ProtocolTests
         Assert.That(allocated, Is.LessThan(3200 * 16), "both ends together, 3200 requests; pools may still grow a little");
     }
 
+    [Test]
+    public void What_stands_where_the_socket_is_to_be_is_not_lost()
+    {
+        string file = Path.Combine(Path.GetTempPath(), $"nbd-{Guid.NewGuid():n}");
+        try
+        {
+            File.WriteAllText(file, "a disk image");
+            Assert.That(() => NbdServer.Start(file, []), Throws.TypeOf<NbdException>().With.Message.Contains(file).And.Message.Contains("no socket"));
+            Assert.That(File.ReadAllText(file), Is.EqualTo("a disk image"));
+        }
+        finally
+        {
+            File.Delete(file);
+        }
+    }
+
+    [Test]
+    public void A_socket_that_a_killed_server_left_is_replaced_and_one_that_answers_is_not()
+    {
+        string file = Path.Combine(Path.GetTempPath(), $"nbd-{Guid.NewGuid():n}");
+        using (var left = new System.Net.Sockets.Socket(System.Net.Sockets.AddressFamily.Unix, System.Net.Sockets.SocketType.Stream, System.Net.Sockets.ProtocolType.Unspecified))
+        {
+            left.Bind(new System.Net.Sockets.UnixDomainSocketEndPoint(file + ".bound"));
+            File.Move(file + ".bound", file); // the runtime removes a socket under the name that it was bound to
+        }
+        Assert.That(File.Exists(file), "no socket was left: this test shows nothing");
+        using var server = NbdServer.Start(file, []);
+        Assert.That(() => NbdServer.Start(file, []), Throws.TypeOf<NbdException>().With.Message.Contains("another server answers"));
+    }
+
     // Reads carry even cookies here.
     private static void PopReply(RawClient client, byte[] data)
     {
