@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Text;
+using DriverLab.Testing;
 
 namespace DriverLab.Doors.Tests;
 
@@ -112,7 +113,7 @@ public sealed partial class Machine : IDisposable
     {
         if (!process.HasExited)
         {
-            _ = TryRun("kill", "-TERM", $"{process.Id}");
+            Signals.Send(process.Id, Signals.Term);
             if (!process.WaitForExit(TimeSpan.FromSeconds(30)))
                 process.Kill(entireProcessTree: true);
             process.WaitForExit();

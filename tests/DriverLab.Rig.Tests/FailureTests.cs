@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using DriverLab.Rig.Machines;
+using DriverLab.Testing;
 
 namespace DriverLab.Rig.Tests;
 
@@ -30,7 +31,7 @@ public class FailureTests
     {
         await using var machine = await RigHost.BootAsync(Line, options => options with { PingSilence = TimeSpan.FromSeconds(3) });
         var sleeping = machine.ShellAsync("sleep 600");
-        Signal("-STOP", machine.ProcessId);
+        Signals.Send(machine.ProcessId, Signals.Stop);
         var hang = await Assert.ThrowsAsync<MachineHangException>(() => sleeping);
         Assert.That(hang.Message, Does.StartWith("the guest did not answer for 3 s (kernel 6.1.0-"));
         await Gone(machine.ProcessId);
@@ -56,7 +57,7 @@ public class FailureTests
     {
         await using var machine = await RigHost.BootAsync(Line);
         var sleeping = machine.ShellAsync("sleep 600");
-        Signal("-KILL", machine.ProcessId);
+        Signals.Send(machine.ProcessId, Signals.Kill);
         var lost = await Assert.ThrowsAsync<MachineLostException>(() => sleeping);
         Assert.That(lost.ExitCode, Is.EqualTo(128 + 9));
         Assert.That(lost.Message, Does.StartWith("QEMU was ended from outside (signal 9)"));
@@ -89,12 +90,6 @@ public class FailureTests
         for (int i = 0; i < 40 && Directory.Exists($"/proc/{process}"); i++)
             await Task.Delay(50);
         Assert.That(Directory.Exists($"/proc/{process}"), Is.False, $"process {process} is still there");
-    }
-
-    private static void Signal(string signal, int process)
-    {
-        using var kill = Process.Start("kill", [signal, process.ToString(System.Globalization.CultureInfo.InvariantCulture)]);
-        kill.WaitForExit();
     }
 }
 
