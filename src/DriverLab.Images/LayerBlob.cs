@@ -1,5 +1,6 @@
 using System.IO.Compression;
 using System.Security.Cryptography;
+using DriverLab.StorageDrivers.Files;
 using DriverLab.StorageDrivers.Store;
 using ZstdSharp;
 
@@ -15,7 +16,7 @@ public enum LayerCompression
 
 /// <summary>A layer's archive, decompressed while it is read; at its end size and digest of the compressed bytes are compared with what the manifest says.</summary>
 /// <remarks>Failures are <see cref="InvalidDataException"/>: the store makes an error of them and undoes the layer.</remarks>
-internal sealed class LayerBlob : Stream
+internal sealed class LayerBlob : ForwardStream
 {
     private const long FreeBytes = 64 << 20, LargestRatio = 2000;
     private readonly CountingStream _raw;
@@ -86,38 +87,6 @@ internal sealed class LayerBlob : Stream
     }
 
     /// <inheritdoc/>
-    public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
-
-    /// <inheritdoc/>
-    public override bool CanRead => true;
-
-    /// <inheritdoc/>
-    public override bool CanSeek => false;
-
-    /// <inheritdoc/>
-    public override bool CanWrite => false;
-
-    /// <inheritdoc/>
-    public override long Length => throw new NotSupportedException();
-
-    /// <inheritdoc/>
-    public override long Position { get => _bytes; set => throw new NotSupportedException(); }
-
-    /// <inheritdoc/>
-    public override void Flush()
-    {
-    }
-
-    /// <inheritdoc/>
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    /// <inheritdoc/>
-    public override void SetLength(long value) => throw new NotSupportedException();
-
-    /// <inheritdoc/>
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-    /// <inheritdoc/>
     protected override void Dispose(bool disposing)
     {
         if (disposing)
@@ -129,7 +98,7 @@ internal sealed class LayerBlob : Stream
     }
 
     /// <summary>Counts and hashes what is read, never more than so many bytes and one.</summary>
-    private sealed class CountingStream(byte[] head, Stream rest, long most) : Stream
+    private sealed class CountingStream(byte[] head, Stream rest, long most) : ForwardStream
     {
         private readonly IncrementalHash _hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         private int _headTaken;
@@ -153,28 +122,6 @@ internal sealed class LayerBlob : Stream
             Count += got;
             return got;
         }
-
-        public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
-
-        public override bool CanRead => true;
-
-        public override bool CanSeek => false;
-
-        public override bool CanWrite => false;
-
-        public override long Length => throw new NotSupportedException();
-
-        public override long Position { get => Count; set => throw new NotSupportedException(); }
-
-        public override void Flush()
-        {
-        }
-
-        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-        public override void SetLength(long value) => throw new NotSupportedException();
-
-        public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
 
         protected override void Dispose(bool disposing)
         {

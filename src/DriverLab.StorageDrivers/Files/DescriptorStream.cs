@@ -5,24 +5,12 @@ namespace DriverLab.StorageDrivers.Files;
 /// <summary>An open file of a kernel as a stream: for libraries that want one. What the kernel refuses is an <see cref="IOException"/> that names the errno.</summary>
 /// <param name="kernel">The task that has the descriptor.</param>
 /// <param name="fd">The descriptor, closed with the stream.</param>
-public sealed class DescriptorStream(IKernel kernel, Fd fd) : Stream
+public sealed class DescriptorStream(IKernel kernel, Fd fd) : ForwardStream
 {
     private bool _closed;
 
     /// <inheritdoc/>
-    public override bool CanRead => true;
-
-    /// <inheritdoc/>
-    public override bool CanSeek => false;
-
-    /// <inheritdoc/>
     public override bool CanWrite => true;
-
-    /// <inheritdoc/>
-    public override long Length => throw new NotSupportedException();
-
-    /// <inheritdoc/>
-    public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
 
     /// <inheritdoc/>
     public override int Read(Span<byte> buffer)
@@ -32,29 +20,12 @@ public sealed class DescriptorStream(IKernel kernel, Fd fd) : Stream
     }
 
     /// <inheritdoc/>
-    public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
-
-    /// <inheritdoc/>
     public override void Write(ReadOnlySpan<byte> buffer)
     {
         var error = kernel.WriteFully(fd, buffer);
         if (error != Errno.OK)
             throw Failed("write", error);
     }
-
-    /// <inheritdoc/>
-    public override void Write(byte[] buffer, int offset, int count) => Write(buffer.AsSpan(offset, count));
-
-    /// <inheritdoc/>
-    public override void Flush()
-    {
-    }
-
-    /// <inheritdoc/>
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    /// <inheritdoc/>
-    public override void SetLength(long value) => throw new NotSupportedException();
 
     /// <inheritdoc/>
     protected override void Dispose(bool disposing)

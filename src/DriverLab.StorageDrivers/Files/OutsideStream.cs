@@ -5,7 +5,7 @@ namespace DriverLab.StorageDrivers.Files;
 /// <summary>The caller's stream for code that runs as a task: read and written on the caller's thread, in large pieces.</summary>
 /// <param name="task">The task that the code runs as.</param>
 /// <param name="inner">The caller's stream; it stays open.</param>
-internal sealed class OutsideStream(IKernel task, Stream inner) : Stream
+internal sealed class OutsideStream(IKernel task, Stream inner) : ForwardStream
 {
     private const int PieceBytes = 1 << 17;
     private byte[] _piece = [];
@@ -14,12 +14,6 @@ internal sealed class OutsideStream(IKernel task, Stream inner) : Stream
     public override bool CanRead => inner.CanRead;
 
     public override bool CanWrite => inner.CanWrite;
-
-    public override bool CanSeek => false;
-
-    public override long Length => throw new NotSupportedException();
-
-    public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
 
     /// <summary>A buffered stream over the caller's: each piece costs one hand-over.</summary>
     public static Stream Buffered(IKernel task, Stream inner) => new BufferedStream(new OutsideStream(task, inner), PieceBytes);
@@ -43,13 +37,5 @@ internal sealed class OutsideStream(IKernel task, Stream inner) : Stream
         task.Outside(() => inner.Write(_piece, 0, length));
     }
 
-    public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
-
-    public override void Write(byte[] buffer, int offset, int count) => Write(buffer.AsSpan(offset, count));
-
     public override void Flush() => task.Outside(inner.Flush);
-
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    public override void SetLength(long value) => throw new NotSupportedException();
 }

@@ -218,7 +218,7 @@ public sealed class OverlayDriver : IStorageDriver, ILayerMounts, ILayerList
         if (Known("apply", id) is { } bad)
             return bad;
         var lower = parent.Length > 0 && !HasRoot(id) ? LowerOf(id) : "";
-        return lower.IsOk && lower.Value.Length > 0 && lower.Value == parent && HasRoot(parent) ? ApplyLinked(id, parent, tar) : ApplyMerged(id, tar);
+        return lower.IsOk && lower.Value.Length > 0 && lower.Value == parent && HasRoot(parent) ? ApplyLinked(id, parent, tar) : LayeredApply.Merged(this, _kernel, id, tar, _options.Limits);
     }
 
     private DriverResult<ApplyResult> ApplyLinked(string id, string parent, Stream tar)
@@ -242,15 +242,6 @@ public sealed class OverlayDriver : IStorageDriver, ILayerMounts, ILayerList
     {
         _ = TreeRemoval.Remove(_kernel, Fd.Cwd, aside); // the first error is the one to tell
         return error;
-    }
-
-    private DriverResult<ApplyResult> ApplyMerged(string id, Stream tar)
-    {
-        var root = Get(id);
-        if (!root.IsOk)
-            return root.Error!;
-        var result = LayerApplier.Apply(_kernel, root.Value, tar, TreeFormat.Plain, _options.Limits);
-        return Put(id) is { } error ? error : result;
     }
 
     /// <inheritdoc/>

@@ -31,29 +31,9 @@ public sealed partial class Overlay2Driver
     {
         if (CheckPair("apply", id, parent) is { } bad)
             return bad;
-        if (!IsParent(id, parent))
-            return ApplyMerged(id, tar);
-        // Without a parent the directory is the tree itself, and marks for overlayfs would show in it.
-        if (parent.Length == 0)
-            return LayerApplier.Apply(_kernel, DiffOf(id), tar, TreeFormat.Plain, _options.Limits);
-        bool mounted = false;
-        var result = LayerApplier.Apply(_kernel, DiffOf(id), tar, Format, _options.Limits, () =>
-        {
-            var below = Get(parent);
-            mounted = below.IsOk;
-            return below;
-        });
-        var put = mounted ? Put(parent) : null;
-        return put ?? result;
-    }
-
-    private DriverResult<ApplyResult> ApplyMerged(string id, Stream tar)
-    {
-        var root = Get(id);
-        if (!root.IsOk)
-            return root.Error!;
-        var result = LayerApplier.Apply(_kernel, root.Value, tar, TreeFormat.Plain, _options.Limits);
-        return Put(id) is { } error ? error : result;
+        return IsParent(id, parent)
+            ? LayeredApply.Own(this, _kernel, DiffOf(id), parent, tar, Format, _options.Limits)
+            : LayeredApply.Merged(this, _kernel, id, tar, _options.Limits);
     }
 
     /// <inheritdoc/>

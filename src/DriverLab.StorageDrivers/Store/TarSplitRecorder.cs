@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
+using DriverLab.StorageDrivers.Files;
 using DriverLab.StorageDrivers.Layers.Tar;
 
 namespace DriverLab.StorageDrivers.Store;
@@ -13,7 +14,7 @@ namespace DriverLab.StorageDrivers.Store;
 /// The notes are tar-split's: a JSON object a line, type 2 with raw bytes of headers and padding, type 1 with a file's name, size and crc64. github.com/vbatts/tar-split tar/storage.
 /// The archive is followed header by header; one that the reader refuses is noted up to there, and thrown away with its layer.
 /// </remarks>
-internal sealed class TarSplitRecorder(Stream archive, Stream notes) : Stream
+internal sealed class TarSplitRecorder(Stream archive, Stream notes) : ForwardStream
 {
     private const int Block = 512, LongestSegment = 1 << 16, LongestTail = 16 << 20;
     private readonly IncrementalHash _hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
@@ -62,9 +63,6 @@ internal sealed class TarSplitRecorder(Stream archive, Stream notes) : Stream
             data = data[Take(data)..];
         return got;
     }
-
-    /// <inheritdoc/>
-    public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
 
     private int Take(ReadOnlySpan<byte> data)
     {
@@ -182,35 +180,6 @@ internal sealed class TarSplitRecorder(Stream archive, Stream notes) : Stream
         _line.WriteByte((byte)'\n');
         notes.Write(_line.GetBuffer().AsSpan(0, (int)_line.Length));
     }
-
-    /// <inheritdoc/>
-    public override bool CanRead => true;
-
-    /// <inheritdoc/>
-    public override bool CanSeek => false;
-
-    /// <inheritdoc/>
-    public override bool CanWrite => false;
-
-    /// <inheritdoc/>
-    public override long Length => throw new NotSupportedException();
-
-    /// <inheritdoc/>
-    public override long Position { get => Bytes; set => throw new NotSupportedException(); }
-
-    /// <inheritdoc/>
-    public override void Flush()
-    {
-    }
-
-    /// <inheritdoc/>
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    /// <inheritdoc/>
-    public override void SetLength(long value) => throw new NotSupportedException();
-
-    /// <inheritdoc/>
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
 
     /// <inheritdoc/>
     protected override void Dispose(bool disposing)
