@@ -4,7 +4,7 @@ namespace DriverLab.Conformance.Fuzzing;
 
 /// <summary>A program on a union over tmpfs: branches with content and whiteouts, a mount with drawn options, operations on the merged tree, branches that come, go and change.</summary>
 /// <remarks>Branches become read-only only without pseudo-links: with them the next look at a name crashes the kernel, and a crash hides what comes after it.</remarks>
-internal sealed class AufsProgram(Draw draw, ProgramWriter writer) : FileProgram(draw, writer)
+internal sealed class AufsProgram(Draw draw, ProgramWriter writer) : UnionProgram(draw, writer)
 {
     private static readonly IReadOnlyList<Operation<FileProgram>> s_all =
     [
@@ -44,47 +44,11 @@ internal sealed class AufsProgram(Draw draw, ProgramWriter writer) : FileProgram
         Mount();
     }
 
-    /// <summary>Puts names into a branch before it is mounted; the model sees them merged.</summary>
-    private void Fill(string branch)
-    {
-        int count = 1 + Draw.Next(6);
-        var made = new List<(string Path, Node Node)> { (branch, Base) };
-        for (int i = 0; i < count; i++)
-        {
-            var (path, node) = Draw.Of(made);
-            string name = Name();
-            string child = path + "/" + name;
-            switch (Draw.Next(10))
-            {
-                case < 4:
-                    Writer.Add("mkdir", Draw.Chance(15) ? [Writer.Option("mode", Draw.Of("0777", "1777", "2755", "0700"))] : null, Writer.Word(child));
-                    if ((node.Find(name) ?? Tree.Add(node, name, NodeKind.Directory)) is { Kind: NodeKind.Directory } merged)
-                        made.Add((child, merged));
-                    if (Draw.Chance(15))
-                        Writer.Add("write", Writer.Word(child + "/.wh..wh..opq"), Writer.Literal(""));
-                    break;
-                case < 7:
-                    Writer.Add("write", Draw.Chance(20) ? [Writer.Option("mode", Draw.Of("0600", "0755", "4755", "0444"))] : null, Writer.Word(child), Data());
-                    _ = Tree.Add(node, name, NodeKind.File);
-                    if (Draw.Chance(30))
-                    {
-                        string other = Name();
-                        Writer.Add("link", Writer.Word(child), Writer.Word(branch + "/" + other));
-                        _ = Tree.Add(Base, other, NodeKind.File);
-                    }
-                    break;
-                case 7:
-                    Writer.Add("symlink", Writer.Word(Draw.Of("a", "/m/a", "nothing", "b/c", ".")), Writer.Word(child));
-                    _ = Tree.Add(node, name, NodeKind.Symlink);
-                    break;
-                default:
-                    Writer.Add("write", Writer.Word(path + "/.wh." + name), Writer.Literal(""));
-                    break;
-            }
-        }
-    }
+    protected override void MarkOpaque(string directory) => Writer.Add("write", Writer.Word(directory + "/.wh..wh..opq"), Writer.Literal(""));
 
-    private void Mount()
+    protected override void Whiteout(string directory, string name) => Writer.Add("write", Writer.Word(directory + "/.wh." + name), Writer.Literal(""));
+
+    protected override void Mount()
     {
         // An option string of its own: colons and equals signs stand in it as they are.
         var words = new List<string> { "br:" + string.Join(':', _branches.Select((b, i) => b + "=" + (i == 0 ? Draw.Of("rw", "rw", "rw", "rw+nolwh") : Draw.Of("ro", "ro+wh", "ro+wh", "rw", "rr+wh")))) };
@@ -102,18 +66,6 @@ internal sealed class AufsProgram(Draw draw, ProgramWriter writer) : FileProgram
         Writer.Add("mount", [Writer.Option("data", string.Join(',', words))], Writer.Word("aufs"), Writer.Word("/m"));
     }
 
-    /// <summary>Another mount of the same branches, after the first has gone.</summary>
-    private void MountAgain()
-    {
-        if (HasActors)
-            return; // one of them may be there, or have an open file
-        CloseAll();
-        // The number of the file system may be given to another one meanwhile, by this program or by anybody on the machine.
-        HidesDevices = true;
-        Writer.Add("umount", Writer.Word("/m"));
-        Mount();
-    }
-
     private void ChangeBranches()
     {
         string branch = Draw.Chance(60) ? "/extra" : Draw.Of(_branches);
@@ -125,16 +77,11 @@ internal sealed class AufsProgram(Draw draw, ProgramWriter writer) : FileProgram
             3 => Draw.Of("create=rr", "create=tdp", "cpup=bu", "cpup=tdp", "diropq=a", "diropq=w", "udba=reval"),
             _ => $"mod:{branch}={Draw.Of("ro", "ro+wh", "rw")}",
         };
-        var actor = Writer.Actor;
-        Writer.Actor = Actor.Main;
-        Writer.Add("remount", [Writer.Option("data", option)], Writer.Word("/m"));
-        Writer.Actor = actor;
+        AsMain(() => Writer.Add("remount", [Writer.Option("data", option)], Writer.Word("/m")));
     }
 
-    private void ChangeBranchDirectly()
+    private void ChangeBranchDirectly() => AsMain(() =>
     {
-        var actor = Writer.Actor;
-        Writer.Actor = Actor.Main;
         string path = Draw.Of(_branches) + "/" + Name();
         switch (Draw.Next(3))
         {
@@ -148,14 +95,7 @@ internal sealed class AufsProgram(Draw draw, ProgramWriter writer) : FileProgram
                 Writer.Add("rename", Writer.Word(path), Writer.Word(Draw.Of(_branches) + "/" + Name()));
                 break;
         }
-        Writer.Actor = actor;
-    }
+    });
 
-    private void LookAtBranches()
-    {
-        var actor = Writer.Actor;
-        Writer.Actor = Actor.Main;
-        Writer.Add("manifest", TreeOptions, Writer.Word(Draw.Chance(30) ? "/m" : Draw.Of(_branches)));
-        Writer.Actor = actor;
-    }
+    private void LookAtBranches() => AsMain(() => Writer.Add("manifest", TreeOptions, Writer.Word(Draw.Chance(30) ? "/m" : Draw.Of(_branches))));
 }

@@ -3,7 +3,7 @@ using DriverLab.Conformance.Scenarios;
 namespace DriverLab.Conformance.Fuzzing;
 
 /// <summary>A program on an overlay over tmpfs: layers with content, a mount with drawn options, operations on the merged tree, now and then a new mount.</summary>
-internal sealed class OverlayProgram(Draw draw, ProgramWriter writer) : FileProgram(draw, writer)
+internal sealed class OverlayProgram(Draw draw, ProgramWriter writer) : UnionProgram(draw, writer)
 {
     private static readonly IReadOnlyList<Operation<FileProgram>> s_all =
     [
@@ -38,49 +38,12 @@ internal sealed class OverlayProgram(Draw draw, ProgramWriter writer) : FileProg
         Mount();
     }
 
-    /// <summary>Puts names into a layer before it is mounted; the model sees them merged.</summary>
-    private void Fill(string layer)
-    {
-        int count = 1 + Draw.Next(6);
-        var made = new List<(string Path, Node Node)> { (layer, Base) };
-        for (int i = 0; i < count; i++)
-        {
-            var (path, node) = Draw.Of(made);
-            string name = Name();
-            string child = path + "/" + name;
-            switch (Draw.Next(10))
-            {
-                case < 4:
-                    Writer.Add("mkdir", Draw.Chance(15) ? [Writer.Option("mode", Draw.Of("0777", "1777", "2755", "0700"))] : null, Writer.Word(child));
-                    if ((node.Find(name) ?? Tree.Add(node, name, NodeKind.Directory)) is { Kind: NodeKind.Directory } merged)
-                        made.Add((child, merged));
-                    if (Draw.Chance(12))
-                        Writer.Add("setxattr", Writer.Word(child), Writer.Word("trusted.overlay.opaque"), Writer.Word("y"));
-                    break;
-                case < 7:
-                    Writer.Add("write", Draw.Chance(20) ? [Writer.Option("mode", Draw.Of("0600", "0755", "4755", "0444"))] : null, Writer.Word(child), Data());
-                    _ = Tree.Add(node, name, NodeKind.File);
-                    if (Draw.Chance(25))
-                    {
-                        Writer.Add("link", Writer.Word(child), Writer.Word(layer + "/" + Name()));
-                        _ = Tree.Add(Base, name, NodeKind.File);
-                    }
-                    break;
-                case 7:
-                    Writer.Add("symlink", Writer.Word(Draw.Of("a", "/m/a", "nothing", "b/c", ".")), Writer.Word(child));
-                    _ = Tree.Add(node, name, NodeKind.Symlink);
-                    break;
-                case 8:
-                    Writer.Add("mknod", Writer.Word(child), Writer.Word("chr"), Writer.Word("0600"), Writer.Word("0"), Writer.Word("0"));
-                    break;
-                default:
-                    Writer.Add("setxattr", Writer.Word(path), Writer.Word(Draw.Of("user.a", "trusted.b")), Writer.Word("v"));
-                    break;
-            }
-        }
-    }
+    protected override void MarkOpaque(string directory) => Writer.Add("setxattr", Writer.Word(directory), Writer.Word("trusted.overlay.opaque"), Writer.Word("y"));
 
-    private void Mount()
+    protected override void Whiteout(string directory, string name) =>
+        Writer.Add("mknod", Writer.Word(directory + "/" + name), Writer.Word("chr"), Writer.Word("0600"), Writer.Word("0"), Writer.Word("0"));
+
+    protected override void Mount()
     {
         var options = new List<Option> { Writer.Option("lowerdir", string.Join(':', _lower)) };
         if (!_isReadOnly)
@@ -107,23 +70,5 @@ internal sealed class OverlayProgram(Draw draw, ProgramWriter writer) : FileProg
         Writer.Add("mount", options, Writer.Word("overlay"), Writer.Word("/m"));
     }
 
-    /// <summary>Another mount of the same layers, after the first has gone: what two mounts with one upper layer do is undefined.</summary>
-    private void MountAgain()
-    {
-        if (HasActors)
-            return; // one of them may be there, or have an open file
-        CloseAll();
-        // The number of the file system may be given to another one meanwhile, by this program or by anybody on the machine.
-        HidesDevices = true;
-        Writer.Add("umount", Writer.Word("/m"));
-        Mount();
-    }
-
-    private void LookAtLayers()
-    {
-        var actor = Writer.Actor;
-        Writer.Actor = Actor.Main;
-        Writer.Add("manifest", TreeOptions, Writer.Word(Draw.Of("/u", "/u", "/w", "/m")));
-        Writer.Actor = actor;
-    }
+    private void LookAtLayers() => AsMain(() => Writer.Add("manifest", TreeOptions, Writer.Word(Draw.Of("/u", "/u", "/w", "/m"))));
 }
