@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using DriverLab.Testing;
 
 namespace DriverLab.Cli.Tests;
 
@@ -71,6 +72,43 @@ public class EnvironmentTests
         Assert.That(error, Does.Contain("the cache cannot be written at").And.Contain("DRIVERLAB_CACHE=DIR"));
         Assert.That(code, Is.EqualTo(3));
     }
+
+    [TestCase(false), TestCase(true)]
+    public async Task Ctrl_C_ends_it_and_everything_that_it_started(bool withMachine)
+    {
+        string runs = Path.Combine(RigCacheRoot, "runs");
+        var (made, _, complaint) = await Run("", "rig", "exec", "--kernel", "6.1", "--", "true");
+        Assume.That(made, Is.Zero, complaint);
+        int files = Directory.EnumerateFileSystemEntries(runs).Count();
+        // A shell's background commands ignore the signal, and so would what they start.
+        var start = new ProcessStartInfo("env", ["--default-signal=INT", "dotnet", Path.Combine(AppContext.BaseDirectory, "driverlab.dll"), "conform", "--kernel", "6.1"])
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        start.Environment["DRIVERLAB_HOME"] = Rig.Images.GuestProgram.SourceRoot();
+        using var process = Process.Start(start)!;
+        var output = process.StandardOutput.ReadToEndAsync();
+        var error = process.StandardError.ReadToEndAsync();
+        int[] below = [];
+        for (int i = 0; withMachine && below.Length == 0 && i < 600; i++)
+        {
+            await Task.Delay(100);
+            below = Below(process.Id, "qemu");
+        }
+        await Task.Delay(500);
+        Assert.That(below.Length > 0, Is.EqualTo(withMachine), "a machine was started");
+        Signals.Send(process.Id, Signals.Interrupt);
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        await process.WaitForExitAsync(patience.Token);
+        Assert.That((process.ExitCode, (await error).TrimEnd().Split('\n')[^1]), Is.EqualTo((130, "driverlab: cancelled")), await output);
+        Assert.That(below.Where(id => Directory.Exists($"/proc/{id}")), Is.Empty, "processes that it started are still there");
+        Assert.That(Directory.EnumerateFileSystemEntries(runs).Count(), Is.EqualTo(files));
+    }
+
+    /// <summary>Processes of a name that this one started: the parent is the second field behind the name, which ends with the last bracket.</summary>
+    private static int[] Below(int process, string name) =>
+        [.. Process.GetProcesses().Where(p => p.ProcessName.StartsWith(name, StringComparison.Ordinal)).Select(static p => p.Id).Where(id => File.ReadAllText($"/proc/{id}/stat").Split(')')[^1].Split(' ')[2] == $"{process}")];
 
     private static string RigCacheRoot => Rig.Cache.RigCache.OfUser().Root;
 

@@ -6,7 +6,7 @@ namespace DriverLab.Testing;
 /// <summary>Signals to processes that a test started. Compiled into each test project that sends some: a minimal Debian has no program kill.</summary>
 internal static partial class Signals
 {
-    public const int Kill = 9, Term = 15, Stop = 19;
+    public const int Interrupt = 2, Kill = 9, Term = 15, Stop = 19;
 
     /// <summary>kill(2). A process that is gone is what the caller wants.</summary>
     /// <exception cref="Win32Exception">The signal was refused.</exception>

@@ -132,6 +132,14 @@ public sealed class SyncContract(KernelKind kind) : Contract(kind)
     }
 
     [Test]
+    public void Sync_keeps_what_was_written()
+    {
+        MakeFile("f", "x");
+        K.Sync();
+        Assert.That(Text("f"), Is.EqualTo("x"));
+    }
+
+    [Test]
     public void Closed_descriptor_is_EBADF()
         => Assert.That(new[] { K.Fsync(Fd.None), K.Fdatasync(Fd.None), K.Syncfs(Fd.None) }, Is.All.EqualTo(Errno.EBADF));
 

@@ -39,6 +39,34 @@ public sealed class MountTreeContract(KernelKind kind) : Contract(kind)
     }
 
     [Test]
+    public void A_mounted_instance_is_picked_and_changed()
+    {
+        MakeDir("m");
+        Assert.That(K.Mount("t", "m", "tmpfs", MountFlags.None, "nr_inodes=10"), Is.Success);
+        var context = K.FsPick(Fd.Cwd, Bytes("m"), FsPickFlags.FSPICK_CLOEXEC);
+        Assert.That(context.Error, Is.EqualTo(Errno.OK));
+        Assert.That(K.FsConfig(context.Value, FsConfigCommand.FSCONFIG_SET_STRING, Bytes("nr_inodes"), Bytes("2"), 0), Is.EqualTo(Errno.OK));
+        Assert.That(K.FsConfig(context.Value, FsConfigCommand.FSCONFIG_CMD_RECONFIGURE, default, default, 0), Is.EqualTo(Errno.OK));
+        MakeFile("m/one");
+        Assert.That(K.OpenAt(Fd.Cwd, Bytes("m/two"), OpenFlags.O_CREAT | OpenFlags.O_WRONLY, Oct(644)).Error, Is.EqualTo(Errno.ENOSPC));
+    }
+
+    [Test]
+    public void Only_the_root_of_a_mount_can_be_picked()
+    {
+        MakeDir("d");
+        Assert.That(K.FsPick(Fd.Cwd, Bytes("d"), FsPickFlags.None).Error, Is.EqualTo(Errno.EINVAL));
+    }
+
+    [Test]
+    public void A_wrong_flag_of_fspick_comes_before_the_path_and_the_right_before_both()
+    {
+        Assert.That(K.FsPick(Fd.Cwd, Bytes("missing"), (FsPickFlags)16).Error, Is.EqualTo(Errno.EINVAL));
+        Assert.That(K.FsPick(Fd.Cwd, Bytes("missing"), FsPickFlags.None).Error, Is.EqualTo(Errno.ENOENT));
+        Assert.That(As(Alice).FsPick(Fd.Cwd, Bytes("missing"), (FsPickFlags)16).Error, Is.EqualTo(Errno.EPERM));
+    }
+
+    [Test]
     public void A_context_is_mounted_once()
     {
         var context = K.FsOpen(Bytes("tmpfs"), FsOpenFlags.None).Value;
