@@ -51,6 +51,19 @@ public abstract class Inode
         AtimeNs = MtimeNs = CtimeNs = sb.Core.NowNs;
     }
 
+    /// <summary>Takes owner, mode, times and size over from the inode below: what a stacked file system shows as its own.</summary>
+    /// <remarks>Linux include/linux/fs_stack.h: fsstack_copy_attr_all().</remarks>
+    protected void TakeAttributes(Inode below)
+    {
+        Uid = below.Uid;
+        Gid = below.Gid;
+        Mode = below.Mode;
+        AtimeNs = below.AtimeNs;
+        MtimeNs = below.MtimeNs;
+        CtimeNs = below.CtimeNs;
+        Size = below.Size;
+    }
+
     /// <summary>The file system instance.</summary>
     public readonly SuperBlock Sb;
     public ulong Ino;

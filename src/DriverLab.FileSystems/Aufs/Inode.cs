@@ -98,13 +98,7 @@ internal abstract class AufsInode : Inode
         if (Reals.Length == 0)
             return;
         var real = Top.Inode;
-        Uid = real.Uid;
-        Gid = real.Gid;
-        Mode = real.Mode;
-        AtimeNs = real.AtimeNs;
-        MtimeNs = real.MtimeNs;
-        CtimeNs = real.CtimeNs;
-        Size = real.Size;
+        TakeAttributes(real);
         Blocks = real.Blocks;
         Rdev = real.Rdev;
         Flags = Flags & ~copied | real.Flags & copied;

@@ -154,13 +154,7 @@ internal abstract class OverlayInode : Inode
     {
         const InodeFlags copied = InodeFlags.S_SYNC | InodeFlags.S_NOATIME | InodeFlags.S_APPEND | InodeFlags.S_IMMUTABLE;
         var real = RealInode;
-        Uid = real.Uid;
-        Gid = real.Gid;
-        Mode = real.Mode;
-        AtimeNs = real.AtimeNs;
-        MtimeNs = real.MtimeNs;
-        CtimeNs = real.CtimeNs;
-        Size = real.Size;
+        TakeAttributes(real);
         // What the union alone protects stays protected.
         var kept = Upper is null ? InodeFlags.None : Flags & (InodeFlags.S_APPEND | InodeFlags.S_IMMUTABLE);
         Flags = (Flags & ~copied) | (real.Flags & copied) | kept;
