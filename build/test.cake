@@ -13,6 +13,7 @@ Task("Long")
 void RunTests(string filter)
 {
     var counts = new Dictionary<string, int>();
+    var failures = new List<string>();
     var clock = System.Diagnostics.Stopwatch.StartNew();
     var arguments = new List<string> { "test", "--solution", "DriverLab.sln", "-c", Configuration, "--no-build", "--max-parallel-test-modules", "1", "--filter", filter, "--ignore-exit-code", "8" };
     arguments.AddRange(userArguments);
@@ -32,8 +33,14 @@ void RunTests(string filter)
             counts[count.Groups[1].Value] = int.Parse(count.Groups[2].Value);
         else if (System.Text.RegularExpressions.Regex.IsMatch(line, @"\.dll \(.*\) (passed|failed)"))
             modules++;
+        else if (line.StartsWith("failed ", StringComparison.Ordinal))
+            failures.Add(line);
     }
     process.WaitForExit();
+
+    // Once more at the end, where a reader of a long log looks first.
+    foreach (string failure in failures)
+        Console.WriteLine(failure);
 
     int Count(string name) => counts.GetValueOrDefault(name);
     EnsureDirectoryExists(artifacts);
