@@ -112,7 +112,7 @@ internal sealed class ConformRun(ConformOptions options, Progress progress)
     {
         "host" => new HostTarget(),
         "emulated" => new EmulatedTarget(Profiles.Of(DefaultKernel)),
-        "image" => await MachineTarget.CreateAsync(RealKernels.OfUser(), options.KernelImage!, options.Modules, options.Config, progress, cancellation, machines, fewMessages: true),
-        _ => await MachineTarget.CreateAsync(RealKernels.OfUser(), name, progress, cancellation, machines, fewMessages: true),
+        "image" => await MachineTarget.CreateAsync(RealKernels.OfUser(options.Machine), options.KernelImage!, options.Modules, options.Config, progress, cancellation, machines, fewMessages: true),
+        _ => await MachineTarget.CreateAsync(RealKernels.OfUser(options.Machine), name, progress, cancellation, machines, fewMessages: true),
     };
 }

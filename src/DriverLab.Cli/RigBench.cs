@@ -23,6 +23,8 @@ internal sealed record RigNumbers
     public required IReadOnlyList<double> Restores { get; init; }
     /// <summary>Where a restore's time goes: mean seconds of each phase.</summary>
     public required IReadOnlyList<(string Phase, double Seconds)> Phases { get; init; }
+    /// <summary>Keeping a moment of a running machine, and going back to it until it answers; medians, 0 where that is not offered.</summary>
+    public (double Snapshot, double Revert) Moments { get; init; }
     public int Calls { get; init; }
     public double BatchSeconds { get; init; }
     /// <summary>Processor time that QEMU took for the batch; it does not depend on how busy the host is. 0 when it is not known.</summary>
@@ -30,15 +32,18 @@ internal sealed record RigNumbers
     /// <summary>The guest's own account of the batch: seconds in user space (the runner), in the kernel (the calls, the port), waiting.</summary>
     public (double User, double Kernel, double Idle) Guest { get; init; }
 
-    public double RestoreMedian => Restores.Count == 0 ? 0 : (Restores[(Restores.Count - 1) / 2] + Restores[Restores.Count / 2]) / 2;
+    public double RestoreMedian => Restores.Count == 0 ? 0 : Median(Restores);
     public double RestoreWorst => Restores.Count == 0 ? 0 : Restores[^1];
     public double CallsPerSecond => Calls / BatchSeconds;
+
+    /// <summary>Of sorted values.</summary>
+    public static double Median(IReadOnlyList<double> sorted) => (sorted[(sorted.Count - 1) / 2] + sorted[sorted.Count / 2]) / 2;
 }
 
 /// <summary>Measures a machine: boot, save, restores, and a batch of calls whose trace is streamed as <c>conform</c> does it.</summary>
-internal sealed class RigBench(RealKernels rig, KernelEntry entry, IMachineStarter starter, Progress progress)
+internal sealed class RigBench(RealKernels rig, KernelEntry entry, Progress progress)
 {
-    private const int Restores = 20, Rounds = 150, Scenarios = 8;
+    private const int Restores = 20, Moments = 5, Rounds = 150, Scenarios = 8;
 
     /// <summary>Each line is one system call in the guest.</summary>
     private static readonly string[] s_round =
@@ -47,9 +52,9 @@ internal sealed class RigBench(RealKernels rig, KernelEntry entry, IMachineStart
     public async Task<RigNumbers> RunAsync(CancellationToken cancellation)
     {
         var options = await rig.PrepareAsync(entry, progress: progress, cancellation: cancellation);
-        var accelerator = await starter.AcceleratorAsync(options, progress, cancellation);
-        progress.Report($"{entry.Release} by {starter.Name} ({accelerator.Name}: {accelerator.Why}): booting and saving");
-        var (boot, save, bytes) = await starter.MakeAsync(options, accelerator, progress, cancellation);
+        var accelerator = await rig.AcceleratorAsync(options, progress, cancellation);
+        progress.Report($"{entry.Release} by {rig.Starter.Name} ({accelerator.Name}: {accelerator.Why}): booting and saving");
+        var (boot, save, bytes) = await rig.Starter.MakeAsync(options, accelerator, progress, cancellation);
         var restores = new List<double>();
         var phases = new Dictionary<string, double>();
         for (int i = 0; i < Restores; i++)
@@ -58,16 +63,18 @@ internal sealed class RigBench(RealKernels rig, KernelEntry entry, IMachineStart
             restores.Add(await RestoreAsync(options, accelerator, phases, cancellation));
         }
         restores.Sort();
+        var moments = rig.Starter == rig.Saved ? await MomentsAsync(cancellation) : default;
         progress.Report("a batch of calls");
         var numbers = new RigNumbers
         {
             Kernel = $"{entry.Release} ({entry.Package})",
-            Machine = starter.Name,
+            Machine = rig.Starter.Name,
             Accelerator = accelerator,
             Boot = boot.TotalSeconds,
             Save = save.TotalSeconds,
             SavedMegabytes = bytes / 1e6,
             Restores = restores,
+            Moments = moments,
             Phases = [.. phases.Select(phase => (phase.Key, phase.Value / Restores))],
         };
         return await BatchAsync(numbers, options, accelerator, cancellation);
@@ -76,7 +83,7 @@ internal sealed class RigBench(RealKernels rig, KernelEntry entry, IMachineStart
     private async Task<double> RestoreAsync(MachineOptions options, Accelerator accelerator, Dictionary<string, double> phases, CancellationToken cancellation)
     {
         long start = Stopwatch.GetTimestamp();
-        await using var machine = await starter.StartAsync(options, accelerator, progress, cancellation);
+        await using var machine = await rig.Starter.StartAsync(options, accelerator, progress, cancellation);
         if (!machine.Restored)
             throw new RigException($"the machine of {entry.Line} booted instead of going on from its saved state; see above why");
         using var task = await Task.Run(machine.NewTask, cancellation);
@@ -91,11 +98,31 @@ internal sealed class RigBench(RealKernels rig, KernelEntry entry, IMachineStart
         return seconds;
     }
 
+    private async Task<(double Snapshot, double Revert)> MomentsAsync(CancellationToken cancellation)
+    {
+        await using var machine = await Machine.StartAsync(rig, entry, null, progress, cancellation);
+        var (snapshots, reverts) = (new List<double>(), new List<double>());
+        for (int i = 0; i < Moments; i++)
+        {
+            progress.Count($"snapshot and revert {i + 1} of {Moments}");
+            long start = Stopwatch.GetTimestamp();
+            await machine.SnapshotAsync("bench", cancellation);
+            snapshots.Add(Stopwatch.GetElapsedTime(start).TotalSeconds);
+            start = Stopwatch.GetTimestamp();
+            await machine.RevertAsync("bench", cancellation);
+            using var task = await Task.Run(machine.NewTask, cancellation);
+            reverts.Add(Stopwatch.GetElapsedTime(start).TotalSeconds);
+        }
+        snapshots.Sort();
+        reverts.Sort();
+        return (RigNumbers.Median(snapshots), RigNumbers.Median(reverts));
+    }
+
     private async Task<RigNumbers> BatchAsync(RigNumbers numbers, MachineOptions options, Accelerator accelerator, CancellationToken cancellation)
     {
         string text = "# A batch.\nsuite vfs\n" + string.Concat(Enumerable.Repeat(string.Join('\n', s_round) + "\n", Rounds));
         var scenarios = Enumerable.Range(0, Scenarios).Select(i => ScenarioParser.Parse($"vfs/bench/{i}", "bench", text)).ToList();
-        await using var machine = await starter.StartAsync(options, accelerator, progress, cancellation);
+        await using var machine = await rig.Starter.StartAsync(options, accelerator, progress, cancellation);
         var runs = new List<ScenarioRun>();
         var reader = new BatchReader(new Targets.RunSink(runs.Add));
         await machine.RunProgramAsync(Batch.Encode([ScenarioParser.Parse("vfs/bench/warm", "bench", text)], few: true), reader.Read, cancellation);

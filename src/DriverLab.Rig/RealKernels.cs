@@ -23,11 +23,26 @@ public sealed class RealKernels
         Images = new(cache, Kernels);
         GuestProgram = new(cache);
         Saved = new(cache);
+        Starter = Saved;
         probe = new(cache);
     }
 
     /// <summary>The user's cache and the built-in catalogue.</summary>
     public static RealKernels OfUser() => new(RigCache.OfUser(), KernelCatalogue.BuiltIn());
+
+    /// <summary>The user's, with machines of a kind.</summary>
+    /// <param name="machine"><c>qemu</c>, or <c>libvirt</c> by <see cref="LibvirtMachines.DefaultUri"/>.</param>
+    /// <exception cref="RigUsageException">There is no such kind.</exception>
+    public static RealKernels OfUser(string machine)
+    {
+        var kernels = OfUser();
+        return machine switch
+        {
+            "qemu" => kernels,
+            "libvirt" => new(kernels.Cache, kernels.Catalogue) { Starter = new LibvirtMachines(kernels.Cache, LibvirtMachines.DefaultUri) },
+            _ => throw new RigUsageException($"'{machine}' is no kind of machine; expected qemu or libvirt"),
+        };
+    }
 
     /// <summary>The cache.</summary>
     public RigCache Cache { get; }
@@ -44,8 +59,11 @@ public sealed class RealKernels
     /// <summary>The guest program.</summary>
     public GuestProgram GuestProgram { get; }
 
-    /// <summary>Saved machines.</summary>
+    /// <summary>Saved machines of QEMU.</summary>
     public SavedMachines Saved { get; }
+
+    /// <summary>What runs machines; QEMU as a child of this process unless told otherwise.</summary>
+    public IMachineStarter Starter { get; init; }
 
     /// <summary>Everything up to the point where a machine can be started: kernel, guest program, image.</summary>
     public async Task<MachineOptions> PrepareAsync(KernelEntry kernel, ImageRecipe? recipe = null, IProgress<string>? progress = null, CancellationToken cancellation = default)
@@ -73,7 +91,7 @@ public sealed class RealKernels
         var accelerator = await AcceleratorAsync(options, progress, cancellation).ConfigureAwait(false);
         progress?.Report($"starting {options.Kernel.Release} ({accelerator.Name}: {accelerator.Why})");
         return options.FromSaved
-            ? await Saved.StartAsync(options, accelerator, progress, cancellation).ConfigureAwait(false)
-            : await QemuMachine.StartAsync(options, accelerator, cancellation).ConfigureAwait(false);
+            ? await Starter.StartAsync(options, accelerator, progress, cancellation).ConfigureAwait(false)
+            : await Starter.BootAsync(options, accelerator, cancellation).ConfigureAwait(false);
     }
 }

@@ -16,6 +16,7 @@ internal static class ConformCommand
         var image = new Option<string?>("--kernel-image") { Description = "A bzImage of your own." };
         var modules = new Option<string?>("--modules") { Description = "Its modules: the folder that holds 'kernel'." };
         var config = new Option<string?>("--config") { Description = "Its configuration file." };
+        var machine = MachineOption.Create();
         var scenarios = new Option<string[]>("--scenario") { Description = "Only scenarios of this name, or pattern such as 'vfs/rename/*'; or one file; may be repeated.", DefaultValueFactory = _ => [] };
         var all = new Option<bool>("--all") { Description = "Slow scenarios too (half a second and more on a real kernel). They are also run when --suite, --scenario, --kernels or --shard chooses." };
         var json = new Option<bool>("--json") { Description = "One JSON object a line on stdout; the last one is the summary." };
@@ -25,7 +26,7 @@ internal static class ConformCommand
         var noInstall = new Option<bool>("--no-install") { Description = "Install nothing. This command never does ('./build.sh conform' may); it says what is missing and ends with 3." };
         var command = new Command("conform", "Run scenarios on the emulator and on real kernels, and compare.\n" + ExitCode.Help)
         {
-            suites, kernels, matrix, shard, image, modules, config, scenarios, all, json, junit, html, data, noInstall,
+            suites, kernels, matrix, shard, image, modules, config, machine, scenarios, all, json, junit, html, data, noInstall,
         };
         command.SetAction((parsed, cancellation) => RunAsync(new()
         {
@@ -35,6 +36,7 @@ internal static class ConformCommand
             KernelImage = parsed.GetValue(image),
             Modules = parsed.GetValue(modules),
             Config = parsed.GetValue(config),
+            Machine = parsed.GetValue(machine)!,
             Scenarios = parsed.GetValue(scenarios)!,
             LeavesOutSlow = !parsed.GetValue(all) && new[] { suites, scenarios, matrix }.All(option => parsed.GetValue(option)!.Length == 0) && parsed.GetResult(shard) is null or { Implicit: true },
             Reports = new(parsed.GetValue(json), parsed.GetValue(junit), parsed.GetValue(html)),
@@ -61,6 +63,8 @@ internal sealed record ConformOptions
     public string? KernelImage { get; init; }
     public string? Modules { get; init; }
     public string? Config { get; init; }
+    /// <summary>What runs real kernels, as <see cref="Rig.RealKernels.OfUser(string)"/> takes it.</summary>
+    public string Machine { get; init; } = "qemu";
     public IReadOnlyList<string> Scenarios { get; init; } = [];
     /// <summary>Slow scenarios are only named.</summary>
     public bool LeavesOutSlow { get; init; }

@@ -14,23 +14,22 @@ internal static class RigBenchCommand
     {
         var kernels = new Option<string[]>("--kernel") { Description = "A kernel line such as 6.12, or a pin; may be repeated. 6.1 when left out.", DefaultValueFactory = _ => [] };
         var matrix = new Option<string[]>("--kernels") { Description = "'all', 'cached', or a list such as 6.1,6.12.", DefaultValueFactory = _ => [] };
-        var machine = new Option<string>("--machine") { Description = "qemu, or libvirt (by the connection in LIBVIRT_DEFAULT_URI, else qemu:///session).", DefaultValueFactory = _ => "qemu" };
+        var machine = MachineOption.Create();
         var json = new Option<bool>("--json") { Description = "One JSON object a line on stdout; the last one is the summary of the last kernel." };
         var own = new KernelFileOptions();
-        var command = new Command("bench", "Measure boot, save, restore (median and worst of 20, to the first answered call) and a batch of calls with its trace streamed; say where the time goes.")
+        var command = new Command("bench", "Measure boot, save, restore (median and worst of 20, to the first answered call) and a batch of calls with its trace streamed; snapshot and revert; say where the time goes.")
         {
             kernels, matrix, machine, json, own.Image, own.Modules, own.Config,
         };
         command.SetAction(async (parsed, cancellation) =>
         {
             var progress = new Progress(error);
-            var rig = RealKernels.OfUser();
-            IMachineStarter starter = Starter(parsed.GetValue(machine)!, rig);
+            var rig = RealKernels.OfUser(parsed.GetValue(machine)!);
             string[] names = [.. parsed.GetValue(kernels)!, .. KernelNames.Expand(parsed.GetValue(matrix)!)];
             var entries = await own.KernelAsync(parsed, cancellation) is { } file ? [file] : await EntriesAsync(names.Length > 0 ? names : ["6.1"], rig, progress, error, cancellation);
             foreach (var entry in entries)
             {
-                var numbers = await new RigBench(rig, entry, starter, progress).RunAsync(cancellation);
+                var numbers = await new RigBench(rig, entry, progress).RunAsync(cancellation);
                 progress.Close();
                 if (parsed.GetValue(json))
                     WriteJson(numbers, entry, output);
@@ -41,13 +40,6 @@ internal static class RigBenchCommand
         });
         return command;
     }
-
-    private static IMachineStarter Starter(string name, RealKernels rig) => name switch
-    {
-        "qemu" => new QemuStarter(rig),
-        "libvirt" => new LibvirtStarter(rig, new(rig.Cache, LibvirtMachines.DefaultUri)),
-        _ => throw new UsageException($"--machine {name} is no kind of machine; expected qemu or libvirt"),
-    };
 
     private static async Task<List<KernelEntry>> EntriesAsync(string[] names, RealKernels rig, Progress progress, TextWriter error, CancellationToken cancellation)
     {
@@ -74,6 +66,8 @@ internal static class RigBenchCommand
         output.WriteLine(string.Create(culture, $"restore\tmedian {n.RestoreMedian:0.000} s, worst {n.RestoreWorst:0.000} s of {n.Restores.Count}, to the first answered call"));
         foreach (var (phase, seconds) in n.Phases)
             output.WriteLine(string.Create(culture, $"\t{seconds * 1000,7:0} ms  {phase}"));
+        if (n.Moments.Snapshot > 0)
+            output.WriteLine(string.Create(culture, $"moments\tsnapshot {n.Moments.Snapshot:0.00} s, revert {n.Moments.Revert:0.00} s, to the first answered call; medians"));
         output.WriteLine(string.Create(culture, $"batch\t{n.CallsPerSecond:0} calls/s: {n.Calls} calls in {n.BatchSeconds:0.00} s, traces streamed"));
         output.WriteLine(string.Create(culture, $"\tin the guest {n.Guest.User:0.00} s in the runner, {n.Guest.Kernel:0.00} s in the kernel (calls and port), {n.Guest.Idle:0.00} s waiting"));
         if (n.QemuCpu > 0)
@@ -102,6 +96,8 @@ internal static class RigBenchCommand
             foreach (var (phase, seconds) in n.Phases)
                 Seconds(phase, seconds);
             w.WriteEndObject();
+            Seconds("snapshot_s", n.Moments.Snapshot);
+            Seconds("revert_s", n.Moments.Revert);
             w.WriteNumber("calls", n.Calls);
             Seconds("batch_s", n.BatchSeconds);
             Seconds("qemu_cpu_s", n.QemuCpu);

@@ -17,23 +17,24 @@ internal static class RigCommand
         var own = new KernelFileOptions();
         var files = new Option<string[]>("--file") { Description = "HOSTFILE or HOSTFILE:/GUEST/PATH: put a file into the machine (into /root when no path is given); may be repeated.", DefaultValueFactory = _ => [] };
         var memory = new Option<int>("--memory") { Description = "Memory in MiB.", DefaultValueFactory = _ => 512 };
+        var machine = MachineOption.Create();
         var console = new Option<bool>("--console") { Description = "Afterwards show the machine's console on stderr." };
         var words = new Argument<string[]>("command") { Description = "The command, after --. For example: -- sh -c 'dmsetup targets'", Arity = ArgumentArity.OneOrMore };
         var command = new Command("exec", "Boot a kernel, run one command in it as root, end with its exit status. Output and errors of the command go to stdout.")
         {
-            kernel, own.Image, own.Modules, own.Config, files, memory, console, words,
+            kernel, own.Image, own.Modules, own.Config, files, memory, machine, console, words,
         };
         command.SetAction(async (parsed, cancellation) =>
         {
             var progress = new Progress(error);
-            var rig = RealKernels.OfUser();
+            var rig = RealKernels.OfUser(parsed.GetValue(machine)!);
             var entry = await own.KernelAsync(parsed, cancellation) ?? await rig.Kernels.GetAsync(parsed.GetValue(kernel)!, progress, cancellation);
             var options = await rig.PrepareAsync(entry, new ImageRecipe { Files = [.. parsed.GetValue(files)!.Select(ImageFileOf)] }, progress, cancellation);
-            await using var machine = await rig.StartAsync(options with { MemoryMiB = parsed.GetValue(memory) }, progress, cancellation);
+            await using var running = await rig.StartAsync(options with { MemoryMiB = parsed.GetValue(memory) }, progress, cancellation);
             var decoder = Encoding.UTF8.GetDecoder();
-            int status = await machine.ExecAsync(parsed.GetValue(words)!, bytes => Print(output, decoder, bytes), cancellation);
+            int status = await running.ExecAsync(parsed.GetValue(words)!, bytes => Print(output, decoder, bytes), cancellation);
             if (parsed.GetValue(console))
-                error.Write(machine.Console);
+                error.Write(running.Console);
             return status;
         });
         return command;

@@ -34,7 +34,7 @@ internal sealed class MachineLane(string name, RealKernels kernels, KernelEntry 
             return;
         var options = await kernels.PrepareAsync(entry, progress: progress, cancellation: cancellation);
         _machine = await kernels.StartAsync(options, progress, cancellation);
-        Facts = $"{entry.Release} ({entry.Package}), {_machine.Accelerator.Name} ({_machine.Accelerator.Why})";
+        Facts = $"{entry.Release} ({entry.Package}), {kernels.Starter.Name}, {_machine.Accelerator.Name} ({_machine.Accelerator.Why})";
         progress.Report(string.Create(CultureInfo.InvariantCulture, $"{entry.Release} ({entry.Package}), {_machine.Accelerator.Name}, {(_machine.Restored ? "restored" : "booted")} in {_machine.BootTime.TotalSeconds:0.0} s"));
         foreach (var complaint in _machine.Hello.Complaints)
             progress.Report($"module not loaded: {complaint}");

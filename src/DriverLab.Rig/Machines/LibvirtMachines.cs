@@ -13,8 +13,11 @@ namespace DriverLab.Rig.Machines;
 /// </remarks>
 /// <param name="cache">Where saved machines are kept.</param>
 /// <param name="uri">The connection.</param>
-public sealed class LibvirtMachines(RigCache cache, string uri)
+public sealed class LibvirtMachines(RigCache cache, string uri) : IMachineStarter
 {
+    /// <inheritdoc/>
+    public string Name => $"libvirt at {Uri}";
+
     /// <summary>The connection that is used when none is named: <c>LIBVIRT_DEFAULT_URI</c>, else <c>qemu:///session</c>.</summary>
     public static string DefaultUri => Environment.GetEnvironmentVariable("LIBVIRT_DEFAULT_URI") is { Length: > 0 } chosen ? chosen : "qemu:///session";
 

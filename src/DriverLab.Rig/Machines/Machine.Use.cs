@@ -73,7 +73,7 @@ public abstract partial class Machine
     {
         request ??= new();
         var options = await kernels.PrepareAsync(entry, request.Recipe, progress, cancellation).ConfigureAwait(false);
-        options = options with { MemoryMiB = request.MemoryMiB, Cpus = request.Cpus, Disks = [.. request.Disks] };
+        options = options with { MemoryMiB = request.MemoryMiB, Cpus = request.Cpus, Disks = [.. request.Disks], Snapshots = true };
         AnonymousFile? written = null;
         if (request.Root is { } root)
         {

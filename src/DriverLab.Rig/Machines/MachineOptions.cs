@@ -27,6 +27,9 @@ public sealed record MachineOptions(KernelEntry Kernel, GuestImage Image)
     /// <summary>True to start from a saved machine, which is made the first time: fresh state in a fraction of a second. False boots.</summary>
     public bool FromSaved { get; init; }
 
+    /// <summary>True when moments of it are to be kept: its memory is a file of this process then, which can be copied.</summary>
+    public bool Snapshots { get; init; }
+
     /// <summary>Until the guest's first word: longest time without a sign of life on console or port.</summary>
     public TimeSpan BootSilence { get; init; } = TimeSpan.FromSeconds(60);
 

@@ -17,7 +17,7 @@ internal static class QemuCommand
     /// <summary>Arguments. Standard input and output are the port, standard error is the console: no file and no socket is made that a killed run could leave behind.</summary>
     /// <param name="options">The machine.</param>
     /// <param name="accelerator">What runs it.</param>
-    /// <param name="extra">More arguments: memory in a file, a control socket.</param>
+    /// <param name="extra">More arguments: the memory, a control socket.</param>
     public static IReadOnlyList<string> Arguments(MachineOptions options, Accelerator accelerator, IReadOnlyList<string> extra) =>
     [
         "-name", "driverlab-" + options.Kernel.Line,
@@ -54,23 +54,12 @@ internal static class QemuCommand
     /// <summary>QEMU's name for a disk's first node, and for the device.</summary>
     public static string NodeName(int index) => "disk" + index.ToString(CultureInfo.InvariantCulture);
 
-    /// <summary>Memory that is named as <see cref="MemoryFile"/> names it, without a file.</summary>
-    public static IReadOnlyList<string> Memory(MachineOptions options) =>
-        ["-object", string.Create(CultureInfo.InvariantCulture, $"memory-backend-ram,id=memory,size={options.MemoryMiB}M"), "-machine", "memory-backend=memory"];
-
-    /// <summary>Memory in a file: shared when the machine is to be saved, private (copy on write) when it is restored.</summary>
-    public static IReadOnlyList<string> MemoryFile(MachineOptions options, string file, bool shared) =>
-    [
-        "-object", string.Create(CultureInfo.InvariantCulture, $"memory-backend-file,id=memory,size={options.MemoryMiB}M,mem-path={Escape(file)},share={(shared ? "on" : "off")}"),
-        "-machine", "memory-backend=memory",
-    ];
-
     /// <summary>The control channel: QEMU connects to a socket in the abstract name space.</summary>
     public static IReadOnlyList<string> Control(string name) =>
         ["-chardev", $"socket,id=control,path={Escape(name)},abstract=on,tight=on", "-mon", "chardev=control,mode=control"];
 
     // QEMU ends a value at a comma; two commas stand for one.
-    private static string Escape(string value) => value.Replace(",", ",,", StringComparison.Ordinal);
+    internal static string Escape(string value) => value.Replace(",", ",,", StringComparison.Ordinal);
 
     /// <summary>Quiet but for what matters: an oops is a panic (what runs after one proves nothing), a panic ends the machine at once. Waiting for readers of RCU is what a removal of a device or mount spends most of its time on, so it is not put off.</summary>
     public static string KernelCommandLine(MachineOptions options) =>

@@ -6,10 +6,11 @@ using DriverLab.Rig.Cache;
 namespace DriverLab.Rig.Machines;
 
 /// <summary>A machine at one moment: what it takes to go on from there.</summary>
-/// <param name="State">Processors, devices and memory.</param>
+/// <param name="Memory">The guest's memory.</param>
+/// <param name="State">Processors and devices.</param>
 /// <param name="Disks">The disks as they were; those of files are frozen and must not be written any more.</param>
 /// <param name="Contents">For each disk that lives in this process, its content.</param>
-internal sealed record MachineMoment(AnonymousFile State, ImmutableArray<MachineDisk> Disks, ImmutableArray<object?> Contents);
+internal sealed record MachineMoment(AnonymousFile Memory, AnonymousFile State, ImmutableArray<MachineDisk> Disks, ImmutableArray<object?> Contents);
 
 /// <summary>Saving a machine, and going on with a saved one.</summary>
 public sealed partial class QemuMachine
@@ -18,23 +19,23 @@ public sealed partial class QemuMachine
     private MachineDisk[]? tops;
     private int freezes;
 
-    /// <summary>Goes on with a saved machine; its memory is mapped privately.</summary>
+    /// <summary>Goes on with a saved machine.</summary>
     /// <param name="options">As the machine was saved with.</param>
     /// <param name="accelerator">As it was saved with.</param>
     /// <param name="saved">Its files.</param>
     /// <param name="cancellation">Gives up.</param>
     internal static Task<QemuMachine> RestoreAsync(MachineOptions options, Accelerator accelerator, SavedState saved, CancellationToken cancellation) =>
-        IncomingAsync(options, accelerator, QemuCommand.MemoryFile(options, saved.Memory, shared: false), saved.State, midStream: false, cancellation);
+        IncomingAsync(options, accelerator, saved, midStream: false, cancellation);
 
     /// <summary>Goes on from a moment, on disks of its own.</summary>
-    internal static Task<QemuMachine> ResumeAsync(MachineOptions options, Accelerator accelerator, AnonymousFile state, CancellationToken cancellation) =>
-        IncomingAsync(options, accelerator, QemuCommand.Memory(options), state.Path, midStream: true, cancellation);
+    internal static Task<QemuMachine> ResumeAsync(MachineOptions options, Accelerator accelerator, MachineMoment moment, CancellationToken cancellation) =>
+        IncomingAsync(options, accelerator, new(moment.Memory.Path, moment.State.Path), midStream: true, cancellation);
 
-    private static Task<QemuMachine> IncomingAsync(MachineOptions options, Accelerator accelerator, IReadOnlyList<string> memory, string state, bool midStream, CancellationToken cancellation) =>
-        StartAsync(options, accelerator, [.. memory, "-incoming", "defer"], midStream, async control =>
+    private static Task<QemuMachine> IncomingAsync(MachineOptions options, Accelerator accelerator, SavedState saved, bool midStream, CancellationToken cancellation) =>
+        StartAsync(options, accelerator, GuestMemory.Of(options, saved.Memory), goesOn: true, midStream, async control =>
         {
             await control.ShareMemoryAsync(cancellation).ConfigureAwait(false);
-            await control.RestoreAsync(state, cancellation).ConfigureAwait(false);
+            await control.RestoreAsync(saved.State, cancellation).ConfigureAwait(false);
         }, cancellation);
 
     /// <summary>Boots a machine, saves it when it is ready, and ends it. Its disks are stand-ins of the same size: what they hold must not get into the guest's memory.</summary>
@@ -46,7 +47,7 @@ public sealed partial class QemuMachine
     internal static async Task<(TimeSpan Boot, TimeSpan Save)> BootAndSaveAsync(MachineOptions options, Accelerator accelerator, SavedState saved, CancellationToken cancellation)
     {
         options = options with { Disks = [.. options.Disks.Select(disk => disk with { Format = DiskFormat.Null, Source = "" })] };
-        var machine = await StartAsync(options, accelerator, QemuCommand.MemoryFile(options, saved.Memory, shared: true), false, _ => Task.CompletedTask, cancellation).ConfigureAwait(false);
+        var machine = await StartAsync(options, accelerator, GuestMemory.WrittenTo(options, saved.Memory), goesOn: false, midStream: false, _ => Task.CompletedTask, cancellation).ConfigureAwait(false);
         await using (machine.ConfigureAwait(false))
         {
             long start = Stopwatch.GetTimestamp();
@@ -62,6 +63,8 @@ public sealed partial class QemuMachine
     /// <param name="cancellation">Gives up.</param>
     internal async Task<MachineMoment> KeepMomentAsync(Func<AnonymousFile> newFile, CancellationToken cancellation)
     {
+        if (control is null || memory?.Own is null)
+            throw new RigUsageException("a machine of libvirt keeps no moments; expected one of QEMU's own (--machine qemu)");
         nodes ??= [.. options.Disks.Select((_, index) => QemuCommand.NodeName(index))];
         tops ??= [.. options.Disks];
         using var gate = new ManualResetEventSlim();
@@ -72,22 +75,38 @@ public sealed partial class QemuMachine
         try
         {
             _ = await request.Answer.WaitAsync(cancellation).ConfigureAwait(false);
-            await control!.ShareMemoryAsync(cancellation).ConfigureAwait(false);
-            await control.StopAsync(cancellation).ConfigureAwait(false);
-            MachineDisk[] frozen = [.. tops];
-            for (int i = 0; i < tops.Length; i++)
-                await FreezeAsync(i, newFile, cancellation).ConfigureAwait(false);
-            object?[] contents = [.. options.Disks.Select(disk => disk.Content?.Capture())];
-            var state = newFile();
-            await control.SaveAsync(state.Path, cancellation).ConfigureAwait(false);
-            await control.ContinueAsync(cancellation).ConfigureAwait(false);
-            return new(state, [.. frozen], [.. contents]);
+            await control!.StopAsync(cancellation).ConfigureAwait(false);
+            try
+            {
+                return await KeepStoppedAsync(newFile, cancellation).ConfigureAwait(false);
+            }
+            catch (IOException e)
+            {
+                throw new RigException($"the machine's {options.MemoryMiB} MiB of memory cannot be kept: {e.Message}; free space is needed in the cache folder, or choose another with DRIVERLAB_CACHE=DIR", e);
+            }
+            finally
+            {
+                await control.ContinueAsync(CancellationToken.None).ConfigureAwait(false);
+            }
         }
         finally
         {
             gate.Set();
             requests.Remove(request);
         }
+    }
+
+    private async Task<MachineMoment> KeepStoppedAsync(Func<AnonymousFile> newFile, CancellationToken cancellation)
+    {
+        MachineDisk[] frozen = [.. tops!];
+        for (int i = 0; i < tops!.Length; i++)
+            await FreezeAsync(i, newFile, cancellation).ConfigureAwait(false);
+        object?[] contents = [.. options.Disks.Select(disk => disk.Content?.Capture())];
+        var (state, copy) = (newFile(), newFile());
+        var copying = Task.Run(() => copy.CopyFrom(memory!.Own!.Handle), CancellationToken.None);
+        await control!.ShareMemoryAsync(cancellation).ConfigureAwait(false);
+        await Task.WhenAll(control.SaveAsync(state.Path, cancellation), copying).ConfigureAwait(false);
+        return new(copy, state, [.. frozen], [.. contents]);
     }
 
     private async Task FreezeAsync(int index, Func<AnonymousFile> newFile, CancellationToken cancellation)

@@ -18,6 +18,7 @@ public sealed partial class QemuMachine : Machine
     private readonly Watchdog watchdog;
     private readonly Task consoleDrained;
     private QmpClient? control;
+    private GuestMemory? memory;
     private readonly TaskCompletionSource ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile string? lastTraceLine;
     private volatile bool poweringOff;
@@ -68,7 +69,7 @@ public sealed partial class QemuMachine : Machine
     /// <exception cref="RigException">QEMU is missing.</exception>
     /// <exception cref="MachineException">The guest did not get ready; which one says why.</exception>
     public static Task<QemuMachine> StartAsync(MachineOptions options, Accelerator accelerator, CancellationToken cancellation) =>
-        StartAsync(options, accelerator, QemuCommand.Memory(options), false, _ => Task.CompletedTask, cancellation);
+        StartAsync(options, accelerator, GuestMemory.Empty(options), goesOn: false, midStream: false, _ => Task.CompletedTask, cancellation);
 
     /// <summary>A machine whose QEMU somebody else runs (libvirt). It has no control channel of ours.</summary>
     internal static async Task<QemuMachine> OverAsync(MachineOptions options, Accelerator accelerator, IMachineProcess process, bool restored, long start, CancellationToken cancellation)
@@ -99,19 +100,29 @@ public sealed partial class QemuMachine : Machine
         await Task.WhenAll(clock, entropy).ConfigureAwait(false);
     }
 
-    private static async Task<QemuMachine> StartAsync(MachineOptions options, Accelerator accelerator, IReadOnlyList<string> extra, bool midStream, Func<QmpClient, Task> onStarted, CancellationToken cancellation)
+    private static async Task<QemuMachine> StartAsync(MachineOptions options, Accelerator accelerator, GuestMemory memory, bool goesOn, bool midStream, Func<QmpClient, Task> onStarted, CancellationToken cancellation)
     {
-        string qemu = Tool.Require(QemuCommand.Program, QemuCommand.Package, "to run guests");
         long start = Stopwatch.GetTimestamp();
         using var listener = new QmpListener();
-        var started = await TetheredProcess.StartAsync(qemu, QemuCommand.Arguments(options, accelerator, [.. extra, .. QemuCommand.Control(listener.Name)])).ConfigureAwait(false);
+        TetheredProcess started;
+        try
+        {
+            string qemu = Tool.Require(QemuCommand.Program, QemuCommand.Package, "to run guests");
+            started = await TetheredProcess.StartAsync(qemu, QemuCommand.Arguments(options, accelerator, [.. memory.Arguments, .. goesOn ? ["-incoming", "defer"] : (string[])[], .. QemuCommand.Control(listener.Name)])).ConfigureAwait(false);
+        }
+        catch
+        {
+            await memory.ReleaseAsync().ConfigureAwait(false);
+            throw;
+        }
         var forked = Stopwatch.GetElapsedTime(start);
-        var machine = new QemuMachine(options, accelerator, started, midStream) { Restored = extra.Contains("-incoming") };
+        var machine = new QemuMachine(options, accelerator, started, midStream) { Restored = goesOn, memory = memory };
         try
         {
             machine.phases.Add(("process started", forked));
             machine.control = await machine.ReachedAsync(listener, cancellation).ConfigureAwait(false);
             machine.phases.Add(("QEMU reached", Stopwatch.GetElapsedTime(start)));
+            await memory.Ready.ConfigureAwait(false);
             await onStarted(machine.control).ConfigureAwait(false);
             machine.phases.Add((machine.Restored ? "state read" : "guest runs", Stopwatch.GetElapsedTime(start)));
             await machine.FirstWordsAsync(start, cancellation).ConfigureAwait(false);
@@ -231,6 +242,8 @@ public sealed partial class QemuMachine : Machine
         link.Dispose();
         if (control is not null)
             await control.DisposeAsync().ConfigureAwait(false);
+        if (memory is not null)
+            await memory.ReleaseAsync().ConfigureAwait(false);
     }
 
     /// <summary>QEMU's control channel; when QEMU ends first, the reason is what its console says.</summary>

@@ -40,7 +40,10 @@ internal sealed class RevertibleMachine(RigCache cache, MachineOptions options, 
         {
             var moment = await current.KeepMomentAsync(NewFile, cancellation).ConfigureAwait(false);
             if (moments.TryGetValue(name, out var old))
+            {
                 old.State.Dispose();
+                old.Memory.Dispose();
+            }
             moments[name] = moment;
             lock (order)
             {
@@ -69,7 +72,7 @@ internal sealed class RevertibleMachine(RigCache cache, MachineOptions options, 
                 if (moment.Contents[i] is { } content)
                     disks[i].Content!.Revert(content);
             }
-            current = await QemuMachine.ResumeAsync(options with { Disks = [.. disks] }, accelerator, moment.State, cancellation).ConfigureAwait(false);
+            current = await QemuMachine.ResumeAsync(options with { Disks = [.. disks] }, accelerator, moment, cancellation).ConfigureAwait(false);
         }
         finally
         {

@@ -14,8 +14,15 @@ internal sealed record SavedState(string Memory, string State);
 /// Cache layout: <c>machines/KEY/{memory,state,manifest}</c>; the key covers image, memory size, command line, accelerator and QEMU. The memory file is mapped copy-on-write by every
 /// restored machine: parallel runs share its pages and none can change it. After a restore a new nonce must come back, and clock and random pool are set anew.
 /// </remarks>
-public sealed class SavedMachines(RigCache cache)
+public sealed class SavedMachines(RigCache cache) : IMachineStarter
 {
+    /// <inheritdoc/>
+    public string Name => "qemu";
+
+    /// <inheritdoc/>
+    public async Task<Machine> BootAsync(MachineOptions options, Accelerator accelerator, CancellationToken cancellation) =>
+        await QemuMachine.StartAsync(options, accelerator, cancellation).ConfigureAwait(false);
+
     /// <summary>Change it when saved machines of older programs must not be used.</summary>
     private const int Format = 2;
 
@@ -23,7 +30,7 @@ public sealed class SavedMachines(RigCache cache)
     private const long Room = 5L << 30;
 
     /// <summary>A running machine: restored, or booted, saved and restored the first time. Where saving does not work it is a freshly booted one, and the reason is told.</summary>
-    public async Task<QemuMachine> StartAsync(MachineOptions options, Accelerator accelerator, IProgress<string>? progress, CancellationToken cancellation)
+    public async Task<Machine> StartAsync(MachineOptions options, Accelerator accelerator, IProgress<string>? progress, CancellationToken cancellation)
     {
         string key = await KeyAsync(options, accelerator, cancellation).ConfigureAwait(false);
         if (await TryRestoreAsync(key, options, accelerator, progress, cancellation).ConfigureAwait(false) is { } ready)
