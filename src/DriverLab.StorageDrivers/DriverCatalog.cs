@@ -1,6 +1,7 @@
 using DriverLab.Linux;
 using DriverLab.StorageDrivers.Aufs;
 using DriverLab.StorageDrivers.Btrfs;
+using DriverLab.StorageDrivers.DeviceMapper;
 using DriverLab.StorageDrivers.Files;
 using DriverLab.StorageDrivers.Overlay;
 using DriverLab.StorageDrivers.Overlay2;
@@ -12,7 +13,7 @@ namespace DriverLab.StorageDrivers;
 public static class DriverCatalog
 {
     /// <summary>Names in the order in which a user is told of them.</summary>
-    public static readonly IReadOnlyList<string> Names = ["vfs", "overlay", "overlay2", "btrfs", "aufs"];
+    public static readonly IReadOnlyList<string> Names = ["vfs", "overlay", "overlay2", "btrfs", "devicemapper", "aufs"];
 
     /// <summary>Opens a driver's home.</summary>
     /// <param name="kernel">The task that the driver works with.</param>
@@ -40,6 +41,9 @@ public static class DriverCatalog
             case "btrfs":
                 var btrfs = BtrfsOptions.Parse(home, words);
                 return btrfs.IsOk ? BtrfsDriver.Open(kernel, btrfs.Value) : btrfs.Error!;
+            case "devicemapper":
+                var deviceMapper = DeviceMapperOptions.Parse(home, ids, words);
+                return deviceMapper.IsOk ? DeviceMapperDriver.Open(kernel, deviceMapper.Value) : deviceMapper.Error!;
             default:
                 return new DriverError("driver", name, Errno.EINVAL, $"no such driver; there are {string.Join(", ", Names)}");
         }

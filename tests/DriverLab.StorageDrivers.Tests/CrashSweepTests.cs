@@ -44,7 +44,7 @@ public sealed class CrashSweepTests
             Assert.That(store.Unmount("box"), Is.Null);
         }
         bool died = false;
-        var death = new Death(at) { IsArmed = operation == "open" };
+        var death = new CrashPoint(at) { IsArmed = operation == "open" };
         var dying = new TracingKernel(kernel.Fork(), death);
         try
         {
@@ -52,7 +52,7 @@ public sealed class CrashSweepTests
             death.IsArmed = true; // opening is an operation of its own
             Assert.That(Run(store, operation, a, b), Is.Null, $"{operation} without a death");
         }
-        catch (DeathException)
+        catch (CrashException)
         {
             died = true;
         }
@@ -122,25 +122,5 @@ public sealed class CrashSweepTests
         var exported = new MemoryStream();
         Assert.That(store.Export(chain, exported), Is.Null, $"death at call {at}");
         Assert.That(exported.ToArray(), Is.EqualTo(tar), $"death at call {at}");
-    }
-
-    private sealed class DeathException : Exception;
-
-    /// <summary>Ends the process before its n-th call: nothing is called afterwards, not even what cleans up.</summary>
-    private sealed class Death(int at) : ITraceSink
-    {
-        private int _calls;
-
-        public bool IsArmed { get; set; }
-
-        public void Before(int task, ReadOnlySpan<byte> call)
-        {
-            if (IsArmed && ++_calls >= at)
-                throw new DeathException();
-        }
-
-        public void After(int task, ReadOnlySpan<byte> callAndResult)
-        {
-        }
     }
 }
