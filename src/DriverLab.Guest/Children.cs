@@ -7,7 +7,6 @@ internal sealed unsafe class Children
 {
     private readonly object gate = new();
     private readonly Dictionary<int, TaskCompletionSource<int>> waiting = [];
-    private readonly Dictionary<int, int> early = [];
     private int started;
 
     public Children() => new Thread(Reap) { IsBackground = true, Name = "reaper" }.Start();
@@ -18,15 +17,12 @@ internal sealed unsafe class Children
         int* pipe = stackalloc int[2];
         if (LibC.Pipe2(pipe, LibC.OCloExec) != 0)
             return -LibC.LastError;
-        int error = Spawn(arguments, -1, pipe[1], pipe[1], out int pid);
+        int error = Start(arguments, -1, pipe[1], pipe[1], out _, out var ended);
         _ = LibC.Close(pipe[1]);
         if (error == 0)
-        {
-            Started();
             Pump(pipe[0], output);
-        }
         _ = LibC.Close(pipe[0]);
-        return error != 0 ? -error : Decode(WaitFor(pid));
+        return error != 0 ? -error : Decode(ended.GetAwaiter().GetResult());
     }
 
     /// <summary>Runs a command in a session of its own whose standard input is <paramref name="input"/>; output and errors go their own ways.</summary>
@@ -38,14 +34,13 @@ internal sealed unsafe class Children
             if (LibC.Pipe2(pipes + i, LibC.OCloExec) != 0)
                 return -LibC.LastError;
         }
-        int error = Spawn(arguments, pipes[0], pipes[3], pipes[5], out int pid);
+        int error = Start(arguments, pipes[0], pipes[3], pipes[5], out int pid, out var ended);
         _ = LibC.Close(pipes[0]);
         _ = LibC.Close(pipes[3]);
         _ = LibC.Close(pipes[5]);
         int errorsFd = pipes[4];
         if (error == 0)
         {
-            Started();
             input.Attach(pid, pipes[1]);
             var other = new Thread(() => Pump(errorsFd, errors)) { IsBackground = true, Name = "errors of " + arguments[0] };
             other.Start();
@@ -56,17 +51,25 @@ internal sealed unsafe class Children
             _ = LibC.Close(pipes[1]);
         _ = LibC.Close(pipes[2]);
         _ = LibC.Close(errorsFd);
-        int status = error != 0 ? -error : Decode(WaitFor(pid));
+        int status = error != 0 ? -error : Decode(ended.GetAwaiter().GetResult());
         input.Detach();
         return status;
     }
 
-    private void Started()
+    /// <summary>Starts a command. Its entry is there before the reaper may look for it: what has none is an orphan, whose status nobody asks for.</summary>
+    private int Start(string[] arguments, int input, int output, int errors, out int pid, out Task<int> ended)
     {
         lock (gate)
         {
+            ended = Task.FromResult(0);
+            int error = Spawn(arguments, input, output, errors, out pid);
+            if (error != 0)
+                return error;
+            var source = waiting[pid] = new(TaskCreationOptions.RunContinuationsAsynchronously);
+            ended = source.Task;
             started++;
             Monitor.PulseAll(gate);
+            return 0;
         }
     }
 
@@ -124,18 +127,6 @@ internal sealed unsafe class Children
         }
     }
 
-    private int WaitFor(int pid)
-    {
-        TaskCompletionSource<int> source;
-        lock (gate)
-        {
-            if (early.Remove(pid, out int status))
-                return status;
-            waiting[pid] = source = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        }
-        return source.Task.GetAwaiter().GetResult();
-    }
-
     private void Reap()
     {
         while (true)
@@ -157,8 +148,6 @@ internal sealed unsafe class Children
             {
                 if (waiting.Remove(pid, out var source))
                     source.SetResult(status);
-                else
-                    early[pid] = status;
             }
         }
     }

@@ -50,6 +50,14 @@ public class ImageTests
         Assert.That(order.Select(module => module.Info.Name), Is.EqualTo(new[] { "dm_mod", "crc32c", "libcrc32c", "dm_persistent_data", "dm_thin_pool" }));
         Assert.That(order[0].Info.Aliases, Is.EqualTo(new[] { "devname:mapper/control" }), "patterns are for hardware");
         Assert.That(tree.IsBuiltIn("ext4"));
+        Assert.That(ModuleLists.Dep(order), Is.EqualTo("""
+            dm_mod.ko:
+            crc32c.ko:
+            libcrc32c.ko: crc32c.ko
+            dm_persistent_data.ko: dm_mod.ko libcrc32c.ko crc32c.ko
+            dm_thin_pool.ko: dm_persistent_data.ko libcrc32c.ko crc32c.ko dm_mod.ko
+
+            """), "all that a module needs, the last to be loaded first");
     }
 
     [Test]
@@ -68,13 +76,13 @@ public class ImageTests
         using var folder = new TemporaryFolder();
         var cache = new RigCache(folder.Path);
         var builder = new ImageBuilder(cache, new KernelStore(cache, KernelCatalogue.BuiltIn()));
-        Module(folder, "loop", "depends=");
+        Module(folder, "loop", "depends=", "alias=devname:loop-control");
         var kernel = new KernelEntry("6.1", "6.1.0", "file", folder.Write("vmlinuz", "k"), folder.Path, "digest", new("6.1", new(6, 1)));
         string guest = folder.Write("guest", "program");
 
         var first = await builder.BuildAsync(kernel, guest, new(), null, default);
         byte[] bytes = File.ReadAllBytes(first.File);
-        Assert.That(Encoding.UTF8.GetString(bytes), Does.Contain("loop\t/driverlab/ko/loop.ko\t\t\n"));
+        Assert.That(Encoding.UTF8.GetString(bytes), Does.Contain("loop\t/lib/modules/6.1.0/loop.ko\t\tdevname:loop_control\n").And.Contain("alias devname:loop_control loop\n"));
         var made = File.GetLastWriteTimeUtc(first.File);
         _ = await builder.BuildAsync(kernel, guest, new(), null, default);
         Assert.That(File.GetLastWriteTimeUtc(first.File), Is.EqualTo(made), "made once");

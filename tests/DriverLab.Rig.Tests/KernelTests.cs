@@ -163,15 +163,18 @@ public class KernelTests
         var store = new KernelStore(cache, KernelCatalogue.BuiltIn(), (line, pin, _, _) => FakeEntryAsync(folder, line.Line, pin ?? "6.1.100-1"));
         _ = await store.GetAsync("6.1", null, default);
         _ = await store.GetAsync("6.1=6.1.90-1", null, default);
-        foreach (string file in (string[])["machines/key/memory", "machines/dead.new/memory", "machines/made.new/memory", "images/x.cpio", "images/y.cpio.999999999.tmp", $"images/z.cpio.{Environment.ProcessId}.tmp", $"runs/{Environment.ProcessId}-a/control", "runs/999999999-b/control", "kernels/6.1/fetch/half.deb", "kernels/6.12/fetch/half.deb", "apt/trixie/lists"])
+        foreach (string file in (string[])["machines/key/memory", "machines/dead.new/memory", "machines/made.new/memory", "images/x.cpio", "images/y.cpio.999999999.tmp", $"images/z.cpio.{Environment.ProcessId}.tmp", $"runs/{Environment.ProcessId}-a/control", "runs/999999999-b/control", "kernels/6.1/fetch/half.deb", "kernels/6.12/fetch/half.deb", "apt/trixie/lists", "tools/key.work/tree", "tools/key.cpio", "roots/made.work/root.tar"])
             _ = folder.Write(file, new string('x', 5000));
         using (await cache.LockAsync("kernel-6.12", null, default))
         using (await cache.LockAsync("machine-made", null, default))
+        using (await cache.LockAsync("root-made", null, default))
         {
             var pruned = await new CachePruner(cache, store).PruneAsync(PruneDepth.Made, default);
-            Assert.That(pruned.Select(kind => (kind.What, kind.Entries)), Is.EqualTo(new[] { ("saved machines", 2), ("guest images", 2), ("folders of ended runs", 1), ("interrupted fetches", 1) }));
+            Assert.That(pruned.Select(kind => (kind.What, kind.Entries)), Is.EqualTo(new[] { ("saved machines", 2), ("guest images", 2), ("folders of ended runs", 1), ("interrupted fetches", 1), ("work of ended runs", 1) }));
             Assert.That(pruned.Select(kind => kind.Bytes), Is.All.GreaterThanOrEqualTo(5000));
             Assert.That(Directory.Exists(cache.PathOf("kernels", "6.12", "fetch")), "a fetch that is under way holds its lock");
+            Assert.That(Directory.Exists(cache.PathOf("roots", "made.work")), "so does a root file system that is being made");
+            Assert.That(File.Exists(cache.PathOf("tools", "key.cpio")), "what is whole is kept");
             Assert.That(Directory.GetDirectories(cache.PathOf("machines")).Select(Path.GetFileName), Is.EqualTo(new[] { "made.new" }), "a machine that is being saved holds its lock");
             Assert.That(Directory.GetFiles(cache.PathOf("images")).Select(Path.GetFileName), Is.EqualTo(new[] { $"z.cpio.{Environment.ProcessId}.tmp" }), "an image that is being written");
             await new SavedMachines(cache).TrimAsync(0, default);

@@ -2,7 +2,6 @@ using System.Buffers.Binary;
 using System.Collections.Concurrent;
 using System.Globalization;
 using System.Text;
-using System.Threading.Channels;
 using DriverLab.Guest.Modules;
 using DriverLab.Guest.Wire;
 
@@ -13,7 +12,8 @@ internal sealed class Server(Port port, ModuleLoader modules, Services services,
 {
     private readonly Children children = new();
     private readonly ConcurrentDictionary<uint, CommandInput> inputs = new();
-    private readonly Channel<(uint Id, byte[] Payload)> calls = Channel.CreateUnbounded<(uint, byte[])>();
+    private readonly string facts = Facts(complaints);
+    private readonly Queue<(uint Id, byte[] Payload)> calls = new();
 
     /// <summary>Serves until the connection ends.</summary>
     public void Run()
@@ -34,7 +34,11 @@ internal sealed class Server(Port port, ModuleLoader modules, Services services,
                 port.Send(FrameKind.Done, header.Id, []);
                 break;
             case FrameKind.KernelCall:
-                _ = calls.Writer.TryWrite((header.Id, payload));
+                lock (calls)
+                {
+                    calls.Enqueue((header.Id, payload));
+                    Monitor.Pulse(calls);
+                }
                 break;
             case FrameKind.RunProgram:
                 Start(header.Id, () => RunProgram(header.Id, payload));
@@ -87,8 +91,10 @@ internal sealed class Server(Port port, ModuleLoader modules, Services services,
 
     private void ServeCalls()
     {
-        foreach (var (id, payload) in calls.Reader.ReadAllAsync().ToBlockingEnumerable())
+        while (true)
         {
+            // A monitor and no channel: that would wake the thread pool, which a restored machine would first have to translate.
+            (uint id, byte[] payload) = NextCall();
             try
             {
                 port.Send(FrameKind.KernelReply, id, services.KernelCall(payload));
@@ -97,6 +103,16 @@ internal sealed class Server(Port port, ModuleLoader modules, Services services,
             {
                 port.Send(FrameKind.Failed, id, e.ToString());
             }
+        }
+    }
+
+    private (uint Id, byte[] Payload) NextCall()
+    {
+        lock (calls)
+        {
+            while (calls.Count == 0)
+                _ = Monitor.Wait(calls);
+            return calls.Dequeue();
         }
     }
 
@@ -215,12 +231,14 @@ internal sealed class Server(Port port, ModuleLoader modules, Services services,
         return [];
     }
 
-    private string Hello(string nonce)
+    /// <summary>The nonce proves that it is this machine that answers, now; the rest was written down when it booted.</summary>
+    private string Hello(string nonce) => string.Create(CultureInfo.InvariantCulture, $"nonce={nonce}\nuptime={Environment.TickCount64 / 1000.0}\n{facts}");
+
+    private static string Facts(IReadOnlyList<string> complaints)
     {
         var text = new StringBuilder();
-        text.Append(CultureInfo.InvariantCulture, $"nonce={nonce}\nprotocol={FrameHeader.Version}\n");
+        text.Append(CultureInfo.InvariantCulture, $"protocol={FrameHeader.Version}\n");
         text.Append(CultureInfo.InvariantCulture, $"release={Line("/proc/sys/kernel/osrelease")}\nversion={Line("/proc/sys/kernel/version")}\n");
-        text.Append(CultureInfo.InvariantCulture, $"uptime={Line("/proc/uptime").Split(' ')[0]}\n");
         text.Append("modules=").AppendJoin(',', File.ReadLines("/proc/modules").Select(line => line[..line.IndexOf(' ')])).Append('\n');
         foreach (string complaint in complaints)
             text.Append("complaint=").Append(complaint).Append('\n');

@@ -24,6 +24,14 @@ public sealed record Pruned(string What, int Entries, long Bytes);
 /// <summary>Frees the cache's disk space. Machines that run keep what they have mapped; what another run is making at this moment is left alone.</summary>
 public sealed class CachePruner(RigCache cache, KernelStore kernels)
 {
+    /// <summary>What is made of Debian's packages, each entry under a lock that is named after it.</summary>
+    private static readonly Part[] s_made = [new("layers", "layers", "layers-"), new("guest tools", "tools", "tools-"), new("root file systems", "roots", "root-")];
+
+    private sealed record Part(string What, string Folder, string LockPrefix)
+    {
+        public string LockOf(string path) => LockPrefix + Path.GetFileName(path).Split('.')[0];
+    }
+
     /// <summary>Removes what the depth says, and tells what it was.</summary>
     public async Task<IReadOnlyList<Pruned>> PruneAsync(PruneDepth depth, CancellationToken cancellation)
     {
@@ -33,6 +41,7 @@ public sealed class CachePruner(RigCache cache, KernelStore kernels)
             await RemoveAsync("guest images", Files("images").Where(file => !RigCache.IsBeingWritten(file)), cancellation).ConfigureAwait(false),
             await RemoveAsync("folders of ended runs", Folders("runs").Where(RigCache.IsOfEndedRun), cancellation).ConfigureAwait(false),
             await RemoveUnheldAsync("interrupted fetches", Folders("kernels").Select(folder => (Path.Combine(folder, "fetch"), "kernel-" + Path.GetFileName(folder))).Where(fetch => Directory.Exists(fetch.Item1)), cancellation).ConfigureAwait(false),
+            await RemoveUnheldAsync("work of ended runs", s_made.SelectMany(part => Folders(part.Folder).Where(folder => folder.EndsWith(".work", StringComparison.Ordinal)).Select(folder => (folder, part.LockOf(folder)))), cancellation).ConfigureAwait(false),
         };
         if (depth >= PruneDepth.Superseded)
         {
@@ -43,8 +52,8 @@ public sealed class CachePruner(RigCache cache, KernelStore kernels)
         {
             removed.Add(await RemoveAsync("apt's lists", Folders("apt"), cancellation).ConfigureAwait(false));
             removed.Add(await RemoveAsync("guest programs", Folders("guest"), cancellation).ConfigureAwait(false));
-            removed.Add(await RemoveAsync("layers", Folders("layers"), cancellation).ConfigureAwait(false));
-            removed.Add(await RemoveUnheldAsync("root file systems", Roots().Select(path => (path, "root-" + Path.GetFileName(path).Split('.')[0])), cancellation).ConfigureAwait(false));
+            foreach (var part in s_made)
+                removed.Add(await RemoveUnheldAsync(part.What, Folders(part.Folder).Concat(Files(part.Folder)).Select(path => (path, part.LockOf(path))), cancellation).ConfigureAwait(false));
         }
         return removed;
     }
@@ -74,8 +83,6 @@ public sealed class CachePruner(RigCache cache, KernelStore kernels)
             RigCache.Remove(path);
         return new(what, all.Length, bytes);
     }
-
-    private IEnumerable<string> Roots() => [.. Folders("roots"), .. Files("roots")];
 
     private string[] Folders(string part) => Directory.Exists(cache.PathOf(part)) ? Directory.GetDirectories(cache.PathOf(part)) : [];
 

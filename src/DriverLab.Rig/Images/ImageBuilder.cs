@@ -18,7 +18,7 @@ public sealed class ImageBuilder(RigCache cache, KernelStore kernels)
     private readonly GuestTools tools = new(cache);
 
     /// <summary>Change it when the layout inside the image changes.</summary>
-    private const int Layout = 2;
+    private const int Layout = 3;
 
     /// <summary>The image for a kernel and a recipe, made when the cache has no whole one.</summary>
     public async Task<GuestImage> BuildAsync(KernelEntry kernel, string guestProgram, ImageRecipe recipe, IProgress<string>? progress, CancellationToken cancellation)
@@ -57,7 +57,7 @@ public sealed class ImageBuilder(RigCache cache, KernelStore kernels)
     {
         var buffered = new BufferedStream(stream, 1 << 20);
         var cpio = new CpioWriter(buffered);
-        foreach (string folder in (string[])["bin", "sbin", "dev", "proc", "sys", "run", "etc", "mnt", "driverlab/ko", "usr/bin", "usr/sbin", "var/lib"])
+        foreach (string folder in (string[])["bin", "sbin", "dev", "proc", "sys", "run", "etc", "mnt", "driverlab", "usr/bin", "usr/sbin", "var/lib"])
             cpio.AddDirectory(folder);
         cpio.AddDirectory("root", 0x1C0);
         cpio.AddDirectory("tmp", 0x3FF);
@@ -71,9 +71,14 @@ public sealed class ImageBuilder(RigCache cache, KernelStore kernels)
         // Where a Debian system has it: the guest's profile of its own kernel is read from there.
         string config = string.Concat(kernel.Profile.Config.OrderBy(option => option.Key, StringComparer.Ordinal).Where(option => option.Value != "n").Select(option => $"{option.Key}={option.Value}\n"));
         cpio.AddFile("boot/config-" + kernel.Release, Encoding.UTF8.GetBytes(config), 0x1A4);
+        // Where the system's tools look for modules, with the lists that depmod would make: busybox prefers a modprobe of its own to the one in /sbin.
+        string tree = "lib/modules/" + kernel.Release;
+        cpio.AddDirectory(tree);
         foreach (var module in modules)
-            cpio.AddFile($"driverlab/ko/{module.Info.Name}.ko", module.Content, 0x1A4);
-        cpio.AddFile("driverlab/modules", Encoding.UTF8.GetBytes(string.Concat(modules.Select(Describe))), 0x1A4);
+            cpio.AddFile($"{tree}/{module.Info.Name}.ko", module.Content, 0x1A4);
+        cpio.AddFile(tree + "/modules.dep", Encoding.UTF8.GetBytes(ModuleLists.Dep(modules)), 0x1A4);
+        cpio.AddFile(tree + "/modules.alias", Encoding.UTF8.GetBytes(ModuleLists.Alias(modules)), 0x1A4);
+        cpio.AddFile("driverlab/modules", Encoding.UTF8.GetBytes(ModuleLists.Guest(modules, "/" + tree)), 0x1A4);
         var present = modules.Select(module => module.Info.Name).ToHashSet();
         cpio.AddFile("driverlab/boot", Encoding.UTF8.GetBytes(string.Concat(recipe.BootModules.Select(ModuleInfo.Normal).Where(present.Contains).Select(name => name + "\n"))), 0x1A4);
         foreach (var extra in recipe.Files)
@@ -85,14 +90,11 @@ public sealed class ImageBuilder(RigCache cache, KernelStore kernels)
     private static readonly string[] Applets =
     [
         "sh", "ash", "awk", "base64", "basename", "blkdiscard", "blockdev", "cat", "chgrp", "chmod", "chown", "chroot", "cmp", "cp", "cut", "date", "dd", "df", "diff", "dirname", "dmesg",
-        "du", "echo", "env", "expr", "false", "find", "free", "fstrim", "grep", "gunzip", "gzip", "head", "hexdump", "hostname", "id", "insmod", "kill", "killall", "ln", "ls", "lsmod", "losetup",
+        "du", "echo", "env", "expr", "false", "find", "free", "fstrim", "grep", "gunzip", "gzip", "head", "hexdump", "hostname", "id", "insmod", "kill", "killall", "ln", "ls", "lsmod", "losetup", "modinfo", "modprobe",
         "md5sum", "mkdir", "mke2fs", "mkfifo", "mknod", "mktemp", "mount", "mv", "nproc", "od", "pidof", "printf", "ps", "pwd", "readlink", "realpath", "rm", "rmdir", "rmmod", "sed", "seq", "sha256sum",
         "sleep", "sort", "stat", "strings", "stty", "sync", "sysctl", "tail", "tar", "tee", "test", "timeout", "touch", "tr", "true", "truncate", "tty", "umount", "uname", "uniq", "unshare", "uptime",
         "vi", "wc", "which", "xargs", "xxd", "xzcat", "yes", "zcat", "nsenter", "setsid", "flock", "nbd-client", "netstat", "ip", "ifconfig", "top", "mountpoint", "more", "less", "cpio", "sha1sum",
     ];
-
-    private static string Describe(ModuleTree.Module module) =>
-        $"{module.Info.Name}\t/driverlab/ko/{module.Info.Name}.ko\t{string.Join(',', module.Info.Before.Concat(module.Info.Dependencies))}\t{string.Join(',', module.Info.Aliases)}\n";
 
     private static async Task<string> DigestAsync(KernelEntry kernel, string guestProgram, string busybox, string? archive, ImageRecipe recipe, CancellationToken cancellation)
     {

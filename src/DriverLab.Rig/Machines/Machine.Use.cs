@@ -87,7 +87,7 @@ public abstract partial class Machine
         {
             if (request.Root is not null && machine.Hello.Complaints.FirstOrDefault(complaint => complaint.StartsWith("mount ", StringComparison.Ordinal) || complaint.StartsWith("enter ", StringComparison.Ordinal)) is { } refused)
                 throw new RigException($"the guest did not get into its root file system: {refused}");
-            // A saved machine has not looked at its disks yet: its driver is loaded now, unless the kernel has it built in. Busybox would prefer a modprobe of its own.
+            // A saved machine has not looked at its disks yet: its driver is loaded now, unless the kernel has it built in. By its path: busybox would prefer a modprobe of its own, which knows no built-in modules.
             if (options.Disks.Length > 0 && await revertible.RunAsync("[ -e /sys/block/vda ] || /sbin/modprobe virtio_blk", cancellation).ConfigureAwait(false) is { Status: not 0 } failed)
                 throw new RigException($"the guest's kernel {entry.Release} does not see its disks: virtio_blk cannot be loaded. {failed.Errors}");
             return revertible;

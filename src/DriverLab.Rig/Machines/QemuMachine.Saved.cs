@@ -25,17 +25,15 @@ public sealed partial class QemuMachine
     /// <param name="saved">Its files.</param>
     /// <param name="cancellation">Gives up.</param>
     internal static Task<QemuMachine> RestoreAsync(MachineOptions options, Accelerator accelerator, SavedState saved, CancellationToken cancellation) =>
-        IncomingAsync(options, accelerator, saved, midStream: false, cancellation);
+        StartAsync(options, accelerator, GuestMemory.Of(options, saved.Memory), midStream: false, control => control.GoOnAsync(saved.State, cancellation), cancellation);
 
     /// <summary>Goes on from a moment, on disks of its own.</summary>
     internal static Task<QemuMachine> ResumeAsync(MachineOptions options, Accelerator accelerator, MachineMoment moment, CancellationToken cancellation) =>
-        IncomingAsync(options, accelerator, new(moment.Memory.Path, moment.State.Path), midStream: true, cancellation);
-
-    private static Task<QemuMachine> IncomingAsync(MachineOptions options, Accelerator accelerator, SavedState saved, bool midStream, CancellationToken cancellation) =>
-        StartAsync(options, accelerator, GuestMemory.Of(options, saved.Memory), goesOn: true, midStream, async control =>
+        StartAsync(options, accelerator, GuestMemory.Of(options, moment.Memory.Path), midStream: true, async control =>
         {
-            await control.ShareMemoryAsync(cancellation).ConfigureAwait(false);
-            await control.RestoreAsync(saved.State, cancellation).ConfigureAwait(false);
+            await control.GoOnAsync(moment.State.Path, cancellation).ConfigureAwait(false);
+            // It rested when it was kept.
+            await control.ContinueWhenReadAsync(cancellation).ConfigureAwait(false);
         }, cancellation);
 
     /// <summary>Boots a machine, saves it when it is ready, and ends it. Its disks are stand-ins of the same size: what they hold must not get into the guest's memory.</summary>
@@ -47,13 +45,14 @@ public sealed partial class QemuMachine
     internal static async Task<(TimeSpan Boot, TimeSpan Save)> BootAndSaveAsync(MachineOptions options, Accelerator accelerator, SavedState saved, CancellationToken cancellation)
     {
         options = options with { Disks = [.. options.Disks.Select(disk => disk with { Format = DiskFormat.Null, Source = "" })] };
-        var machine = await StartAsync(options, accelerator, GuestMemory.WrittenTo(options, saved.Memory), goesOn: false, midStream: false, _ => Task.CompletedTask, cancellation).ConfigureAwait(false);
+        var machine = await StartAsync(options, accelerator, GuestMemory.WrittenTo(options, saved.Memory), midStream: false, null, cancellation).ConfigureAwait(false);
         await using (machine.ConfigureAwait(false))
         {
             long start = Stopwatch.GetTimestamp();
-            await machine.control!.ShareMemoryAsync(cancellation).ConfigureAwait(false);
-            await machine.control.StopAsync(cancellation).ConfigureAwait(false);
-            await machine.control.SaveAsync(saved.State, cancellation).ConfigureAwait(false);
+            var control = await machine.ControlAsync(cancellation).ConfigureAwait(false);
+            await control.ShareMemoryAsync(cancellation).ConfigureAwait(false);
+            // Running: QEMU stops it for the last part, and notes that it ran.
+            await control.SaveAsync(saved.State, cancellation).ConfigureAwait(false);
             return (machine.BootTime, Stopwatch.GetElapsedTime(start));
         }
     }
@@ -63,8 +62,7 @@ public sealed partial class QemuMachine
     /// <param name="cancellation">Gives up.</param>
     internal async Task<MachineMoment> KeepMomentAsync(Func<AnonymousFile> newFile, CancellationToken cancellation)
     {
-        if (control is null || memory?.Own is null)
-            throw new RigUsageException("a machine of libvirt keeps no moments; expected one of QEMU's own (--machine qemu)");
+        var control = await ControlAsync(cancellation).ConfigureAwait(false);
         nodes ??= [.. options.Disks.Select((_, index) => QemuCommand.NodeName(index))];
         tops ??= [.. options.Disks];
         using var gate = new ManualResetEventSlim();
@@ -75,10 +73,10 @@ public sealed partial class QemuMachine
         try
         {
             _ = await request.Answer.WaitAsync(cancellation).ConfigureAwait(false);
-            await control!.StopAsync(cancellation).ConfigureAwait(false);
+            await control.StopAsync(cancellation).ConfigureAwait(false);
             try
             {
-                return await KeepStoppedAsync(newFile, cancellation).ConfigureAwait(false);
+                return await KeepStoppedAsync(control, newFile, cancellation).ConfigureAwait(false);
             }
             catch (IOException e)
             {
@@ -96,7 +94,7 @@ public sealed partial class QemuMachine
         }
     }
 
-    private async Task<MachineMoment> KeepStoppedAsync(Func<AnonymousFile> newFile, CancellationToken cancellation)
+    private async Task<MachineMoment> KeepStoppedAsync(QmpClient control, Func<AnonymousFile> newFile, CancellationToken cancellation)
     {
         MachineDisk[] frozen = [.. tops!];
         for (int i = 0; i < tops!.Length; i++)
@@ -104,7 +102,7 @@ public sealed partial class QemuMachine
         object?[] contents = [.. options.Disks.Select(disk => disk.Content?.Capture())];
         var (state, copy) = (newFile(), newFile());
         var copying = Task.Run(() => copy.CopyFrom(memory!.Own!.Handle), CancellationToken.None);
-        await control!.ShareMemoryAsync(cancellation).ConfigureAwait(false);
+        await control.ShareMemoryAsync(cancellation).ConfigureAwait(false);
         await Task.WhenAll(control.SaveAsync(state.Path, cancellation), copying).ConfigureAwait(false);
         return new(copy, state, [.. frozen], [.. contents]);
     }

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Text;
 using DriverLab.Guest.Wire;
@@ -17,6 +18,7 @@ public sealed partial class QemuMachine : Machine
     private readonly Requests requests;
     private readonly Watchdog watchdog;
     private readonly Task consoleDrained;
+    private Task<Socket>? reached;
     private QmpClient? control;
     private GuestMemory? memory;
     private readonly TaskCompletionSource ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -69,7 +71,7 @@ public sealed partial class QemuMachine : Machine
     /// <exception cref="RigException">QEMU is missing.</exception>
     /// <exception cref="MachineException">The guest did not get ready; which one says why.</exception>
     public static Task<QemuMachine> StartAsync(MachineOptions options, Accelerator accelerator, CancellationToken cancellation) =>
-        StartAsync(options, accelerator, GuestMemory.Empty(options), goesOn: false, midStream: false, _ => Task.CompletedTask, cancellation);
+        StartAsync(options, accelerator, GuestMemory.Empty(options), midStream: false, null, cancellation);
 
     /// <summary>A machine whose QEMU somebody else runs (libvirt). It has no control channel of ours.</summary>
     internal static async Task<QemuMachine> OverAsync(MachineOptions options, Accelerator accelerator, IMachineProcess process, bool restored, long start, CancellationToken cancellation)
@@ -98,40 +100,85 @@ public sealed partial class QemuMachine : Machine
         var clock = SetClockAsync(DateTimeOffset.UtcNow, cancellation);
         var entropy = Restored ? AskAsync(FrameKind.Entropy, RandomNumberGenerator.GetBytes(64), null, cancellation) : Task.CompletedTask;
         await Task.WhenAll(clock, entropy).ConfigureAwait(false);
+        phases.Add(("clock and entropy", Stopwatch.GetElapsedTime(start)));
     }
 
-    private static async Task<QemuMachine> StartAsync(MachineOptions options, Accelerator accelerator, GuestMemory memory, bool goesOn, bool midStream, Func<QmpClient, Task> onStarted, CancellationToken cancellation)
+    /// <param name="options">The machine.</param>
+    /// <param name="accelerator">What runs it.</param>
+    /// <param name="memory">Its memory; taken over, also when this fails.</param>
+    /// <param name="midStream">As <see cref="PortLink"/> has it.</param>
+    /// <param name="goOn">Tells QEMU from which state to go on; null boots.</param>
+    /// <param name="cancellation">Gives up.</param>
+    private static async Task<QemuMachine> StartAsync(MachineOptions options, Accelerator accelerator, GuestMemory memory, bool midStream, Func<QmpClient, Task>? goOn, CancellationToken cancellation)
     {
         long start = Stopwatch.GetTimestamp();
-        using var listener = new QmpListener();
+        var listener = new QmpListener();
         TetheredProcess started;
         try
         {
             string qemu = Tool.Require(QemuCommand.Program, QemuCommand.Package, "to run guests");
-            started = await TetheredProcess.StartAsync(qemu, QemuCommand.Arguments(options, accelerator, [.. memory.Arguments, .. goesOn ? ["-incoming", "defer"] : (string[])[], .. QemuCommand.Control(listener.Name)])).ConfigureAwait(false);
+            started = await TetheredProcess.StartAsync(qemu, QemuCommand.Arguments(options, accelerator, [.. memory.Arguments, .. goOn is null ? (string[])[] : ["-incoming", "defer"], .. QemuCommand.Control(listener.Name)])).ConfigureAwait(false);
         }
         catch
         {
+            listener.Dispose();
             await memory.ReleaseAsync().ConfigureAwait(false);
             throw;
         }
         var forked = Stopwatch.GetElapsedTime(start);
-        var machine = new QemuMachine(options, accelerator, started, midStream) { Restored = goesOn, memory = memory };
+        var machine = new QemuMachine(options, accelerator, started, midStream) { Restored = goOn is not null, memory = memory };
+        machine.reached = machine.ReachedAsync(listener);
         try
         {
             machine.phases.Add(("process started", forked));
-            machine.control = await machine.ReachedAsync(listener, cancellation).ConfigureAwait(false);
-            machine.phases.Add(("QEMU reached", Stopwatch.GetElapsedTime(start)));
-            await memory.Ready.ConfigureAwait(false);
-            await onStarted(machine.control).ConfigureAwait(false);
-            machine.phases.Add((machine.Restored ? "state read" : "guest runs", Stopwatch.GetElapsedTime(start)));
-            await machine.FirstWordsAsync(start, cancellation).ConfigureAwait(false);
+            // The guest is asked already: when QEMU has read its state, the question is there.
+            var told = goOn is null ? Task.CompletedTask : TellAsync();
+            var asked = machine.FirstWordsAsync(start, cancellation);
+            if (await Task.WhenAny(told, asked).ConfigureAwait(false) == told)
+                await told.ConfigureAwait(false);
+            await asked.ConfigureAwait(false);
+            await told.ConfigureAwait(false);
             return machine;
         }
         catch
         {
             await machine.DisposeAsync().ConfigureAwait(false);
             throw;
+        }
+
+        async Task TellAsync()
+        {
+            var control = await machine.ControlAsync(cancellation).ConfigureAwait(false);
+            machine.phases.Add(("QEMU reached", Stopwatch.GetElapsedTime(start)));
+            await memory.Ready.ConfigureAwait(false);
+            await goOn(control).ConfigureAwait(false);
+            machine.phases.Add(("state asked for", Stopwatch.GetElapsedTime(start)));
+        }
+    }
+
+    private async Task<Socket> ReachedAsync(QmpListener listener)
+    {
+        using (listener)
+            return await listener.AcceptAsync(process.Id, process.Exited).ConfigureAwait(false);
+    }
+
+    /// <summary>QEMU's control channel, spoken to from the first need on: QEMU reads it byte by byte, and a start that needs none is faster.</summary>
+    private async Task<QmpClient> ControlAsync(CancellationToken cancellation)
+    {
+        if (control is not null)
+            return control;
+        if (reached is null)
+            throw new RigUsageException("a machine of libvirt keeps no moments; expected one of QEMU's own (--machine qemu)");
+        try
+        {
+            return control = await QmpClient.StartAsync(await reached.WaitAsync(cancellation).ConfigureAwait(false), cancellation).ConfigureAwait(false);
+        }
+        catch (RigException) when (process.Exited.IsCompleted)
+        {
+            // The reason is what its console says.
+            _ = await Task.WhenAny(consoleDrained, Task.Delay(1000, cancellation)).ConfigureAwait(false);
+            int status = await process.Exited.ConfigureAwait(false);
+            throw new MachineLostException(Lost(true, status, "it ended before it was reached"), status, console.Tail(), null);
         }
     }
 
@@ -242,23 +289,10 @@ public sealed partial class QemuMachine : Machine
         link.Dispose();
         if (control is not null)
             await control.DisposeAsync().ConfigureAwait(false);
+        else if (reached is not null && await reached.ContinueWith(static done => done.IsCompletedSuccessfully ? done.Result : null, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default).ConfigureAwait(false) is { } unused)
+            unused.Dispose();
         if (memory is not null)
             await memory.ReleaseAsync().ConfigureAwait(false);
-    }
-
-    /// <summary>QEMU's control channel; when QEMU ends first, the reason is what its console says.</summary>
-    private async Task<QmpClient> ReachedAsync(QmpListener listener, CancellationToken cancellation)
-    {
-        try
-        {
-            return await listener.AcceptAsync(process.Id, process.Exited, cancellation).ConfigureAwait(false);
-        }
-        catch (RigException) when (process.Exited.IsCompleted)
-        {
-            _ = await Task.WhenAny(consoleDrained, Task.Delay(1000, cancellation)).ConfigureAwait(false);
-            int status = await process.Exited.ConfigureAwait(false);
-            throw new MachineLostException(Lost(true, status, "it ended before it was reached"), status, console.Tail(), null);
-        }
     }
 
     private async Task GreetAsync(CancellationToken cancellation)

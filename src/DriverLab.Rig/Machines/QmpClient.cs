@@ -21,11 +21,11 @@ internal sealed class QmpListener : IDisposable
     public string Name { get; }
 
     /// <summary>Waits for QEMU, which connects as soon as it starts; gives up when it ends first.</summary>
-    public async Task<QmpClient> AcceptAsync(int processId, Task ended, CancellationToken cancellation)
+    public async Task<Socket> AcceptAsync(int processId, Task ended)
     {
         while (true)
         {
-            using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+            using var limit = new CancellationTokenSource();
             var accepting = socket.AcceptAsync(limit.Token).AsTask();
             if (await Task.WhenAny(accepting, ended).ConfigureAwait(false) != accepting)
             {
@@ -35,7 +35,7 @@ internal sealed class QmpListener : IDisposable
             }
             var connection = await accepting.ConfigureAwait(false);
             if (PeerOf(connection) == processId)
-                return await QmpClient.StartAsync(connection, cancellation).ConfigureAwait(false);
+                return connection;
             connection.Dispose();
         }
     }
@@ -75,8 +75,9 @@ internal sealed class QmpClient : IAsyncDisposable
     }
 
     /// <summary>Sends memory through a file that both runs share, and everything else through a state file.</summary>
-    public Task ShareMemoryAsync(CancellationToken cancellation) =>
-        DoAsync("""{"execute":"migrate-set-capabilities","arguments":{"capabilities":[{"capability":"x-ignore-shared","state":true}]}}""", cancellation);
+    public Task ShareMemoryAsync(CancellationToken cancellation) => DoAsync(ShareMemory, cancellation);
+
+    private const string ShareMemory = """{"execute":"migrate-set-capabilities","arguments":{"capabilities":[{"capability":"x-ignore-shared","state":true}]}}""";
 
     /// <summary>Stops the machine: its processors rest, its disks are flushed.</summary>
     public Task StopAsync(CancellationToken cancellation) => DoAsync("""{"execute":"stop"}""", cancellation);
@@ -97,7 +98,7 @@ internal sealed class QmpClient : IAsyncDisposable
     {
         // Nobody is waiting on the other end of a wire.
         await DoAsync("""{"execute":"migrate-set-parameters","arguments":{"max-bandwidth":17179869184}}""", cancellation).ConfigureAwait(false);
-        await DoAsync("{\"execute\":\"migrate\",\"arguments\":{\"uri\":" + Text("exec:cat > " + ShellWord(stateFile)) + "}}", cancellation).ConfigureAwait(false);
+        await DoAsync("{\"execute\":\"migrate\",\"arguments\":{\"uri\":" + Text("exec:exec cat > " + ShellWord(stateFile)) + "}}", cancellation).ConfigureAwait(false);
         for (var limit = DateTime.UtcNow + Limit; DateTime.UtcNow < limit; await Task.Delay(5, cancellation).ConfigureAwait(false))
         {
             using var answer = await ExecuteAsync("""{"execute":"query-migrate"}""", cancellation).ConfigureAwait(false);
@@ -110,16 +111,22 @@ internal sealed class QmpClient : IAsyncDisposable
         throw new RigException($"QEMU did not save the machine within {Limit.TotalSeconds:0} s");
     }
 
-    /// <summary>Reads a state and lets the machine run.</summary>
-    public async Task RestoreAsync(string stateFile, CancellationToken cancellation)
+    /// <summary>Has a machine go on from a state; it runs when the state has been read, if it ran when it was saved.</summary>
+    public async Task GoOnAsync(string stateFile, CancellationToken cancellation)
     {
-        await DoAsync("{\"execute\":\"migrate-incoming\",\"arguments\":{\"uri\":" + Text("exec:cat " + ShellWord(stateFile)) + "}}", cancellation).ConfigureAwait(false);
-        // The machine was saved stopped: it waits until it is told to go on, which QEMU refuses until the state has been read.
+        // In one piece: QEMU need not wait for us in between.
+        await SendAsync(ShareMemory + "{\"execute\":\"migrate-incoming\",\"arguments\":{\"uri\":" + Text("exec:exec cat " + ShellWord(stateFile)) + "}}", cancellation).ConfigureAwait(false);
+        (await AnswerAsync("x-ignore-shared", cancellation).ConfigureAwait(false)).Dispose();
+        (await AnswerAsync("migrate-incoming", cancellation).ConfigureAwait(false)).Dispose();
+    }
+
+    /// <summary>Lets a machine run that was saved at rest: QEMU refuses until the state has been read.</summary>
+    public async Task ContinueWhenReadAsync(CancellationToken cancellation)
+    {
         for (var limit = DateTime.UtcNow + Limit; DateTime.UtcNow < limit; await Task.Delay(2, cancellation).ConfigureAwait(false))
         {
             using var answer = await ExecuteAsync("""{"execute":"query-status"}""", cancellation).ConfigureAwait(false);
-            string status = answer.RootElement.GetProperty("return").GetProperty("status").GetString() ?? "";
-            if (status == "inmigrate")
+            if (answer.RootElement.GetProperty("return").GetProperty("status").GetString() == "inmigrate")
                 continue;
             await ContinueAsync(cancellation).ConfigureAwait(false);
             return;
@@ -137,15 +144,25 @@ internal sealed class QmpClient : IAsyncDisposable
 
     private async Task<JsonDocument> ExecuteAsync(string command, CancellationToken cancellation)
     {
+        await SendAsync(command, cancellation).ConfigureAwait(false);
+        return await AnswerAsync(command, cancellation).ConfigureAwait(false);
+    }
+
+    private async Task SendAsync(string commands, CancellationToken cancellation)
+    {
         try
         {
-            await stream.WriteAsync(Encoding.UTF8.GetBytes(command + "\n"), cancellation).ConfigureAwait(false);
+            await stream.WriteAsync(Encoding.UTF8.GetBytes(commands + "\n"), cancellation).ConfigureAwait(false);
         }
         catch (IOException e)
         {
             // QEMU ends when it cannot make sense of a state: the pipe may break before the answer is read.
             throw new RigException($"QEMU's control channel broke: {e.Message}", e);
         }
+    }
+
+    private async Task<JsonDocument> AnswerAsync(string command, CancellationToken cancellation)
+    {
         while (true)
         {
             var answer = await ReadAsync(cancellation).ConfigureAwait(false);
@@ -176,5 +193,5 @@ internal sealed class QmpClient : IAsyncDisposable
 
     private static string Text(string value) => "\"" + JsonEncodedText.Encode(value) + "\"";
 
-    private static string ShellWord(string file) => "'" + file.Replace("'", "'\\''", StringComparison.Ordinal) + "'";
+    internal static string ShellWord(string file) => "'" + file.Replace("'", "'\\''", StringComparison.Ordinal) + "'";
 }

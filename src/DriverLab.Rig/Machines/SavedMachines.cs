@@ -24,7 +24,7 @@ public sealed class SavedMachines(RigCache cache) : IMachineStarter
         await QemuMachine.StartAsync(options, accelerator, cancellation).ConfigureAwait(false);
 
     /// <summary>Change it when saved machines of older programs must not be used.</summary>
-    private const int Format = 2;
+    private const int Format = 3;
 
     /// <summary>Disk space that saved machines may take together, in bytes, unless <c>DRIVERLAB_SAVED_GB</c> says otherwise; the longest unused go first. One of 512 MiB takes about 150 MB.</summary>
     private const long Room = 5L << 30;
