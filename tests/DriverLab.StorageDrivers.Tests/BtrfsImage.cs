@@ -16,11 +16,14 @@ public sealed class BtrfsImage : IDisposable
 
     private BtrfsImage(IKernel kernel, string target, string file) => (_kernel, _target, _file) = (kernel, target, file);
 
-    /// <summary>Copies the empty image, attaches it and mounts it.</summary>
-    public static BtrfsImage Mount(IKernel kernel, string target)
+    /// <summary>Copies the empty image, or makes one in a machine, attaches it and mounts it.</summary>
+    public static BtrfsImage Mount(KernelKind kind, IKernel kernel, string target)
     {
         string file = Path.Combine(Path.GetTempPath(), $"driverlab-btrfs-{Guid.NewGuid():n}.img");
-        Run("cp", "--sparse=always", s_made.Value, file);
+        if (Guests.Has(kind))
+            _ = Guests.Run(kind, $"truncate -s 256M {file} && mkfs.btrfs -q -f {file}");
+        else
+            Run("cp", "--sparse=always", s_made.Value, file);
         var image = new BtrfsImage(kernel, target, file);
         string device = image.Attach();
         Sandbox.Check(kernel.Mount(ByteText.Bytes(device), ByteText.Bytes(target), "btrfs"u8, MountFlags.None, ""u8), "mount btrfs");
@@ -81,6 +84,6 @@ public sealed class BtrfsImage : IDisposable
     {
         _ = _kernel.Umount(ByteText.Bytes(_target), UmountFlags.None);
         _ = _kernel.Close(_loop);
-        File.Delete(_file);
+        _ = _kernel.UnlinkAt(Fd.Cwd, ByteText.Bytes(_file), AtFlags.None);
     }
 }

@@ -5,7 +5,7 @@ using DriverLab.StorageDrivers.Store;
 namespace DriverLab.StorageDrivers.Tests;
 
 /// <summary>What the layer store keeps, over every driver and on every kernel.</summary>
-[TestFixtureSource(typeof(DriverContract), nameof(DriverContract.Cases))]
+[TestFixtureSource(typeof(DriverContract), nameof(DriverContract.CasesAbove))]
 [System.Diagnostics.CodeAnalysis.SuppressMessage("Design", "CA1001", Justification = "TearDown disposes what SetUp made.")]
 public sealed class LayerStoreTests(KernelKind kernel, string name)
 {
@@ -24,6 +24,7 @@ public sealed class LayerStoreTests(KernelKind kernel, string name)
     [TearDown]
     public void Close()
     {
+        _ = _driver?.Cleanup(); // devices would stay
         _driver?.Dispose();
         _box?.Dispose();
     }

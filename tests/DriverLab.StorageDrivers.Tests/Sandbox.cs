@@ -5,6 +5,7 @@ using DriverLab.Linux.Abi;
 using DriverLab.Emulator;
 using DriverLab.Native;
 using DriverLab.Simulation;
+using DriverLab.StorageDrivers.DeviceMapper;
 using DriverLab.StorageDrivers.Files;
 
 namespace DriverLab.StorageDrivers.Tests;
@@ -18,12 +19,18 @@ public enum KernelKind
     Emulated,
     /// <summary>The emulator with the profile of a kernel that was patched to have aufs.</summary>
     EmulatedAufs,
+    /// <summary>Debian's 6.1 in a machine.</summary>
+    Guest61,
+    /// <summary>Debian's 6.12 in a machine.</summary>
+    Guest612,
 }
 
 /// <summary>An empty tmpfs on a kernel, private to one test; gone with it.</summary>
 public sealed class Sandbox : IDisposable
 {
-    private Sandbox(IKernel kernel, string root) => (Kernel, Root) = (kernel, root);
+    private readonly KernelKind _kind;
+
+    private Sandbox(KernelKind kind, IKernel kernel, string root) => (_kind, Kernel, Root) = (kind, kernel, root);
 
     private BtrfsImage? _btrfs;
 
@@ -40,6 +47,7 @@ public sealed class Sandbox : IDisposable
         IKernel kernel = kind switch
         {
             KernelKind.Host => Host(),
+            KernelKind.Guest61 or KernelKind.Guest612 => Guests.NewTask(kind),
             KernelKind.EmulatedAufs => new EmulatedKernel(
                 new KernelProfile("6.1-aufs", new KernelVersion(6, 1), new Dictionary<string, string> { ["CONFIG_AUFS_FS"] = "y", ["CONFIG_TMPFS_XATTR"] = "y", ["CONFIG_TMPFS_POSIX_ACL"] = "y" }.ToFrozenDictionary()),
                 ModuleSet.Standard, new World(0)),
@@ -52,7 +60,7 @@ public sealed class Sandbox : IDisposable
         Check(kernel.MakeDirectories(ByteText.Bytes(root), Mode.S_IRWXU));
         Check(kernel.Mount("sandbox"u8, ByteText.Bytes(root), "tmpfs"u8, MountFlags.None, "mode=0755,size=256m"u8));
         _ = kernel.Umask(Mode.None);
-        return new Sandbox(kernel, root);
+        return new Sandbox(kind, kernel, root);
     }
 
     private static NativeKernel Host()
@@ -72,7 +80,7 @@ public sealed class Sandbox : IDisposable
         if (name == "devicemapper")
             options = [.. SmallPool, .. options];
         if (name == "btrfs")
-            _btrfs ??= BtrfsImage.Mount(Kernel, Directory("home"));
+            _btrfs ??= BtrfsImage.Mount(_kind, Kernel, Directory("home"));
         var driver = DriverCatalog.Open(Kernel, name, Home, new IdSource(1), options);
         Assert.That(driver.Error, Is.Null);
         return driver.Value;
@@ -139,6 +147,18 @@ public sealed class Sandbox : IDisposable
         _btrfs?.Dispose();
         _ = Kernel.Umount(root, UmountFlags.MNT_DETACH);
         _ = Kernel.UnlinkAt(Fd.Cwd, root, AtFlags.AT_REMOVEDIR);
+        string[] left = Guests.Has(_kind) ? RemoveDevices() : [];
         Kernel.Dispose();
+        Assert.That(left, Is.Empty, "devices left behind");
+    }
+
+    /// <summary>Mapped devices of a machine, which the next test must not find: there should be none.</summary>
+    private string[] RemoveDevices()
+    {
+        using var dm = MappedDevices.Open(Kernel).Value;
+        string[] left = [.. dm.Names("")];
+        foreach (string name in left.OrderBy(static n => n.EndsWith("-pool", StringComparison.Ordinal)))
+            _ = dm.Remove(name, name, deferred: false, tries: 1);
+        return left;
     }
 }

@@ -9,7 +9,7 @@ namespace DriverLab.StorageDrivers.Tests;
 [System.Diagnostics.CodeAnalysis.SuppressMessage("Design", "CA1001", Justification = "TearDown disposes what SetUp made.")]
 public sealed class WhiteoutTests(KernelKind kernel, string name)
 {
-    public static IEnumerable<TestFixtureData> Cases => DriverContract.Cases;
+    public static IEnumerable<TestFixtureData> Cases => DriverContract.CasesAbove;
 
     private Sandbox _box = null!;
     private IStorageDriver _driver = null!;
@@ -20,9 +20,9 @@ public sealed class WhiteoutTests(KernelKind kernel, string name)
         _box = Sandbox.Make(kernel);
         _driver = _box.Driver(name);
         var lower = new TarBuilder().Dir("d", 0x1C0, 5).File("d/a", "a").File("d/b", "b").Dir("d/sub").File("d/sub/x", "x").File("f", "f").Dir("top").File("top/t", "t");
-        Assert.That(_driver.Create("base", "", LayerOptions.None), Is.Null);
-        Assert.That(_driver.ApplyDiff("base", "", lower.Done()).Error, Is.Null);
-        Assert.That(_driver.Create("child", "base", LayerOptions.None), Is.Null);
+        Assert.That(_driver.Create("bottom", "", LayerOptions.None), Is.Null);
+        Assert.That(_driver.ApplyDiff("bottom", "", lower.Done()).Error, Is.Null);
+        Assert.That(_driver.Create("child", "bottom", LayerOptions.None), Is.Null);
     }
 
     [TearDown]
@@ -34,7 +34,7 @@ public sealed class WhiteoutTests(KernelKind kernel, string name)
 
     private string[] Apply(TarBuilder tar)
     {
-        var result = _driver.ApplyDiff("child", "base", tar.Done());
+        var result = _driver.ApplyDiff("child", "bottom", tar.Done());
         Assert.That(result.Error, Is.Null);
         var root = _driver.Get("child");
         Assert.That(root.Error, Is.Null);
@@ -126,7 +126,7 @@ public sealed class WhiteoutTests(KernelKind kernel, string name)
     [Test]
     public void Aufs_files_are_dropped_and_counted()
     {
-        var result = _driver.ApplyDiff("child", "base", new TarBuilder().Dir(".wh..wh.plnk").File(".wh..wh.aufs").Done());
+        var result = _driver.ApplyDiff("child", "bottom", new TarBuilder().Dir(".wh..wh.plnk").File(".wh..wh.aufs").Done());
         Assert.That((result.Error, result.Value.DroppedNodes), Is.EqualTo(((DriverError?)null, 2)));
     }
 
@@ -134,10 +134,10 @@ public sealed class WhiteoutTests(KernelKind kernel, string name)
     public void A_directory_over_a_directory_replaces_its_attributes()
     {
         var tar = new TarBuilder().Dir("d", 0x1ED, 9, ("trusted.new", "1"));
-        Assert.That(_driver.ApplyDiff("base", "", new TarBuilder().Dir("d", 0x1C0, 5, ("trusted.old", "1")).Done()).Error, Is.Null);
-        Assert.That(_driver.ApplyDiff("base", "", tar.Done()).Error, Is.Null);
-        string root = _driver.Get("base").Value;
+        Assert.That(_driver.ApplyDiff("bottom", "", new TarBuilder().Dir("d", 0x1C0, 5, ("trusted.old", "1")).Done()).Error, Is.Null);
+        Assert.That(_driver.ApplyDiff("bottom", "", tar.Done()).Error, Is.Null);
+        string root = _driver.Get("bottom").Value;
         Assert.That((_box.Xattr(root + "/d", "trusted.old"), _box.Xattr(root + "/d", "trusted.new")), Is.EqualTo(((string?)null, "1")));
-        Assert.That(_driver.Put("base"), Is.Null);
+        Assert.That(_driver.Put("bottom"), Is.Null);
     }
 }

@@ -25,7 +25,7 @@ internal sealed partial class DeviceSet : IDisposable
     private readonly HashSet<int> _taken = [];
     private SetRecord _set = new(0, "", "");
     private ulong _transaction;
-    private long _lastRetry;
+    private long? _lastRetry;
     private bool _ownPool;
 
     private DeviceSet(IKernel kernel, DeviceMapperOptions options, MappedDevices dm)
