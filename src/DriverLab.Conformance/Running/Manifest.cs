@@ -27,12 +27,12 @@ internal static class Manifest
         var (names, error) = Files.List(c.Task, path);
         if (error != Errno.OK)
             c.Detail(shown + "/", $"{error} at readdir");
-        names.Sort(static (a, b) => OverlayLabels.Compare(a.Name, b.Name));
+        c.Run.Labels.Overlay.Sort(names, name => Describe(c, Child(path, name)));
         foreach (var (name, type, _) in names)
         {
             if (path is [(byte)'/'] && (name.AsSpan().SequenceEqual("dev"u8) || name.AsSpan().SequenceEqual("proc"u8)))
                 continue;
-            byte[] child = path is [.., (byte)'/'] ? [.. path, .. name] : [.. path, (byte)'/', .. name];
+            byte[] child = Child(path, name);
             string shownChild = (shown.EndsWith('/') ? shown : shown + "/") + c.Run.Labels.Overlay.Name(name);
             error = c.Task.Statx(Fd.Cwd, child, AtFlags.AT_SYMLINK_NOFOLLOW, StatxMask.STATX_BASIC_STATS | StatxMask.STATX_BTIME, out var childStat);
             if (error != Errno.OK)
@@ -45,6 +45,15 @@ internal static class Manifest
                 c.Detail(shownChild + " d_type", Render.Type(type));
             Entry(c, child, shownChild, childStat, ref count);
         }
+    }
+
+    private static byte[] Child(byte[] path, byte[] name) => path is [.., (byte)'/'] ? [.. path, .. name] : [.. path, (byte)'/', .. name];
+
+    /// <summary>What a file is, without names and numbers that its kernel chose.</summary>
+    public static string Describe(StepContext c, byte[] path)
+    {
+        var error = c.Task.Statx(Fd.Cwd, path, AtFlags.AT_SYMLINK_NOFOLLOW, StatxMask.STATX_BASIC_STATS, out var st);
+        return error != Errno.OK ? error.ToString() : Inode.Short(c.Run, st) + ((st.Mode & Mode.S_IFMT) == Mode.S_IFREG ? Files.Describe(c.Task, path) : "");
     }
 
     private static string Line(StepContext c, byte[] path, in Statx st)

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using DriverLab.Linux.Abi;
 
 namespace DriverLab.Conformance.Running;
 
@@ -10,6 +11,8 @@ namespace DriverLab.Conformance.Running;
 public sealed class OverlayLabels
 {
     private static readonly System.Buffers.SearchValues<byte> s_hexDigits = System.Buffers.SearchValues.Create("0123456789abcdef"u8);
+    private const string Handle = "handle-";
+
     private readonly Dictionary<string, string> _labels = [];
     private readonly Dictionary<string, int> _counts = [];
 
@@ -18,9 +21,22 @@ public sealed class OverlayLabels
     {
         if (IsTemporary(name))
             return Label("#", name);
-        if (name.Length >= 42 && name.StartsWith("00fb"u8) && IsHex(name))
-            return Label("index-", name);
-        return Render.Name(name);
+        return IsIndex(name) ? $"index({Label(Handle, Convert.FromHexString(name))})" : Render.Name(name);
+    }
+
+    /// <summary>
+    /// Puts a directory's entries into an order that both sides have: byte order, but temporary names by their number, and index entries by the labels of the handles that they are named
+    /// after. Where such a handle has no label yet, what the entry is decides.
+    /// </summary>
+    /// <param name="names">The entries.</param>
+    /// <param name="describe">What an entry is, without anything that a side chooses freely.</param>
+    public void Sort(List<(byte[] Name, DirentType Type, long Next)> names, Func<byte[], string> describe)
+    {
+        foreach (byte[] unknown in names.Select(static entry => entry.Name).Where(name => IsIndex(name) && !_labels.ContainsKey(Key(Handle, Convert.FromHexString(name)))).OrderBy(describe, StringComparer.Ordinal))
+            _ = Name(unknown);
+        names.Sort((a, b) => IsIndex(a.Name) && IsIndex(b.Name) ? Number(a.Name).CompareTo(Number(b.Name)) : Compare(a.Name, b.Name));
+
+        int Number(byte[] name) => int.Parse(Label(Handle, Convert.FromHexString(name)).AsSpan(Handle.Length), CultureInfo.InvariantCulture);
     }
 
     /// <summary>The value of an extended attribute as it is shown.</summary>
@@ -28,23 +44,28 @@ public sealed class OverlayLabels
     {
         bool isHandle = name.EndsWith(".overlay.origin"u8) || name.EndsWith(".overlay.upper"u8);
         if (isHandle && value.Length >= 21 && value[1] == 0xfb)
-            return string.Create(CultureInfo.InvariantCulture, $"{Label("handle-", value)}(type={value[4]:x2} flags={value[3]} length={value.Length})");
+            return string.Create(CultureInfo.InvariantCulture, $"{Label(Handle, value)}(type={value[4]:x2} flags={value[3]} length={value.Length})");
         if (name.EndsWith(".overlay.uuid"u8) && value.Length == 16)
             return Label("uuid-", value);
         return Render.Data(value);
     }
 
-    /// <summary>Byte order, but temporary names by their number, so that their labels do not depend on where the counter stands.</summary>
-    public static int Compare(byte[] a, byte[] b) =>
+    // Byte order, but temporary names by their number: their labels must not depend on where the counter stands.
+    private static int Compare(byte[] a, byte[] b) =>
         IsTemporary(a) && IsTemporary(b) && a.Length != b.Length ? a.Length.CompareTo(b.Length) : a.AsSpan().SequenceCompareTo(b);
+
+    // The index entry of an inode is named after its handle, in hexadecimal digits; the same bytes are in the attribute "origin". fs/overlayfs/namei.c, ovl_get_index_name.
+    private static bool IsIndex(ReadOnlySpan<byte> name) => name.Length >= 42 && name.Length % 2 == 0 && name.StartsWith("00fb"u8) && IsHex(name);
 
     private static bool IsTemporary(ReadOnlySpan<byte> name) => name.Length is > 1 and < 10 && name[0] == '#' && IsHex(name[1..]);
 
     private static bool IsHex(ReadOnlySpan<byte> text) => text.IndexOfAnyExcept(s_hexDigits) < 0;
 
+    private static string Key(string kind, ReadOnlySpan<byte> bytes) => kind + Encoding.Latin1.GetString(bytes);
+
     private string Label(string kind, ReadOnlySpan<byte> bytes)
     {
-        string key = kind + Encoding.Latin1.GetString(bytes);
+        string key = Key(kind, bytes);
         if (_labels.TryGetValue(key, out var label))
             return label;
         int number = _counts.GetValueOrDefault(kind) + 1;

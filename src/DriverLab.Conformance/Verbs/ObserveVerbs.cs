@@ -57,7 +57,7 @@ internal static class ObserveVerbs
     {
         var (names, error) = Files.List(c.Task, c.Bytes(0), c.Has("dots"));
         if (c.Has("sorted"))
-            names.Sort(static (a, b) => OverlayLabels.Compare(a.Name, b.Name));
+            c.Run.Labels.Overlay.Sort(names, name => Manifest.Describe(c, [.. c.Bytes(0), (byte)'/', .. name]));
         foreach (var (name, type, next) in names)
             c.Detail(c.Run.Labels.Overlay.Name(name), c.Has("offsets") ? $"{Render.Type(type)} next={next}" : Render.Type(type));
         return error == Errno.OK ? $"ok {names.Count} names" : Render.Of(error);

@@ -25,7 +25,7 @@ public sealed record Pruned(string What, int Entries, long Bytes);
 public sealed class CachePruner(RigCache cache, KernelStore kernels)
 {
     /// <summary>What is made of Debian's packages, each entry under a lock that is named after it.</summary>
-    private static readonly Part[] s_made = [new("layers", "layers", "layers-"), new("guest tools", "tools", "tools-"), new("root file systems", "roots", "root-")];
+    private static readonly Part[] s_made = [new("layers", "layers", "layers-"), new("guest tools", "tools", "tools-"), new("root file systems", "roots", "root-"), new("modules of ZFS", "zfs", "zfs-")];
 
     private sealed record Part(string What, string Folder, string LockPrefix)
     {

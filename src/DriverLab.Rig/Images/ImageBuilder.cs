@@ -1,6 +1,7 @@
 using System.Text;
 using DriverLab.Rig.Cache;
 using DriverLab.Rig.Images.Tools;
+using DriverLab.Rig.Images.Zfs;
 using DriverLab.Rig.Kernels;
 using DriverLab.Rig.Processes;
 
@@ -16,6 +17,7 @@ public sealed record GuestImage(string File, string Digest);
 public sealed class ImageBuilder(RigCache cache, KernelStore kernels)
 {
     private readonly GuestTools tools = new(cache);
+    private readonly ZfsModules zfs = new(cache, kernels.Catalogue);
 
     /// <summary>Change it when the layout inside the image changes.</summary>
     private const int Layout = 3;
@@ -25,6 +27,12 @@ public sealed class ImageBuilder(RigCache cache, KernelStore kernels)
     {
         string busybox = FindBusybox();
         string? archive = recipe.Tools.IsEmpty ? null : await tools.GetAsync(recipe.Tools, progress, cancellation).ConfigureAwait(false);
+        string? built = null;
+        if (recipe.Tools.Contains(ZfsModules.Name))
+        {
+            built = await zfs.GetAsync(kernel, progress, cancellation).ConfigureAwait(false);
+            recipe = recipe with { SpareModules = [.. recipe.SpareModules, ZfsModules.Name] };
+        }
         string digest = await DigestAsync(kernel, guestProgram, busybox, archive, recipe, cancellation).ConfigureAwait(false);
         string file = cache.PathOf("images", digest + ".cpio");
         if (await IsWholeAsync(file, cancellation).ConfigureAwait(false))
@@ -35,7 +43,7 @@ public sealed class ImageBuilder(RigCache cache, KernelStore kernels)
                 return new(file, digest);
             progress?.Report($"making the guest image for {kernel.Release}");
             kernel = await kernels.VerifyAsync(kernel, progress, cancellation).ConfigureAwait(false);
-            var tree = new ModuleTree(kernel.Modules);
+            var tree = new ModuleTree(kernel.Modules, built);
             var modules = await tree.ResolveAsync([.. recipe.BootModules, .. recipe.SpareModules], cancellation).ConfigureAwait(false);
             RigCache.Commit(file, stream =>
             {

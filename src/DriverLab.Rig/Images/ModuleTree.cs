@@ -15,12 +15,17 @@ public sealed class ModuleTree
     public sealed record Module(ModuleInfo Info, byte[] Content);
 
     /// <summary>Lists a folder that holds <c>kernel/</c> and <c>modules.builtin</c>; null is a kernel without modules.</summary>
-    public ModuleTree(string? folder)
+    /// <param name="folder">The kernel's own.</param>
+    /// <param name="more">A folder of modules that were built for it.</param>
+    public ModuleTree(string? folder, string? more = null)
     {
+        foreach (string from in new[] { folder, more }.OfType<string>())
+        {
+            foreach (string file in Directory.EnumerateFiles(from, "*.ko*", SearchOption.AllDirectories))
+                files[ModuleInfo.Normal(Path.GetFileName(file).Split('.')[0])] = file;
+        }
         if (folder is null)
             return;
-        foreach (string file in Directory.EnumerateFiles(folder, "*.ko*", SearchOption.AllDirectories))
-            files[ModuleInfo.Normal(Path.GetFileName(file).Split('.')[0])] = file;
         string list = Path.Combine(folder, "modules.builtin");
         if (File.Exists(list))
             builtIn.UnionWith(File.ReadLines(list).Select(line => ModuleInfo.Normal(Path.GetFileName(line).Split('.')[0])));

@@ -15,8 +15,8 @@ internal sealed class AptState
     private readonly string folder;
     private readonly string[] options;
 
-    /// <summary>Prepares the folder for a set of suites.</summary>
-    public AptState(string folder, Mirrors mirrors, IReadOnlyList<string> suites)
+    /// <summary>Prepares the folder for a set of suites, and of their components; main when none is named.</summary>
+    public AptState(string folder, Mirrors mirrors, IReadOnlyList<string> suites, params IReadOnlyList<string> components)
     {
         _ = Tool.Require("apt-get", "apt", "to fetch kernels with their signatures checked (Debian or a derivative is expected; else use --kernel-image)");
         _ = Tool.Require("dpkg-deb", "dpkg", "to unpack kernel packages");
@@ -26,7 +26,7 @@ internal sealed class AptState
         foreach (string part in (string[])["lists/partial", "archives/partial", "preferences"])
             _ = Directory.CreateDirectory(Path.Combine(folder, part));
         string sources = Path.Combine(folder, "sources.list");
-        File.WriteAllLines(sources, suites.Select(suite => $"deb [arch=amd64 signed-by={Keyring}] {mirrors.Of(suite)} {suite} main"));
+        File.WriteAllLines(sources, suites.Select(suite => $"deb [arch=amd64 signed-by={Keyring}] {mirrors.Of(suite)} {suite} {(components.Count == 0 ? "main" : string.Join(' ', components))}"));
         string status = Path.Combine(folder, "status");
         if (!File.Exists(status))
             File.WriteAllText(status, "");

@@ -13,6 +13,9 @@ public sealed class KernelStore
 
     private readonly RigCache cache;
     private readonly KernelCatalogue catalogue;
+
+    /// <summary>Kernel lines that can be named.</summary>
+    public KernelCatalogue Catalogue => catalogue;
     private readonly Fetch fetch;
 
     /// <summary>A store that fetches from Debian.</summary>

@@ -44,10 +44,12 @@ public sealed class GuestTools(RigCache cache)
         string work = cache.Folder("tools", key + ".work"), tree = Path.Combine(work, "tree");
         RigCache.Remove(tree);
         _ = Directory.CreateDirectory(tree);
-        // The packages of all sets are fetched together, once, and kept: the next archive needs no network.
+        // The packages of all sets are fetched together, once, and kept: the next archive needs no network. ZFS's are in contrib, which not every mirror has.
         string[] wanted = [.. NamesOf(sets)];
+        string[] components = sets.Contains(ToolSet.Zfs) ? ["main", "contrib"] : ["main"];
         string packageFolder = cache.Folder("tools", "packages");
-        var packages = (await FetchAsync([.. NamesOf(ToolSet.All)], packageFolder, progress, cancellation).ConfigureAwait(false)).Where(package => wanted.Contains(package.Name)).ToList();
+        string[] names = [.. NamesOf(ToolSet.All.Where(set => set != ToolSet.Zfs || sets.Contains(set)))];
+        var packages = (await FetchAsync(names, components, packageFolder, progress, cancellation).ConfigureAwait(false)).Where(package => wanted.Contains(package.Name)).ToList();
         foreach (var package in packages)
             _ = await Tool.OutputAsync("dpkg-deb", ["-x", Path.Combine(packageFolder, package.FileName), tree], null, cancellation).ConfigureAwait(false);
         progress?.Report($"making the archive of tools: {string.Join(", ", sets.Select(set => set.Name))}");
@@ -116,11 +118,12 @@ public sealed class GuestTools(RigCache cache)
 
     private static IEnumerable<string> NamesOf(IEnumerable<ToolSet> sets) => sets.SelectMany(set => set.Packages.Concat(set.Libraries)).Distinct().Order(StringComparer.Ordinal);
 
-    private async Task<IReadOnlyList<AptPackage>> FetchAsync(string[] names, string work, IProgress<string>? progress, CancellationToken cancellation)
+    private async Task<IReadOnlyList<AptPackage>> FetchAsync(string[] names, string[] components, string work, IProgress<string>? progress, CancellationToken cancellation)
     {
-        using (await cache.LockAsync("apt-" + string.Join('-', s_suites), progress, cancellation).ConfigureAwait(false))
+        string lists = string.Join('-', [.. s_suites, .. components.Where(component => component != "main")]);
+        using (await cache.LockAsync("apt-" + lists, progress, cancellation).ConfigureAwait(false))
         {
-            var apt = new AptState(cache.Folder("apt", string.Join('-', s_suites)), Mirrors.OfHost(), s_suites);
+            var apt = new AptState(cache.Folder("apt", lists), Mirrors.OfHost(), s_suites, components);
             await apt.UpdateAsync(progress, cancellation).ConfigureAwait(false);
             var newest = (await apt.ShowAsync(names, cancellation).ConfigureAwait(false))
                 .GroupBy(package => package.Name).ToDictionary(group => group.Key, group => group.MaxBy(package => package.Version, DebianVersion.Comparer)!);

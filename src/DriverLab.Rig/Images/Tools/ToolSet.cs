@@ -29,8 +29,13 @@ public sealed record ToolSet(string Name, ImmutableArray<string> Packages, Immut
     /// <summary>A small SSH server, and the file transfer program that scp and sftp talk to.</summary>
     public static readonly ToolSet Ssh = new("ssh", ["dropbear-bin", "openssh-sftp-server"], ["libtomcrypt1", "libtommath1", "libgmp10", "libcrypt1", "zlib1g", "libc6", "libselinux1", "libpcre2-8-0", "libssl3"], ["usr/sbin/dropbear", "usr/lib/openssh/sftp-server"]);
 
+    /// <summary>OpenZFS's programs. Debian has them in contrib; an image with them has the modules too, see <see cref="Images.Zfs.ZfsModules"/>.</summary>
+    public static readonly ToolSet Zfs = new(Images.Zfs.ZfsModules.Name, ["zfsutils-linux"],
+        ["libnvpair3linux", "libuutil3linux", "libzfs4linux", "libzpool5linux", "libblkid1", "libuuid1", "libssl3", "libtirpc3", "libgssapi-krb5-2", "libkrb5-3", "libk5crypto3", "libkrb5support0", "libcom-err2", "libkeyutils1", "libudev1", "zlib1g", "libc6"],
+        ["sbin/zpool", "sbin/zfs"]);
+
     /// <summary>All that can be named.</summary>
-    public static readonly ImmutableArray<ToolSet> All = [Btrfs, Dmsetup, E2fsprogs, Ssh, Thin, Xfsprogs];
+    public static readonly ImmutableArray<ToolSet> All = [Btrfs, Dmsetup, E2fsprogs, Ssh, Thin, Xfsprogs, Zfs];
 
     /// <summary>The set of a name.</summary>
     /// <exception cref="RigUsageException">There is none.</exception>
