@@ -13,6 +13,7 @@ internal sealed class DeviceKeeper(IKernel keeper)
 
     private readonly HashSet<int> _loops = [];
     private readonly Dictionary<string, DevT> _maps = [];
+    private readonly HashSet<string> _prefixes = [];
 
     /// <summary>Notes a loop device that may be bound.</summary>
     public void NoteLoop(int number) => _loops.Add(number);
@@ -23,6 +24,9 @@ internal sealed class DeviceKeeper(IKernel keeper)
         _maps[name] = device;
         _ = keeper.MknodAt(Fd.Cwd, Node(name), Mode.S_IFBLK | (Mode)0x180, device); // a missing node shows when it is opened
     }
+
+    /// <summary>Notes that mapped devices whose names begin so are the scenario's, whoever makes them.</summary>
+    public void NoteMaps(string prefix) => _prefixes.Add(prefix);
 
     /// <summary>Forgets a mapped device and its node.</summary>
     public void ForgetMap(string name)
@@ -43,7 +47,7 @@ internal sealed class DeviceKeeper(IKernel keeper)
     /// <summary>Removes what is left, devices on top first, by trying again while anything goes.</summary>
     public void CleanUp(List<string> problems)
     {
-        if (_maps.Count > 0)
+        if (_maps.Count > 0 || _prefixes.Count > 0)
             RemoveMaps(problems);
         DetachLoops(problems);
     }
@@ -56,6 +60,10 @@ internal sealed class DeviceKeeper(IKernel keeper)
             problems.Add($"opening /dev/mapper/control {control.Error}");
             return;
         }
+        var listed = keeper.DmList(control.Value);
+        foreach (var entry in listed.IsOk ? listed.Value : [])
+            if (_prefixes.Any(prefix => entry.Name.StartsWith(prefix, StringComparison.Ordinal)))
+                _maps[entry.Name] = entry.Dev;
         var last = Errno.OK;
         for (int i = 0; i < Tries && _maps.Count > 0; i++)
         {

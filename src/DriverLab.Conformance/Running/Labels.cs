@@ -66,6 +66,23 @@ public sealed class Labels
         _devices[device] = label;
     }
 
+    private readonly List<(string Text, string Label)> _names = [];
+
+    /// <summary>Gives the beginning of mapped devices' names, which holds numbers that a kernel chooses, a label: <c>docker-0:45-2</c> is <c>docker-h1</c>.</summary>
+    public void NameHome(string prefix)
+    {
+        if (_names.All(n => n.Text != prefix))
+            _names.Add((prefix, $"docker-h{_names.Count + 1}"));
+    }
+
+    /// <summary>Replaces such beginnings in a text.</summary>
+    public string InNames(string text)
+    {
+        foreach (var (name, label) in _names)
+            text = text.Replace(name + "-", label + "-", StringComparison.Ordinal);
+        return text;
+    }
+
     private readonly List<string> _unions = [];
 
     /// <summary>aufs's number of a union (<c>si=</c> and 16 hexadecimal digits) as a label by first sight.</summary>

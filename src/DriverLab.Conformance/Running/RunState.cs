@@ -22,6 +22,9 @@ internal sealed class RunState(Scenario scenario, Sandbox sandbox)
     /// <summary>Storage drivers by name, once opened.</summary>
     public Dictionary<string, StorageDrivers.IStorageDriver> Drivers { get; } = [];
 
+    /// <summary>What names of devices begin with that devicemapper drivers make.</summary>
+    public HashSet<string> ThinHomes { get; } = [];
+
     /// <summary>Archives that the scenario makes, by name.</summary>
     public Dictionary<string, LayerArchive> Layers { get; } = [];
 

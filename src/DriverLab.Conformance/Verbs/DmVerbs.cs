@@ -154,7 +154,7 @@ internal static class DmVerbs
     private static string List(StepContext c, Fd control)
     {
         var list = c.Task.DmList(control);
-        return list.IsOk ? $"ok {string.Join(' ', list.Value.Select(e => e.Name).Order(StringComparer.Ordinal))}".TrimEnd() : Render.Of(list.Error);
+        return list.IsOk ? $"ok {c.Run.Labels.InNames(string.Join(' ', list.Value.Select(e => e.Name).Order(StringComparer.Ordinal)))}".TrimEnd() : Render.Of(list.Error);
     }
 
     private static string Targets(StepContext c, Fd control)

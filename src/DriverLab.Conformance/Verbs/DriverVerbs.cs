@@ -23,8 +23,8 @@ internal static class DriverVerbs
         new("driver put", [s_driver, s_layer], "Takes one get back.", static c => With(c, static (d, c) => Outcome(d.Put(c.Text(1))))),
         new("driver remove", [s_driver, s_layer], "Deletes a layer.", static c => With(c, static (d, c) => Outcome(d.Remove(c.Text(1))))),
         new("driver exists", [s_driver, s_layer], "True when the id names a layer.", static c => With(c, static (d, c) => d.Exists(c.Text(1)) ? "ok true" : "ok false")),
-        new("driver status", [s_driver], "What docker info prints of a driver.", static c => With(c, static (d, c) => Pairs(c, d.Status()))),
-        new("driver metadata", [s_driver, s_layer], "The layer's directories by role.", static c => With(c, Metadata)),
+        new("driver status", [s_driver], "What docker info prints of a driver.", static c => With(c, static (d, c) => Pairs(c, d.Status(), "Pool Name"))) { Returns = "pool" },
+        new("driver metadata", [s_driver, s_layer], "The layer's directories by role, or its device.", static c => With(c, Metadata)) { Returns = "device" },
         new("driver cleanup", [s_driver], "Releases what the driver holds.", static c => With(c, static (d, _) => Outcome(d.Cleanup()))),
         new("driver diff", [s_driver, s_layer, s_parent], "The layer as a tar relative to a parent, or whole: one line an entry unless 'brief'; to= also writes it to a file.", Diff)
         {
@@ -43,8 +43,10 @@ internal static class DriverVerbs
         string name = c.Text(0), home = c.Text(1);
         var words = c.Step.Options.Select(o => o.Value is { } value ? $"{o.Key}={Encoding.UTF8.GetString(c.Expand(value))}" : o.Key).ToList();
         var opened = DriverCatalog.Open(c.Task, name, home, new IdSource(1), words);
+        if (name == "devicemapper")
+            ThinDevices.NoteHome(c, c.Bytes(1));
         if (!opened.IsOk)
-            return Outcome(opened.Error);
+            return c.Run.Labels.InNames(Outcome(opened.Error));
         c.Run.Drivers[name] = opened.Value;
         return "ok";
     }
@@ -68,13 +70,15 @@ internal static class DriverVerbs
     private static string Metadata(IStorageDriver driver, StepContext c)
     {
         var metadata = driver.Metadata(c.Text(1));
-        return metadata.IsOk ? Pairs(c, metadata.Value) : Outcome(metadata.Error);
+        return metadata.IsOk ? Pairs(c, metadata.Value, "DeviceName") : Outcome(metadata.Error);
     }
 
-    private static string Pairs(StepContext c, IReadOnlyList<KeyValuePair<string, string>> pairs)
+    /// <summary>Pairs as details; the value of one key is the step's result.</summary>
+    private static string Pairs(StepContext c, IReadOnlyList<KeyValuePair<string, string>> pairs, string result)
     {
+        c.SetResult(pairs.FirstOrDefault(pair => pair.Key == result).Value ?? "none");
         foreach (var (key, value) in pairs)
-            c.Detail(key, Render.Text(value));
+            c.Detail(key, Render.Text(c.Run.Labels.InNames(value)));
         return $"ok {pairs.Count}";
     }
 
@@ -130,9 +134,14 @@ internal static class DriverVerbs
         return error;
     }
 
-    private static string With(StepContext c, Func<IStorageDriver, StepContext, string> body) => c.Run.Drivers.TryGetValue(c.Text(0), out var driver)
-        ? body(driver, c)
-        : throw new ScenarioRunException($"driver {c.Text(0)} has not been opened; 'driver {c.Text(0)} init HOME' comes first");
+    private static string With(StepContext c, Func<IStorageDriver, StepContext, string> body)
+    {
+        if (!c.Run.Drivers.TryGetValue(c.Text(0), out var driver))
+            throw new ScenarioRunException($"driver {c.Text(0)} has not been opened; 'driver {c.Text(0)} init HOME' comes first");
+        string outcome = c.Run.Labels.InNames(body(driver, c));
+        ThinDevices.NoteAll(c);
+        return outcome;
+    }
 
     /// <summary><c>ok</c>, or the errno with what the driver says.</summary>
     private static string Outcome(DriverError? error) => error is null ? "ok" : Render.Text($"{error.Errno} {error.Call} {error.Subject}{(error.Detail is null ? "" : $" ({error.Detail})")}");
