@@ -119,10 +119,11 @@ public static class BlockIssue
     /// <remarks>Linux block/blk.h: bio_discard_limit().</remarks>
     private static long DiscardLimit(BlockDevice device, long sector)
     {
+        // The kernel rounds with masks, as if every granularity were a power of two: with others its cuts lie elsewhere.
         long granularity = device.Limits.DiscardGranularity >> 9;
         if (granularity <= 1)
             return QueueLimits.MaxBioSectors;
-        long rest = sector % granularity;
-        return rest != 0 ? granularity - rest : QueueLimits.MaxBioSectors / granularity * granularity;
+        long aligned = ((sector - 1) | (granularity - 1)) + 1;
+        return aligned != sector ? aligned - sector : (uint.MaxValue & ~(device.Limits.DiscardGranularity - 1L)) >> 9;
     }
 }

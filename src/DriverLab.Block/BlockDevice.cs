@@ -79,12 +79,18 @@ public abstract class BlockDevice(BlockLayer layer, DevT number, string name)
     /// <summary>An ioctl that the block layer does not know, with a number.</summary>
     public virtual SysResult<int> Ioctl(uint request, long value, bool forWriting, bool exclusive, IBlockCaller caller) => Errno.ENOTTY;
 
+    /// <summary>True when the driver takes requests from queues (blk-mq), false when it takes bios as they are.</summary>
+    public virtual bool IsRequestBased => false;
+
     /// <summary>The driver's say in BLKROSET.</summary>
     public virtual Errno OnSetReadOnly(bool readOnly) => Errno.OK;
 
     /// <summary>BLKRRPART past the permission check.</summary>
     /// <returns>EINVAL (a disk without partitions), EBUSY.</returns>
     public virtual Errno RereadPartitions() => Errno.EINVAL;
+
+    /// <summary>True when the first sector of a disk ends as a partition table does.</summary>
+    protected static bool HasPartitionTable(ReadOnlySpan<byte> firstSector) => firstSector[510] == 0x55 && firstSector[511] == 0xAA;
 
     /// <summary>Changes the size, in sectors, and says so in the log when both sizes mean something to users.</summary>
     /// <returns>True when a change from one size to another was announced.</returns>

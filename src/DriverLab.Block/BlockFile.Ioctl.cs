@@ -33,6 +33,7 @@ public sealed partial class BlockFile
             case Blk.BLKDISCARD: return Done(Discard(Range(argument)));
             case Blk.BLKSECDISCARD: return Done(SecureDiscard());
             case Blk.BLKZEROOUT: return Done(ZeroOut(Range(argument)));
+            case Blk.HDIO_GETGEO: return Errno.ENOTTY; // no disk that is modelled has cylinders
             case Blk.BLKFLSBUF or Blk.BLKRRPART or Blk.BLKRASET or Blk.BLKFRASET: return Ioctl(request, 0L, caller);
             default: return Device.Ioctl(request, argument, _forWriting, _exclusive, caller);
         }

@@ -44,7 +44,7 @@ public sealed class DmCommandTests
         string tree = await Succeeds("ls", "--tree");
         Assert.Multiple(() =>
         {
-            Assert.That(status, Does.Match(@"^pool: 0 8192 thin-pool 0 \d+/512 0/64 - rw no_discard_passdown queue_if_no_space - 128 \nt: 0 2048 thin 0 -\n$"));
+            Assert.That(status, Does.Match(@"^pool: 0 8192 thin-pool 0 \d+/512 0/64 - rw discard_passdown queue_if_no_space - 128 \nt: 0 2048 thin 0 -\n$"));
             Assert.That(table, Is.EqualTo("0 8192 thin-pool 7:0 7:1 128 0 0 \n"));
             Assert.That(info, Is.EqualTo("Name:              t\nState:             ACTIVE\nRead Ahead:        256\nTables present:    LIVE\nOpen count:        0\nEvent number:      0\n"
                 + "Major, minor:      254, 1\nNumber of targets: 1\nUUID: U-1\n\n"));

@@ -1,10 +1,11 @@
+using System.Runtime.InteropServices;
 using DriverLab.Linux;
 using Microsoft.Win32.SafeHandles;
 
 namespace DriverLab.Block.Devices;
 
-/// <summary>A disk whose sectors are those of a file of the machine that runs the emulator. A flush is an fsync of that file.</summary>
-public sealed class FileDisk : BlockDevice, IDisposable
+/// <summary>A disk whose sectors are those of a file of the machine that runs the emulator. A flush is an fsync of that file, a discard punches a hole into it where its file system can.</summary>
+public sealed partial class FileDisk : BlockDevice, IDisposable
 {
     private readonly SafeFileHandle _file;
 
@@ -17,6 +18,10 @@ public sealed class FileDisk : BlockDevice, IDisposable
         Limits.WriteCache = true;
         Limits.NonRotational = true;
         Limits.MaxSectors = Limits.MaxHwSectors = 2560;
+        if (readOnly)
+            return;
+        Limits.MaxDiscardSectors = Limits.MaxHwDiscardSectors = Limits.MaxWriteZeroesSectors = QueueLimits.MaxBioSectors;
+        Limits.DiscardGranularity = 4096;
     }
 
     /// <inheritdoc/>
@@ -56,11 +61,28 @@ public sealed class FileDisk : BlockDevice, IDisposable
                 if (bio.Has(BioFlags.Fua))
                     RandomAccess.FlushToDisk(_file);
                 return BlkStatus.OK;
+            case BioOp.Discard or BioOp.WriteZeroes when !DiskReadOnly:
+                return Punch(bio.Sector << 9, (long)bio.Sectors << 9);
             case BioOp.Flush or BioOp.Discard or BioOp.SecureErase or BioOp.WriteZeroes:
             default:
                 return BlkStatus.NotSupported;
         }
     }
+
+    /// <summary>Frees a range of the file, in bytes. A file system that cannot is not asked again.</summary>
+    private BlkStatus Punch(long start, long length)
+    {
+        const int keepSize = 1, punchHole = 2;
+        if (FileAllocate(_file, keepSize | punchHole, start, length) == 0)
+            return BlkStatus.OK;
+        if ((Errno)Marshal.GetLastPInvokeError() != Errno.EOPNOTSUPP)
+            return BlkStatus.IoError;
+        Limits.MaxDiscardSectors = Limits.MaxHwDiscardSectors = Limits.MaxWriteZeroesSectors = Limits.DiscardGranularity = 0;
+        return BlkStatus.NotSupported;
+    }
+
+    [LibraryImport("libc", EntryPoint = "fallocate", SetLastError = true)]
+    private static partial int FileAllocate(SafeFileHandle file, int mode, long offset, long length);
 
     /// <summary>Closes the file.</summary>
     public void Dispose() => _file.Dispose();

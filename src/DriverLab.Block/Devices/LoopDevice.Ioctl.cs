@@ -47,7 +47,7 @@ public sealed partial class LoopDevice
             case Request.LOOP_SET_DIRECT_IO:
                 return Done(!may ? Errno.EPERM : SetDirect(value != 0));
             case Request.LOOP_SET_BLOCK_SIZE:
-                return Done(!may ? Errno.EPERM : SetBlockSize(value));
+                return Done(!may ? Errno.EPERM : SetBlockSize(value, exclusive));
             default:
                 return Errno.EINVAL;
         }
@@ -204,8 +204,10 @@ public sealed partial class LoopDevice
         return _direct == direct ? Errno.OK : Errno.EINVAL;
     }
 
-    private Errno SetBlockSize(long bytes)
+    private Errno SetBlockSize(long bytes, bool exclusive)
     {
+        if (!exclusive && !MayClaim(this))
+            return Errno.EBUSY;
         if (_state != State.Bound)
             return Errno.ENXIO;
         if (bytes == 0 && Layer.Quirks.LoopBlockSizeZeroIsDefault)

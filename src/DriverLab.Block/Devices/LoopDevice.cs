@@ -300,11 +300,13 @@ public sealed partial class LoopDevice : BlockDevice
         ResetLimits(512);
         if (Layer.Quirks.LoopKeepsFeatures)
             (Limits.WriteCache, Limits.NonRotational) = (before.WriteCache, before.NonRotational);
-        DiskReadOnly = false;
-        _ = SetCapacityAndNotify(0);
+        _ = SetCapacityAndNotify(0); // read-only it stays until it is bound again
         _state = State.Unbound;
         file.Release();
     }
+
+    /// <inheritdoc/>
+    public override bool IsRequestBased => true;
 
     /// <summary>Looks for a partition table; a disk without one has nothing to scan.</summary>
     private void ScanPartitions()
@@ -313,7 +315,7 @@ public sealed partial class LoopDevice : BlockDevice
         if (CapacitySectors == 0)
             return;
         var read = _file!.Read((long)_info.Offset, sector);
-        if (read.IsOk && read.Value == 512 && sector[510] == 0x55 && sector[511] == 0xAA)
+        if (read.IsOk && read.Value == 512 && HasPartitionTable(sector))
             throw new NotModelledException("partitions on a loop device");
     }
 

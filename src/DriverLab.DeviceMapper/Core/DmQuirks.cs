@@ -35,6 +35,9 @@ public sealed record DmQuirks
     /// <summary>flakey knows error_reads and the random corruptions (6.6: "dm flakey: introduce random_read_corrupt and random_write_corrupt options").</summary>
     public bool FlakeyCorruptsAtRandom { get; init; }
 
+    /// <summary>flakey corrupts no read that a request-based driver has served: the end of a request leaves nothing to look at (until "dm-flakey: make corrupting read bios work"; seen on 6.1.192, not on 6.12.118).</summary>
+    public bool FlakeyMissesRequestReads { get; init; }
+
     /// <summary>An alignment offset counts within a physical block only (6.11: limits are validated when they are set, blk_validate_limits()).</summary>
     public bool AlignmentWithinBlock { get; init; }
 
@@ -50,6 +53,7 @@ public sealed record DmQuirks
         DataCursorRestarts = !profile.AtLeast(5, 13),
         ThinDiscardsByBlocks = profile.AtLeast(6, 4),
         AlignmentWithinBlock = profile.AtLeast(6, 11),
+        FlakeyMissesRequestReads = !profile.AtLeast(6, 12),
         DelayHasThread = profile.AtLeast(6, 7),
         FlakeyCorruptsAtRandom = profile.AtLeast(6, 6),
     };

@@ -101,7 +101,7 @@ public sealed partial class DmTable
         if (remaining == 0)
             return Errno.OK;
         var last = _rows[^1];
-        Driver.Log("table", $"{Device.Number}: table line {_rows.Count - 1} (start sect {last.Begin} len {last.Length}) not aligned to h/w logical block size {limits.LogicalBlockSize}");
+        Driver.Log("table", $"{Device.Number}: table line {_rows.Count} (start sect {last.Begin} len {last.Length}) not aligned to h/w logical block size {limits.LogicalBlockSize}");
         return Errno.EINVAL;
     }
 

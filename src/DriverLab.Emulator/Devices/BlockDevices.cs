@@ -46,8 +46,6 @@ internal sealed class BlockDeviceFile(VfsPath path, OpenFlags flags, BlockFile f
 
     public override SysResult<int> Write(Caller caller, ReadOnlySpan<byte> data, ref long position)
     {
-        if ((Flags & OpenFlags.O_APPEND) != 0)
-            position = file.Size;
         var result = file.Write(position, data, IsDirect, (Flags & OpenFlags.O_DSYNC) != 0);
         if (result.IsOk)
             position += result.Value;

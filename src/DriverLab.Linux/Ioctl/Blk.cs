@@ -53,6 +53,8 @@ public static class Blk
     public const uint BLKROTATIONAL = 0x127E;
     /// <summary>Makes a range read as zeros; u64[2].</summary>
     public const uint BLKZEROOUT = 0x127F;
+    /// <summary>Heads, sectors and cylinders, of disks that have them.</summary>
+    public const uint HDIO_GETGEO = 0x301;
     /// <summary>Sequence number of the disk, never the same twice; u64.</summary>
     public const uint BLKGETDISKSEQ = 0x80081280;
 }

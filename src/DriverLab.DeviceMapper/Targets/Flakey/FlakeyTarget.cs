@@ -12,6 +12,7 @@ internal sealed class FlakeyTarget : DmTarget
     private readonly uint _up, _down;
     private readonly FlakeyFeatures _features;
     private readonly DmQuirks _quirks;
+    private readonly Prng _random;
 
     public FlakeyTarget(DmRowContext row, DmDevice device, long start, uint up, uint down, FlakeyFeatures features, DmQuirks quirks) : base(row)
     {
@@ -22,6 +23,7 @@ internal sealed class FlakeyTarget : DmTarget
         _features = features;
         _quirks = quirks;
         _startedNs = World.Clock.NowNs;
+        _random = World.Stream("dm-flakey");
         FlushBios = DiscardBios = 1;
     }
 
@@ -59,16 +61,31 @@ internal sealed class FlakeyTarget : DmTarget
             bio.End(_features.DropWrites ? BlkStatus.OK : BlkStatus.IoError);
             return MapResult.Submitted;
         }
-        if (_features.CorruptByte == 0)
-            return _quirks.FlakeyCorruptsAtRandom ? null : MapResult.Kill;
-        if (_features.CorruptsWrites && Matches(bio) && bio.HasData)
+        if (_features.CorruptByte == 0 && !_quirks.FlakeyCorruptsAtRandom)
+            return MapResult.Kill;
+        bool corrupts = _features.CorruptByte != 0 && _features.CorruptsWrites && Matches(bio);
+        if (bio.HasData && (corrupts || _features.RandomWrites != 0))
         {
+            // What the writer holds stays as it is.
             byte[] copy = bio.Span.ToArray();
             bio.Data = copy;
             bio.DataOffset = 0;
-            Corrupt(copy);
+            if (corrupts)
+                Corrupt(copy);
+            CorruptAtRandom(bio, _features.RandomWrites);
         }
         return null;
+    }
+
+    /// <summary>Changes a byte by chance.</summary>
+    /// <param name="bio">The request.</param>
+    /// <param name="rate">How often, out of <see cref="FlakeyFeatures.RandomBase"/>.</param>
+    private void CorruptAtRandom(Bio bio, uint rate)
+    {
+        if (rate == 0 || !bio.HasData || (uint)_random.Next((int)FlakeyFeatures.RandomBase) >= rate)
+            return;
+        var data = bio.Span;
+        data[_random.Next(data.Length)] = (byte)_random.Next(256);
     }
 
     private bool Matches(Bio bio) => ((uint)bio.OpAndFlags & _features.CorruptFlags) == _features.CorruptFlags;
@@ -84,9 +101,13 @@ internal sealed class FlakeyTarget : DmTarget
     {
         if (status != BlkStatus.OK || bio.MakerValue != WhileDown || bio.IsWrite)
             return EndIoResult.Done;
-        if (_features.CorruptByte != 0 && !_features.CorruptsWrites && Matches(bio))
-            Corrupt(bio.Span);
-        else if (_quirks.FlakeyCorruptsAtRandom ? _features.ErrorReads : !_features.DropWrites && !_features.ErrorWrites)
+        if (!(_quirks.FlakeyMissesRequestReads && _device.Device.IsRequestBased))
+        {
+            if (_features.CorruptByte != 0 && !_features.CorruptsWrites && Matches(bio))
+                Corrupt(bio.Span);
+            CorruptAtRandom(bio, _features.RandomReads);
+        }
+        if (_quirks.FlakeyCorruptsAtRandom ? _features.ErrorReads : ReadsFail)
             status = BlkStatus.IoError;
         return EndIoResult.Done;
     }
@@ -97,7 +118,8 @@ internal sealed class FlakeyTarget : DmTarget
             return;
         bool isNew = _quirks.FlakeyCorruptsAtRandom;
         var words = new List<string> { _device.Name, $"{_start}", $"{_up}", $"{_down}" };
-        words.Add($"{(_features.ErrorReads ? 1 : 0) + (_features.DropWrites ? 1 : 0) + (_features.ErrorWrites ? 1 : 0) + (_features.CorruptByte > 0 ? 5 : 0)}");
+        words.Add($"{(_features.ErrorReads ? 1 : 0) + (_features.DropWrites ? 1 : 0) + (_features.ErrorWrites ? 1 : 0) + (_features.CorruptByte > 0 ? 5 : 0)
+            + (_features.RandomReads > 0 ? 2 : 0) + (_features.RandomWrites > 0 ? 2 : 0)}");
         if (_features.ErrorReads)
             words.Add("error_reads");
         if (_features.DropWrites)
@@ -106,6 +128,10 @@ internal sealed class FlakeyTarget : DmTarget
             words.Add("error_writes");
         if (_features.CorruptByte > 0)
             words.Add($"corrupt_bio_byte {_features.CorruptByte} {(_features.CorruptsWrites ? 'w' : 'r')} {_features.CorruptValue} {_features.CorruptFlags}");
+        if (_features.RandomReads > 0)
+            words.Add($"random_read_corrupt {_features.RandomReads}");
+        if (_features.RandomWrites > 0)
+            words.Add($"random_write_corrupt {_features.RandomWrites}");
         _ = text.AppendJoin(' ', words).Append(isNew ? "" : " ");
     }
 

@@ -53,7 +53,8 @@ public sealed class FlakeyType(DmQuirks quirks) : DmTargetType
                 "drop_writes" => features.DropWrites ? "Feature drop_writes duplicated" : features.ErrorWrites ? "Feature drop_writes conflicts with feature error_writes" : Set(ref features.DropWrites),
                 "error_writes" => features.ErrorWrites ? "Feature error_writes duplicated" : features.DropWrites ? "Feature error_writes conflicts with feature drop_writes" : Set(ref features.ErrorWrites),
                 "corrupt_bio_byte" => ReadCorruption(words, features, ref left),
-                "random_read_corrupt" or "random_write_corrupt" when quirks.FlakeyCorruptsAtRandom => throw new NotModelledException($"dm-flakey's {word}"),
+                "random_read_corrupt" when quirks.FlakeyCorruptsAtRandom => ReadRate(words, ref features.RandomReads, word, ref left),
+                "random_write_corrupt" when quirks.FlakeyCorruptsAtRandom => ReadRate(words, ref features.RandomWrites, word, ref left),
                 _ => "Unrecognised flakey feature requested",
             };
             if (complaint is not null)
@@ -69,7 +70,7 @@ public sealed class FlakeyType(DmQuirks quirks) : DmTargetType
     /// <summary>Newer kernels take a device without features for one that fails reads and writes, and say so in the table.</summary>
     private string? Complete(FlakeyFeatures features)
     {
-        if (quirks.FlakeyCorruptsAtRandom && features is { CorruptByte: 0, ErrorReads: false, DropWrites: false, ErrorWrites: false })
+        if (quirks.FlakeyCorruptsAtRandom && features is { CorruptByte: 0, RandomReads: 0, RandomWrites: 0, ErrorReads: false, DropWrites: false, ErrorWrites: false })
             features.ErrorReads = features.ErrorWrites = true;
         return null;
     }
@@ -78,6 +79,14 @@ public sealed class FlakeyType(DmQuirks quirks) : DmTargetType
     {
         feature = true;
         return null;
+    }
+
+    private static string? ReadRate(DmArguments words, ref uint rate, string feature, ref uint left)
+    {
+        if (left == 0)
+            return $"Feature {feature} requires a parameter";
+        left--;
+        return words.TryTake(0, FlakeyFeatures.RandomBase, out rate) ? null : "Invalid random corrupt argument";
     }
 
     private static string? ReadCorruption(DmArguments words, FlakeyFeatures features, ref uint left)
@@ -107,4 +116,9 @@ internal sealed class FlakeyFeatures
     /// <summary>The byte that is changed, counted from 1; 0: none.</summary>
     public uint CorruptByte;
     public uint CorruptValue, CorruptFlags;
+
+    /// <summary>How often a byte of a read or write is changed, out of <see cref="RandomBase"/>.</summary>
+    public uint RandomReads, RandomWrites;
+
+    public const uint RandomBase = 1_000_000_000;
 }

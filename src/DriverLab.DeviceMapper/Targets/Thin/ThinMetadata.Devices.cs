@@ -148,15 +148,15 @@ internal sealed partial class ThinMetadata
     public Errno ReserveSnapshot() => Do((_, _) =>
     {
         CommitTransaction();
+        // Older kernels find out after they have taken a block for the copy; those of Debian in 2026 (6.1.192, 6.12.118) look first.
+        if (ReadSuperblock().HeldRoot.Value != 0)
+        {
+            _driver.Log("thin metadata", "Pool metadata snapshot already exists: release this before taking another.");
+            throw new MetadataException(Errno.EBUSY);
+        }
         _metadataMap.Inc(SuperblockAt);
         var copy = _transactions.Shadow(SuperblockAt, MetadataBlockKind.Superblock, out _);
         ref var held = ref DiskView.Edit<ThinSuperblock>(copy.Data);
-        if (held.HeldRoot.Value != 0)
-        {
-            _driver.Log("thin metadata", "Pool metadata snapshot already exists: release this before taking another.");
-            _transactions.Dec(copy.Number);
-            throw new MetadataException(Errno.EBUSY);
-        }
         held.DataSpaceMap = default;
         held.MetadataSpaceMap = default;
         _transactions.Inc(held.MappingRoot.Value);

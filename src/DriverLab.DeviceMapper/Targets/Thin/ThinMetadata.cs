@@ -326,6 +326,9 @@ internal sealed partial class ThinMetadata
         }
     }
 
+    /// <summary>True when even going back to the last commit failed: nothing works any more.</summary>
+    public bool HasFailed => _failed;
+
     /// <summary>Refuses every change from now on.</summary>
     public void MakeReadOnly() => _blocks.IsReadOnly = true;
 

@@ -305,6 +305,11 @@ internal sealed partial class ThinPool
     private Errno GrowData(ulong blocks, out bool grew)
     {
         grew = false;
+        if (Metadata.HasFailed)
+        {
+            Log($"{Name}: failed to retrieve data device size");
+            return Errno.EINVAL;
+        }
         ulong before = Metadata.DataBlocks;
         if (blocks < before)
         {
