@@ -18,6 +18,7 @@ public sealed class ProgramGenerator(string suite, ulong seed) : IProgramSource
         ["dm"] = (["dm", "loop", "tmpfs"], static (draw, writer, steps) => new DmProgram(draw, writer).Write(steps)),
         ["drivers"] = (["overlay", "tmpfs"], static (draw, writer, steps) => new DriverProgram(draw, writer).Write(steps)),
         ["overlay"] = (["overlay", "tmpfs"], static (draw, writer, steps) => new OverlayProgram(draw, writer).Write(steps)),
+        ["thin"] = (["dm-thin-pool", "dm-flakey", "loop", "tmpfs"], static (draw, writer, steps) => new ThinProgram(draw, writer).Write(steps)),
         ["vfs"] = (["tmpfs"], static (draw, writer, steps) => new VfsProgram(draw, writer).Write(steps)),
     };
 
