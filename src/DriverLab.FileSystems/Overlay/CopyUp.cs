@@ -229,9 +229,7 @@ internal ref struct CopyUp
         }
         if (error == Errno.OK && _sb.Quirks.CopiesFlags && (_inode.IsRegular || _inode.IsDirectory))
             error = CopyFlags(lower, temp);
-        bool hasOrigin = _inode.IsDirectory || _isIndexed || _stat.Nlink == 1;
-        if (_sb.Options.UserXattr && !_inode.IsRegular && !_inode.IsDirectory)
-            hasOrigin = false; // links and special files can have no user.* attributes
+        bool hasOrigin = (_inode.IsDirectory || _isIndexed || _stat.Nlink == 1) && FileHandles.CanStoreOrigin(_sb, _inode);
         if (error == Errno.OK && hasOrigin)
             error = FileHandles.StoreOrigin(_sb, lower.Dentry, temp);
         if (error == Errno.OK && IsWithoutData)

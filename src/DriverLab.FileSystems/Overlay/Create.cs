@@ -57,6 +57,10 @@ internal static class Creation
         inode.Nlink++;
         inode.CopyAttributes();
         Attach(dentry, inode);
+        // A copied-up link or special file whose origin could not be stored (userxattr): its new name is looked up, and found as a file of the upper layer alone, with that layer's
+        // inode number. Seen on 6.18; where the origin is stored the lookup would find the same inode.
+        if (inode.HasOrigin && !FileHandles.CanStoreOrigin(sb, inode))
+            dentry.Drop();
         IndexDirectory.NlinkEnd(inode);
         return Errno.OK;
     }

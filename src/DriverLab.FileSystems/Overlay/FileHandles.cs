@@ -29,6 +29,10 @@ internal static class FileHandles
         return handle;
     }
 
+    /// <summary>False for links and special files of a mount with <c>userxattr</c>: they can have no <c>user.*</c> attributes.</summary>
+    /// <remarks>xattr(7).</remarks>
+    public static bool CanStoreOrigin(OverlaySuperBlock sb, Inode inode) => !sb.Options.UserXattr || inode.IsRegular || inode.IsDirectory;
+
     /// <summary>Notes on an upper object which lower one it comes from.</summary>
     public static Errno StoreOrigin(OverlaySuperBlock sb, Dentry lower, Dentry upper) =>
         sb.CheckSetXattr(upper, sb.Names.Origin, Encode(sb, lower, isUpper: false), Errno.OK);

@@ -86,7 +86,7 @@ internal static class UpperPreparation
     }
 
     /// <summary>Removes a leftover tree, two levels deep.</summary>
-    private static Errno Clean(OverlaySuperBlock sb, Dentry directory, Dentry entry, int level, Action<string> log)
+    internal static Errno Clean(OverlaySuperBlock sb, Dentry directory, Dentry entry, int level, Action<string> log)
     {
         if (!entry.IsDirectory || level > 1)
             return Remove(sb, directory, entry);
@@ -267,7 +267,7 @@ internal static class UpperPreparation
             if (error != Errno.OK)
                 log("failed to verify index dir 'upper' xattr");
             else
-                error = CleanIndex(sb, index, log);
+                error = IndexCleanup.Run(sb, index, log);
         }
         if (error != Errno.OK || index is null)
             log("try deleting index dir or mounting with '-o index=off' to disable inodes index.");
@@ -285,31 +285,5 @@ internal static class UpperPreparation
             return Errno.OK;
         log($"failed to verify {(isUpper ? "upper" : "origin")} ({PathText.Of(real)}, ino={real.Inode!.Ino}, err=-{(int)Errno.ESTALE})");
         return Errno.ESTALE;
-    }
-
-    /// <summary>Removes what a crash left in the index: temporary objects, and entries that nothing links to.</summary>
-    /// <remarks>Linux fs/overlayfs/readdir.c: ovl_indexdir_cleanup().</remarks>
-    private static Errno CleanIndex(OverlaySuperBlock sb, Dentry index, Action<string> log)
-    {
-        var names = new NameCollector();
-        var error = DirectoryReader.Read(sb.Mounter, sb.Upper!.At(index), names);
-        foreach (var name in names.Names)
-        {
-            if (error != Errno.OK)
-                break;
-            var entry = Namei.LookupOnePositive(sb.Mounter, index, name);
-            if (!entry.IsOk)
-                continue;
-            if (name[0] == '#')
-            {
-                error = Clean(sb, index, entry.Value, 1, log);
-                error = error == Errno.EINVAL ? error : Errno.OK;
-            }
-            else if (entry.Value.Inode!.Nlink == 1 && !entry.Value.IsDirectory)
-            {
-                sb.Work.Cleanup(index, entry.Value);
-            }
-        }
-        return error;
     }
 }

@@ -126,6 +126,13 @@ internal readonly struct OriginHandle
     /// <summary>The file system's own part.</summary>
     public static ReadOnlySpan<byte> Fid(ReadOnlySpan<byte> value) => value[HeaderSize..];
 
+    /// <summary>The handle that an index entry is named after; empty when the name is none.</summary>
+    public static byte[] FromIndexName(ReadOnlySpan<byte> name)
+    {
+        var handle = new byte[name.Length / 2];
+        return name.Length % 2 == 0 && Convert.FromHexString(name, handle, out _, out _) == System.Buffers.OperationStatus.Done ? handle : [];
+    }
+
     /// <summary>The name of an index entry: the whole handle in lower-case hex.</summary>
     /// <remarks>Linux fs/overlayfs/namei.c: ovl_get_index_name_fh().</remarks>
     public static byte[] IndexName(ReadOnlySpan<byte> handle)

@@ -1,0 +1,72 @@
+using DriverLab.FileSystems.Layers;
+using DriverLab.Linux;
+using DriverLab.Vfs;
+
+namespace DriverLab.FileSystems.Overlay;
+
+/// <summary>What a mount does with the index that it finds: leftovers, and entries that nothing stands behind any more, go; an entry that makes no sense ends the mount.</summary>
+/// <remarks>Linux fs/overlayfs/readdir.c: ovl_indexdir_cleanup(); fs/overlayfs/namei.c: ovl_verify_index(). Directories have entries only with <c>nfs_export</c>, and are not checked without it.</remarks>
+internal static class IndexCleanup
+{
+    /// <summary>Goes through the index directory.</summary>
+    /// <returns>EINVAL: a name is no file handle; ENODATA: an entry does not say where it comes from.</returns>
+    public static Errno Run(OverlaySuperBlock sb, Dentry index, Action<string> log)
+    {
+        var names = new NameCollector();
+        var error = DirectoryReader.Read(sb.Mounter, sb.Upper!.At(index), names);
+        foreach (var name in names.Names)
+        {
+            if (error != Errno.OK)
+                break;
+            var entry = Namei.LookupOnePositive(sb.Mounter, index, name);
+            if (entry.IsOk)
+                error = name[0] == '#' ? Leftover(sb, index, entry.Value, log) : Entry(sb, index, entry.Value, log);
+        }
+        if (error != Errno.OK)
+            log($"failed index dir cleanup (-{(int)error})");
+        return error;
+    }
+
+    private static Errno Leftover(OverlaySuperBlock sb, Dentry index, Dentry entry, Action<string> log)
+    {
+        var error = UpperPreparation.Clean(sb, index, entry, 1, log);
+        return error == Errno.EINVAL ? error : Errno.OK;
+    }
+
+    private static Errno Entry(OverlaySuperBlock sb, Dentry index, Dentry entry, Action<string> log)
+    {
+        var error = Verify(sb, entry, out bool isOrphan);
+        if (error is not (Errno.OK or Errno.ENOENT))
+            log($"failed to verify index ({PathText.Of(entry)}, ftype={(int)entry.Inode!.Type:x}, err=-{(int)error})");
+        if (isOrphan)
+            log($"orphan index entry ({PathText.Of(entry)}, ftype={(int)entry.Inode!.Type:x}, nlink={entry.Inode.Nlink})");
+        if (error is not (Errno.ESTALE or Errno.ENOENT))
+            return error;
+        sb.Work.Cleanup(index, entry);
+        return Errno.OK;
+    }
+
+    /// <returns>ESTALE: it belongs to another lower file, or to none; ENOENT: no name is left.</returns>
+    private static Errno Verify(OverlaySuperBlock sb, Dentry entry, out bool isOrphan)
+    {
+        isOrphan = false;
+        byte[] handle = OriginHandle.FromIndexName(entry.Name);
+        if (OriginHandle.Check(handle) != OriginHandle.Fault.None)
+            return Errno.EINVAL;
+        if (entry.Inode!.IsWhiteout || entry.IsDirectory)
+            return Errno.OK;
+        Span<byte> stored = stackalloc byte[OriginHandle.MaxSize];
+        int length = sb.GetOwnXattr(entry, sb.Names.Origin, stored);
+        if (length <= 0)
+            return Errno.ENODATA;
+        if (!stored[..length].SequenceEqual(handle))
+            return Errno.ESTALE;
+        if (entry.Inode.Nlink != 1)
+            return Errno.OK;
+        var error = FileHandles.DecodeLower(sb, handle, entry, out var origin);
+        if (error != Errno.OK || origin is not { } found)
+            return error == Errno.OK ? Errno.ESTALE : error;
+        isOrphan = IndexDirectory.NlinkOf(sb, found.Dentry, entry, 0) == 0;
+        return isOrphan ? Errno.ENOENT : Errno.OK;
+    }
+}
