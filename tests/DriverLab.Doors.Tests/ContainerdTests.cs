@@ -50,7 +50,6 @@ public sealed class ContainerdTests
         _machine.Dispose();
     }
 
-    [Category("long")] // on a busy machine containerd's collector takes the snapshot that ctr made without a label before ctr removes it
     [TestCase("overlay2")]
     [TestCase("overlay")]
     [TestCase("vfs")]
@@ -73,6 +72,7 @@ public sealed class ContainerdTests
         Assert.That(_machine.Run("sh", "-c", $"ctr {diff} | tar -tz"), Does.Contain("made/x").And.Contain(".wh.kept"));
         _ = Ctr("snapshots", "--snapshotter", "driverlab", "commit", "mine", "two");
         _ = Ctr("snapshots", "--snapshotter", "driverlab", "view", "look", "mine");
+        _ = Ctr("snapshots", "--snapshotter", "driverlab", "label", "look", "containerd.io/gc.root=test"); // ctr labels what it prepares and commits, and no view
         Assert.That(Ctr("snapshots", "--snapshotter", "driverlab", "info", "mine"), Does.Contain("Committed"));
         Assert.That(_machine.TryRun("ctr", Arguments("snapshots", "--snapshotter", "driverlab", "rm", "mine")).Error, Does.Contain("child"));
         foreach (string key in (string[])["look", "mine"])
@@ -98,12 +98,7 @@ public sealed class ContainerdTests
         _machine.Environment_["DRIVERLAB_SUITE_NAME"] = suiteName;
         // One case at a time: they share the served store, and each leaves it empty.
         var (code, output, error) = _machine.TryRun(binary, "-test.v", "-test.root", "-test.parallel", "1");
-        var lines = output.Split('\n').Select(l => l.Trim()).Where(l => l.StartsWith("--- ", StringComparison.Ordinal) && l.Contains('/', StringComparison.Ordinal)).ToArray();
-        int passed = lines.Count(l => l.StartsWith("--- PASS", StringComparison.Ordinal)), skipped = lines.Count(l => l.StartsWith("--- SKIP", StringComparison.Ordinal));
-        TestContext.Out.WriteLine($"{driver}: {passed} passed, {skipped} skipped, {lines.Length - passed - skipped} failed of {lines.Length}");
-        Assert.That(code, Is.Zero, $"{string.Join('\n', output.Split('\n').TakeLast(80))}\n{error}");
-        Assert.That(lines, Has.Length.GreaterThanOrEqualTo(21));
-        Assert.That(lines.Where(l => l.StartsWith("--- SKIP", StringComparison.Ordinal)), Has.All.Contain("Rename"), "only Rename may be skipped, by the suite itself");
+        SnapshotterSuite.Judge(driver, code, output, error);
     }
 
     private Process StartContainerd()
@@ -115,6 +110,8 @@ public sealed class ContainerdTests
             disabled_plugins = ["io.containerd.grpc.v1.cri"]
             [grpc]
               address = "{_machine.At("c.sock")}"
+            [plugins."io.containerd.gc.v1.scheduler"]
+              mutation_threshold = 0 # the collector runs when it is asked: between ctr's view and its label it would take the view
             [proxy_plugins.driverlab]
               type = "snapshot"
               address = "{_machine.At("s.sock")}"

@@ -1,0 +1,64 @@
+using System.Net.Sockets;
+using System.Text;
+using DriverLab.Containerd;
+using DriverLab.Rig;
+using DriverLab.Rig.Machines;
+using DriverLab.StorageDrivers;
+using DriverLab.StorageDrivers.Files;
+using DriverLab.StorageDrivers.Snapshots;
+
+namespace DriverLab.Doors.Tests;
+
+/// <summary>containerd's own suite against devicemapper, whose kernel is a machine's: the suite and all its mounts are in the machine, the snapshotter is here and makes its kernel calls there.</summary>
+[NonParallelizable]
+[Category("long")]
+public sealed class DeviceMapperSuiteTests
+{
+    [TestCase("6.1")]
+    [TestCase("6.12")]
+    public async Task Containerds_own_suite_passes_in_a_machine(string kernel)
+    {
+        using var here = new Machine();
+        Machine.Needs("go");
+        string binary = SnapshotterSuite.Build(here);
+        await using var guest = await StartAsync(kernel);
+        await guest.CopyInAsync(binary, "/tmp/suite");
+        using var task = guest.NewTask();
+        _ = task.Umask(Linux.Abi.Mode.None);
+        var opened = DriverCatalog.Open(task, "devicemapper", "/tmp/snapshots/devicemapper", new IdSource(1), ["dm.basesize=64m", "dm.loopdatasize=2g", "dm.loopmetadatasize=32m"]);
+        Assert.That(opened.Error, Is.Null);
+        using var driver = opened.Value;
+        var store = SnapshotStore.Open(task, driver, "/tmp/snapshots", TimeProvider.System);
+        Assert.That(store.Error, Is.Null);
+        await using var server = await SnapshotterServer.StartAsync(here.At("s.sock"), store.Value, CancellationToken.None);
+        var (code, output) = await RunAsync(guest, here.At("s.sock"));
+        SnapshotterSuite.Judge($"devicemapper on {kernel}", code, output, guest.Console);
+        Assert.That(((StorageDrivers.Store.ILayerList)driver).Layers().Value, Is.Empty, "layers of the driver");
+        Assert.That(driver.Cleanup(), Is.Null);
+        Assert.That((await guest.RunAsync("ls /dev/mapper; cat /sys/block/loop*/loop/backing_file 2>/dev/null")).Output.Trim(), Is.EqualTo("control"), "devices left behind");
+    }
+
+    private static async Task<Rig.Machines.Machine> StartAsync(string kernel)
+    {
+        try
+        {
+            return await Rig.Machines.Machine.StartAsync(kernel, new MachineRequest { MemoryMiB = 1024 });
+        }
+        catch (RigException e) when (e is not MachineException and not RigUsageException)
+        {
+            throw new IgnoreException($"no machine: {e.Message}");
+        }
+    }
+
+    /// <summary>The suite's connection goes over its standard input and output, what it prints over its standard error.</summary>
+    private static async Task<(int Code, string Output)> RunAsync(Rig.Machines.Machine guest, string socketPath)
+    {
+        using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        await socket.ConnectAsync(new UnixDomainSocketEndPoint(socketPath));
+        using var connection = new NetworkStream(socket);
+        using var printed = new MemoryStream();
+        var streams = new ExecStreams(bytes => connection.Write(bytes)) { Input = connection, OnErrors = bytes => printed.Write(bytes) };
+        int code = await guest.ExecAsync(["sh", "-c", "DRIVERLAB_SOCKET=- DRIVERLAB_SUITE_NAME=devmapper exec /tmp/suite -test.v -test.root -test.parallel 1"], streams, CancellationToken.None);
+        return (code, Encoding.UTF8.GetString(printed.ToArray()));
+    }
+}
