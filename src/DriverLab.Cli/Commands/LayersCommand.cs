@@ -13,6 +13,7 @@ internal sealed class LayersCommand(TextWriter output, TextWriter error)
     private readonly Option<string> _kernel = new("--kernel") { Description = "emulated (the store is one file in the folder), or host.", DefaultValueFactory = static _ => "emulated", Recursive = true };
     private readonly Option<string?> _driver = new("--driver") { Description = $"One of {string.Join(", ", DriverCatalog.Names)}; the store's own when left out.", Recursive = true };
     private readonly Option<string[]> _opt = new("--opt") { Description = "An option of the driver, KEY=VALUE; may be repeated.", DefaultValueFactory = static _ => [], Recursive = true };
+    private readonly Option<int> _wait = new("--wait") { Description = "Seconds to wait for another driverlab that has the store open.", DefaultValueFactory = static _ => 30, Recursive = true };
     private readonly Option<bool> _json = new("--json") { Description = "One JSON object a line, the last one a summary.", Recursive = true };
 
     public static Command Create(TextWriter output, TextWriter error) => new LayersCommand(output, error).Build();
@@ -34,7 +35,7 @@ internal sealed class LayersCommand(TextWriter output, TextWriter error)
         var to = new Option<string>("--to") { Description = "The driver to convert to.", Required = true };
         return new Command("layers", "Images and containers on a storage driver.")
         {
-            _root, _kernel, _driver, _opt, _json,
+            _root, _kernel, _driver, _opt, _wait, _json,
             Verb("init", "Make an empty store.", [], (v, _) => v.Init(), create: true),
             Verb("import", "Import the images of an OCI layout or of what docker save wrote.", [file], (v, p) => v.Import(p.GetValue(file)!), create: true),
             Verb("export", "Write images to a tar; layers come out as they went in.", [file, images, format, compression], (v, p) => v.Export(p.GetValue(file)!, p.GetValue(images)!, p.GetValue(format), p.GetValue(compression))),
@@ -67,6 +68,7 @@ internal sealed class LayersCommand(TextWriter output, TextWriter error)
         command.SetAction(parsed =>
         {
             var progress = new Progress(error);
+            using var held = StoreLock.Take(parsed.GetValue(_root)!, create, TimeSpan.FromSeconds(parsed.GetValue(_wait)), progress);
             using var session = LayersSession.Open(parsed.GetValue(_kernel)!, parsed.GetValue(_root)!, parsed.GetValue(_driver), parsed.GetValue(_opt)!, create);
             int code = body(new LayersVerbs(session, new LayersOutput(output, parsed.GetValue(_json)), progress), parsed);
             session.Save();

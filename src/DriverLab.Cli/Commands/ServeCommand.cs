@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Security.Cryptography;
+using DriverLab.Cli.Layers;
 using DriverLab.Cli.Output;
 using DriverLab.Containerd;
 using DriverLab.Docker;
@@ -39,6 +40,7 @@ internal static class ServeCommand
         {
             string place = Path.GetFullPath(parsed.GetValue(root)!), name = parsed.GetValue(driver)!;
             using var kernel = RootKernel();
+            using var held = StoreLock.Take(place, create: true, TimeSpan.Zero, new Progress(error));
             using var opened = Value(DriverCatalog.Open(kernel, name, $"{place}/{name}", NewIds(), parsed.GetValue(opt)!));
             var store = Value(SnapshotStore.Open(kernel, opened, place, TimeProvider.System));
             return await ServeAsync(parsed.GetValue(socket)!, $"snapshots with {name} in {place}", output, error,

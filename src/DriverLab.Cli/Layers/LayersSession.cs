@@ -15,6 +15,9 @@ namespace DriverLab.Cli.Layers;
 internal sealed class LayersSession : IDisposable
 {
     private const string EmulatedRoot = "/store", DiskName = "emulated.img";
+    /// <summary>Drivers whose file systems the emulator has not.</summary>
+    private static readonly Dictionary<string, string> s_needs = new() { ["btrfs"] = "btrfs", ["devicemapper"] = "ext4" };
+
     private readonly string _root;
     private readonly string? _disk;
     private readonly IKernel _kernel;
@@ -94,6 +97,8 @@ internal sealed class LayersSession : IDisposable
     /// <summary>Opens another driver's store in the same root.</summary>
     public (IStorageDriver Driver, LayerStore Layers, ImageStore Images) OpenStore(string name, IReadOnlyList<string> words)
     {
+        if (IsEmulated && s_needs.TryGetValue(name, out string? lacking))
+            throw new UsageException($"the emulated kernel has no {lacking} yet, which {name} needs; take --kernel host, or another driver");
         var driver = Value(DriverCatalog.Open(_kernel, name, $"{_root}/{name}", new IdSource(_seed), words));
         var layers = Value(LayerStore.Open(_kernel, driver, new LayerStoreOptions(_root, new IdSource(_seed ^ 0x5DEECE66D))));
         return (driver, layers, Value(ImageStore.Open(_kernel, layers, _root)));
