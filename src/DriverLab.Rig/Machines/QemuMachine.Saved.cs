@@ -49,10 +49,10 @@ public sealed partial class QemuMachine
         await using (machine.ConfigureAwait(false))
         {
             long start = Stopwatch.GetTimestamp();
-            var control = await machine.ControlAsync(cancellation).ConfigureAwait(false);
-            await control.ShareMemoryAsync(cancellation).ConfigureAwait(false);
+            var channel = await machine.ControlAsync(cancellation).ConfigureAwait(false);
+            await channel.ShareMemoryAsync(cancellation).ConfigureAwait(false);
             // Running: QEMU stops it for the last part, and notes that it ran.
-            await control.SaveAsync(saved.State, cancellation).ConfigureAwait(false);
+            await channel.SaveAsync(saved.State, cancellation).ConfigureAwait(false);
             return (machine.BootTime, Stopwatch.GetElapsedTime(start));
         }
     }
@@ -62,7 +62,7 @@ public sealed partial class QemuMachine
     /// <param name="cancellation">Gives up.</param>
     internal async Task<MachineMoment> KeepMomentAsync(Func<AnonymousFile> newFile, CancellationToken cancellation)
     {
-        var control = await ControlAsync(cancellation).ConfigureAwait(false);
+        var channel = await ControlAsync(cancellation).ConfigureAwait(false);
         nodes ??= [.. options.Disks.Select((_, index) => QemuCommand.NodeName(index))];
         tops ??= [.. options.Disks];
         using var gate = new ManualResetEventSlim();
@@ -73,10 +73,10 @@ public sealed partial class QemuMachine
         try
         {
             _ = await request.Answer.WaitAsync(cancellation).ConfigureAwait(false);
-            await control.StopAsync(cancellation).ConfigureAwait(false);
+            await channel.StopAsync(cancellation).ConfigureAwait(false);
             try
             {
-                return await KeepStoppedAsync(control, newFile, cancellation).ConfigureAwait(false);
+                return await KeepStoppedAsync(channel, newFile, cancellation).ConfigureAwait(false);
             }
             catch (IOException e)
             {
@@ -84,7 +84,7 @@ public sealed partial class QemuMachine
             }
             finally
             {
-                await control.ContinueAsync(CancellationToken.None).ConfigureAwait(false);
+                await channel.ContinueAsync(CancellationToken.None).ConfigureAwait(false);
             }
         }
         finally

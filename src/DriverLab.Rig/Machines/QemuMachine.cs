@@ -148,10 +148,10 @@ public sealed partial class QemuMachine : Machine
 
         async Task TellAsync()
         {
-            var control = await machine.ControlAsync(cancellation).ConfigureAwait(false);
+            var channel = await machine.ControlAsync(cancellation).ConfigureAwait(false);
             machine.phases.Add(("QEMU reached", Stopwatch.GetElapsedTime(start)));
             await memory.Ready.ConfigureAwait(false);
-            await goOn(control).ConfigureAwait(false);
+            await goOn(channel).ConfigureAwait(false);
             machine.phases.Add(("state asked for", Stopwatch.GetElapsedTime(start)));
         }
     }
