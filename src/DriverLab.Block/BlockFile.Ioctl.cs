@@ -92,9 +92,13 @@ public sealed partial class BlockFile
         if (!caller.IsSysAdmin)
             return Errno.EACCES;
         var error = Device.OnSetReadOnly(readOnly);
-        if (error == Errno.OK)
+        if (error != Errno.OK)
+            return error;
+        if (Device.Layer.Quirks.OneReadOnlyState)
+            Device.DiskReadOnly = readOnly;
+        else
             Device.UserReadOnly = readOnly;
-        return error;
+        return Errno.OK;
     }
 
     private Errno Discard((ulong Start, ulong Length) range)
@@ -115,6 +119,8 @@ public sealed partial class BlockFile
     {
         if (!_forWriting)
             return Errno.EBADF;
+        if (Device.Layer.Quirks.SecureDiscardChecksReadOnlyFirst && Device.IsReadOnly)
+            return Errno.EPERM;
         return Device.Limits.MaxSecureEraseSectors == 0 ? Errno.EOPNOTSUPP : NotModelledException.Throw("BLKSECDISCARD on a device that can");
     }
 

@@ -35,6 +35,15 @@ public sealed record BlockQuirks
     /// <summary>Largest logical block size, in bytes (6.15 lets it exceed a page).</summary>
     public uint LargestBlockSize { get; init; }
 
+    /// <summary>A disk has one read-only state, which BLKROSET and the driver both change (until 5.10; 5.11: "block: add a hard-readonly flag to struct gendisk").</summary>
+    public bool OneReadOnlyState { get; init; }
+
+    /// <summary>BLKSECDISCARD says that a device is read-only before it says that it cannot (seen on 5.10, not on 6.1).</summary>
+    public bool SecureDiscardChecksReadOnlyFirst { get; init; }
+
+    /// <summary>LOOP_CTL_REMOVE of a negative number removes some unbound device (seen on 5.10; 5.14: "loop: reject deleting an unspecified loop device").</summary>
+    public bool LoopRemovesUnspecified { get; init; }
+
     /// <summary>The quirks of a kernel.</summary>
     public static BlockQuirks For(KernelProfile profile) => new()
     {
@@ -47,6 +56,9 @@ public sealed record BlockQuirks
         LoopLearnsLimits = profile.AtLeast(6, 11),
         LoopBlockSizeZeroIsDefault = profile.AtLeast(6, 11),
         LoopDirectNeedsSectors = profile.AtLeast(6, 15),
+        OneReadOnlyState = !profile.AtLeast(5, 11),
+        SecureDiscardChecksReadOnlyFirst = !profile.AtLeast(5, 19),
+        LoopRemovesUnspecified = !profile.AtLeast(5, 14),
         LargestBlockSize = profile.AtLeast(6, 15) ? 65536u : 4096u,
     };
 }

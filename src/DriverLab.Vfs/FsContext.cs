@@ -169,12 +169,14 @@ internal sealed class FsContextFile(VfsCore core, FileSystemType type, MountFlag
         if (name != "source")
             return Error($"{type.Name}: Unknown parameter '{name}'");
         if (parameter.Kind != FsConfigCommand.FSCONFIG_SET_STRING)
-            return Error("Non-string source");
+            return Error(Prefix + "Non-string source");
         if (_source is not null)
-            return Error("Multiple sources");
+            return Error(Prefix + "Multiple sources");
         _source = parameter.Value;
         return Errno.OK;
     }
+
+    private string Prefix => core.Quirks.SourceErrorsNameVfs ? "VFS: " : "";
 
     private bool SetFlag(string name)
     {

@@ -132,7 +132,7 @@ internal sealed class InotifyFile(VfsCore core, OpenFlags flags) : OpenFile(core
     public override bool IsSeekable => false;
 
     /// <summary>Moves nothing.</summary>
-    public override SysResult<long> LSeek(Caller caller, long offset, SeekWhence whence) => Position;
+    public override SysResult<long> LSeek(Caller caller, long offset, SeekWhence whence) => core.Quirks.NoLSeekIsEspipe ? Position : Errno.ESPIPE;
 
     /// <summary>Is this a mask that a watch can have?</summary>
     public static bool IsMask(InotifyMask mask) => mask != 0 && (mask & ~Known) == 0;

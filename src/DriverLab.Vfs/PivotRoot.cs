@@ -15,7 +15,8 @@ public static partial class MountCalls
     /// <remarks>Linux fs/namespace.c: SYSCALL pivot_root, chroot_fs_refs().</remarks>
     public static Errno PivotRoot(Caller caller, ReadOnlySpan<byte> newRoot, ReadOnlySpan<byte> putOld, IEnumerable<Caller> tasks)
     {
-        if (!caller.Credentials.Capable(Capabilities.CAP_SYS_ADMIN))
+        bool walksFirst = caller.Mounts.Core.Quirks.PivotWalksFirst, mayMount = caller.Credentials.Capable(Capabilities.CAP_SYS_ADMIN);
+        if (!walksFirst && !mayMount)
             return Errno.EPERM;
         const LookupFlags lookup = LookupFlags.LOOKUP_FOLLOW | LookupFlags.LOOKUP_DIRECTORY;
         var error = PathWalk.Lookup(caller, newRoot, lookup, out var next);
@@ -24,6 +25,8 @@ public static partial class MountCalls
         error = PathWalk.Lookup(caller, putOld, lookup, out var place);
         if (error != Errno.OK)
             return error;
+        if (!mayMount)
+            return Errno.EPERM;
         place = Topmost(place);
         if (place.Dentry.CantMount || place.Dentry.IsUnlinked)
             return Errno.ENOENT;

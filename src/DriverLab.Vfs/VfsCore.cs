@@ -72,8 +72,8 @@ public sealed class VfsCore(World world, KernelProfile profile)
 
     internal void EndWatches(SuperBlock sb)
     {
-        // Inodes go newest first.
-        foreach (var inode in WatchedInodes.Where(i => ReferenceEquals(i.Sb, sb)).OrderByDescending(static i => i.Ino).ToArray())
+        var watched = WatchedInodes.Where(i => ReferenceEquals(i.Sb, sb));
+        foreach (var inode in (Quirks.UnmountTellsNewestWatchFirst ? watched.Reverse() : watched.OrderByDescending(static i => i.Ino)).ToArray())
             Notify.End(inode, Linux.Abi.InotifyMask.IN_UNMOUNT);
     }
 

@@ -9,7 +9,7 @@ public sealed record VfsQuirks
     /// <remarks>6.2, "attr: use consistent sgid stripping checks" (ed5a7047d201), in stable 6.1 as well.</remarks>
     public bool SgidStrippingIsConsistent { get; init; } = true;
 
-    /// <summary>lseek on a file without the operation says ESPIPE (before 6.0 the position moved).</summary>
+    /// <summary>lseek on a file without the operation says ESPIPE, and works on descriptors that are no files (before 6.0 the position moved, and ESPIPE was for all such descriptors).</summary>
     public bool NoLSeekIsEspipe { get; init; } = true;
 
     /// <summary>O_TMPFILE leaves the entry to the file system's own open (overlayfs has it since 6.1).</summary>
@@ -26,7 +26,7 @@ public sealed record VfsQuirks
     public bool ProtectedSymlinks { get; init; } = true;
 
     /// <summary>copy_file_range that would copy nothing says so before it looks at the largest offset.</summary>
-    /// <remarks>Seen on 6.12.118, and neither on 6.1.192 nor on 6.18.44; the lines between are not recorded.</remarks>
+    /// <remarks>Seen on 6.12.118 and 7.3.4; not on 6.1.192, 6.16.12, 6.17.13, 6.18.44 and 7.2.12.</remarks>
     public bool EmptyCopySkipsLimit { get; init; }
 
     /// <summary>fs.protected_regular: 1 or 2 to deny O_CREAT on somebody else's regular file in a sticky directory that others (2: the group) may write.</summary>
@@ -107,8 +107,24 @@ public sealed record VfsQuirks
     /// <summary>mount_setattr exists (5.12), and MOUNT_ATTR_NOSYMFOLLOW (5.14).</summary>
     public bool HasMountSetattr { get; init; }
 
-    /// <summary>statx says of every file whether it has fs-verity, when it is configured (seen on 6.12, not on 6.1).</summary>
+    /// <summary>statx says of every file whether it has fs-verity, when it is configured.</summary>
+    /// <remarks>Seen on 6.12.118 and 7.3.4; not on 6.1.192, 6.16.12, 6.17.13 and 7.2.12.</remarks>
     public bool StatxKnowsVerity { get; init; }
+
+    /// <summary>pivot_root walks its paths before it looks at privileges (seen on 7.2.12, not on 6.18.44).</summary>
+    public bool PivotWalksFirst { get; init; }
+
+    /// <summary>A file system that goes ends the newest watch first; before, that of the newest inode (seen on 7.2.12, not on 6.18.44).</summary>
+    public bool UnmountTellsNewestWatchFirst { get; init; }
+
+    /// <summary>open_tree takes OPEN_TREE_NAMESPACE (seen on 7.2.12, not on 6.18.44).</summary>
+    public bool HasOpenTreeNamespace { get; init; }
+
+    /// <summary>flock looks for the descriptor before it looks at the operation (seen on 5.10, not on 6.1).</summary>
+    public bool FlockLooksUpFirst { get; init; }
+
+    /// <summary>What a file system context says of its source begins with "VFS: " (seen on 5.10, not on 6.1).</summary>
+    public bool SourceErrorsNameVfs { get; init; }
 
     /// <summary>The quirks of a kernel.</summary>
     public static VfsQuirks Of(KernelProfile profile) => new()
@@ -118,7 +134,7 @@ public sealed record VfsQuirks
         CreatDirectoryIsEinval = profile.AtLeast(6, 1),
         ProtectedHardlinks = profile.Config.GetValueOrDefault("fs.protected_hardlinks", "1") != "0",
         ProtectedSymlinks = profile.Config.GetValueOrDefault("fs.protected_symlinks", "1") != "0",
-        EmptyCopySkipsLimit = profile.AtLeast(6, 12) && !profile.AtLeast(6, 13),
+        EmptyCopySkipsLimit = (profile.AtLeast(6, 12) && !profile.AtLeast(6, 13)) || profile.AtLeast(7, 3),
         ProtectedRegular = int.Parse(profile.Config.GetValueOrDefault("fs.protected_regular", "0"), System.Globalization.CultureInfo.InvariantCulture),
         ProtectedFifos = int.Parse(profile.Config.GetValueOrDefault("fs.protected_fifos", "0"), System.Globalization.CultureInfo.InvariantCulture),
         BpfLsmSkipsXattrCheck = !profile.AtLeast(6, 9) && profile.Config.GetValueOrDefault("CONFIG_LSM", "").Contains("bpf", StringComparison.Ordinal),
@@ -142,7 +158,12 @@ public sealed record VfsQuirks
         FsConfigTakesPathDescriptors = profile.AtLeast(6, 15),
         ClonesDetachedTrees = profile.AtLeast(6, 15),
         MountsListedById = profile.AtLeast(6, 8),
-        StatxKnowsVerity = profile.AtLeast(6, 7) && profile.Config.GetValueOrDefault("CONFIG_FS_VERITY") == "y",
+        StatxKnowsVerity = ((profile.AtLeast(6, 7) && !profile.AtLeast(6, 13)) || profile.AtLeast(7, 3)) && profile.Config.GetValueOrDefault("CONFIG_FS_VERITY") == "y",
+        PivotWalksFirst = profile.AtLeast(7, 0),
+        UnmountTellsNewestWatchFirst = profile.AtLeast(7, 0),
+        HasOpenTreeNamespace = profile.AtLeast(7, 0),
+        FlockLooksUpFirst = !profile.AtLeast(6, 0),
+        SourceErrorsNameVfs = !profile.AtLeast(5, 14),
         HasMountSetattr = profile.AtLeast(5, 12),
     };
 }

@@ -69,6 +69,12 @@ public sealed class LoopControl
 
     private SysResult<int> Remove(int number)
     {
+        if (number < 0 && Layer.Quirks.LoopRemovesUnspecified)
+        {
+            number = _devices.FirstOrDefault(entry => entry.Value.IsUnbound, new(-1, null!)).Key;
+            if (number < 0)
+                return Errno.ENODEV;
+        }
         if (number < 0)
         {
             if (!_hasWarned)

@@ -19,8 +19,9 @@ public sealed class Comparer(NormaliserSet normalisers, Ledger ledger)
         if (emulator.Status == RunStatus.Broken && emulator.Reason.StartsWith(TraceLine.GapPrefix, StringComparison.Ordinal))
             return new(scenario.Name, scenario.Suite, kernel, Verdict.Gap, emulator.Reason[TraceLine.GapPrefix.Length..], [], emulator, real);
 
-        var (found, gap) = CompareSteps(scenario, kernel, emulator, real);
-        if (gap is null && emulator.Reason != real.Reason)
+        bool crashed = CrashedAtTheSameStep(emulator, real);
+        var (found, gap) = CompareSteps(scenario, kernel, emulator, real, crashed);
+        if (gap is null && !crashed && emulator.Reason != real.Reason)
             found.Insert(0, new(scenario.Name, kernel, 0, "run", "", Whole(emulator), Whole(real), "runner"));
         if (scenario.Gap is not null && gap is null && found.Count == 0)
             found.Add(new(scenario.Name, kernel, 0, "gap", "", $"no gap, but the header says gap \"{scenario.Gap}\"; take it out", "", "scenario"));
@@ -34,13 +35,13 @@ public sealed class Comparer(NormaliserSet normalisers, Ledger ledger)
     }
 
     /// <summary>Compares step by step. What follows the emulator's first gap may be its consequence and is not compared.</summary>
-    private (List<Divergence> Found, string? Gap) CompareSteps(Scenario scenario, string kernel, ScenarioRun emulator, ScenarioRun real)
+    private (List<Divergence> Found, string? Gap) CompareSteps(Scenario scenario, string kernel, ScenarioRun emulator, ScenarioRun real, bool crashed)
     {
         var found = new List<Divergence>();
         var ours = ByStep(emulator);
         var theirs = ByStep(real);
         // A run that broke off has no lines for the steps after it; that it broke off is the difference.
-        int last = Math.Min(LastStep(scenario, emulator), LastStep(scenario, real));
+        int last = Math.Min(LastStep(scenario, emulator), LastStep(scenario, real)) - (crashed ? 1 : 0);
         foreach (var step in scenario.Steps.Take(last))
         {
             var a = Lines(scenario, step, ours);
@@ -50,9 +51,18 @@ public sealed class Comparer(NormaliserSet normalisers, Ledger ledger)
             CompareStep(scenario, kernel, step, a, b, found);
         }
         string end = End(emulator), realEnd = End(real);
-        if (end != realEnd)
+        if (end != realEnd && !crashed)
             found.Add(new(scenario.Name, kernel, 0, "clean up", "", end, realEnd, "runner"));
         return (found, null);
+    }
+
+    /// <summary>True when the real kernel crashed and the emulator said that it would, at that very step: nothing can be compared after it.</summary>
+    private static bool CrashedAtTheSameStep(ScenarioRun emulator, ScenarioRun real)
+    {
+        if (real.Status != RunStatus.Broken || !real.Reason.StartsWith(TraceLine.Oops, StringComparison.Ordinal) || real.Lines.Count == 0)
+            return false;
+        int step = real.Lines.Max(line => line.StepNumber);
+        return emulator.Lines.FirstOrDefault(line => line.StepNumber == step).Outcome == TraceLine.Oops;
     }
 
     private static void CompareStep(Scenario scenario, string kernel, Step step, IReadOnlyList<TraceLine> a, IReadOnlyList<TraceLine> b, List<Divergence> found)

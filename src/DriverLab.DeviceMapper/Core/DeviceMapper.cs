@@ -76,6 +76,8 @@ public sealed partial class DeviceMapper
         _byName.Add(name, device);
         if (uuid.Length > 0)
             _byUuid.Add(uuid, device);
+        if (Quirks.DiskAtCreation)
+            device.AddDisk();
         return device;
     }
 

@@ -196,6 +196,8 @@ public sealed partial class DmControl
     {
         if (device.LiveTable is not { } table)
         {
+            if (driver.Quirks.MessagesWithoutTableVanish)
+                return Errno.OK;
             driver.Log("ioctl", "The device has no table.");
             return Errno.EINVAL;
         }

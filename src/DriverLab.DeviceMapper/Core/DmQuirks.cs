@@ -38,13 +38,48 @@ public sealed record DmQuirks
     /// <summary>flakey corrupts no read that a request-based driver has served: the end of a request leaves nothing to look at (until "dm-flakey: make corrupting read bios work"; seen on 6.1.192, not on 6.12.118).</summary>
     public bool FlakeyMissesRequestReads { get; init; }
 
+    /// <summary>Version of the target delay: 1.5.0 since 6.16 or a little before (not on 6.12), 1.4.0 since 6.7.</summary>
+    public (uint Major, uint Minor, uint Patch) DelayVersion { get; init; }
+
+    /// <summary>Version of the targets thin and thin-pool: 1.24.0 since 6.17 (not on 6.16), 1.23.0 since 6.4.</summary>
+    public (uint Major, uint Minor, uint Patch) ThinVersion { get; init; }
+
+    /// <summary>flakey's refusals say which interval, how many parameters, and all that drop_writes does not go with (6.16 or a little before, not on 6.12).</summary>
+    public bool FlakeyIsPrecise { get; init; }
+
+    /// <summary>A message to a device without a table is taken and goes nowhere (seen on 6.16.12 and 6.17.13; EINVAL on 6.12 and 7.2).</summary>
+    public bool MessagesWithoutTableVanish { get; init; }
+
+    /// <summary>A refused table row's sentence ends with the error's name (5.17: "dm table: print error code").</summary>
+    public bool RefusalsNameError { get; init; }
+
+    /// <summary>The disk is there from the creation on (until 5.15; 5.16: "dm: delay registering the gendisk").</summary>
+    public bool DiskAtCreation { get; init; }
+
+    /// <summary>A first table whose limits are refused is looked at once: the type that it set stays, and later tables are not checked before they are resumed (seen on 5.10, not on 6.1).</summary>
+    public bool LimitsCheckedOnce { get; init; }
+
+    /// <summary>
+    /// Stacking a row that takes discards of a granularity below a sector divides by zero. A snapshot with discard_zeroes_cow is such a row: it gives its chunk size in sectors where bytes are
+    /// wanted. Seen on 6.16.12, 6.17.13, 7.2.12 and 7.3.4; up to 6.12 the kernel looks first.
+    /// </summary>
+    public bool TinyGranularityCrashes { get; init; }
+
     /// <summary>An alignment offset counts within a physical block only (6.11: limits are validated when they are set, blk_validate_limits()).</summary>
     public bool AlignmentWithinBlock { get; init; }
 
     /// <summary>The quirks of a kernel.</summary>
     public static DmQuirks For(KernelProfile profile) => new()
     {
-        Interface = profile.AtLeast(6, 14) ? (4u, 49u, 0u) : profile.AtLeast(6, 4) ? (4u, 48u, 0u) : profile.AtLeast(5, 18) ? (4u, 47u, 0u) : (4u, 43u, 0u),
+        Interface = profile.AtLeast(6, 16) ? (4u, 50u, 0u) : profile.AtLeast(6, 14) ? (4u, 49u, 0u) : profile.AtLeast(6, 4) ? (4u, 48u, 0u) : profile.AtLeast(5, 18) ? (4u, 47u, 0u) : (4u, 43u, 0u),
+        DelayVersion = profile.AtLeast(6, 16) ? (1u, 5u, 0u) : profile.AtLeast(6, 7) ? (1u, 4u, 0u) : profile.AtLeast(5, 18) ? (1u, 3u, 0u) : (1u, 2u, 1u),
+        ThinVersion = profile.AtLeast(6, 17) ? (1u, 24u, 0u) : profile.AtLeast(6, 4) ? (1u, 23u, 0u) : (1u, 22u, 0u),
+        FlakeyIsPrecise = profile.AtLeast(6, 16),
+        MessagesWithoutTableVanish = profile.AtLeast(6, 16) && !profile.AtLeast(6, 18),
+        RefusalsNameError = profile.AtLeast(5, 17),
+        DiskAtCreation = !profile.AtLeast(5, 16),
+        LimitsCheckedOnce = !profile.AtLeast(5, 16),
+        TinyGranularityCrashes = profile.AtLeast(6, 16),
         ZeroAndErrorDiscard = profile.AtLeast(6, 4),
         ErrorHasDevices = profile.AtLeast(6, 7),
         RefusesSpecialNames = profile.AtLeast(6, 5),

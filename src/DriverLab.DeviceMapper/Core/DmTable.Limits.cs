@@ -41,6 +41,8 @@ public sealed partial class DmTable
             {
                 row.IoHints(ref rowLimits);
             }
+            if (Driver.Quirks.TinyGranularityCrashes && rowLimits is { MaxDiscardSectors: > 0, DiscardGranularity: < 512 })
+                throw new KernelOopsException("divide error in blk_stack_limits: a target takes discards, and its granularity is less than a sector");
             if (!limits.Stack(rowLimits, 0))
                 Driver.Log("table", $"{Device.Number}: adding target device (start sect {row.Begin} len {row.Length}) caused an alignment inconsistency");
         }

@@ -95,7 +95,7 @@ public sealed partial class DmTable
 
     private Errno Refuse(DmTargetType type, string sentence, Errno error)
     {
-        Driver.Log("table", $"{Device.Number}: {type.Name}: {sentence} ({DmText.Symbol(error)})");
+        Driver.Log("table", $"{Device.Number}: {type.Name}: {sentence}{(Driver.Quirks.RefusalsNameError ? $" ({DmText.Symbol(error)})" : "")}");
         return error;
     }
 

@@ -9,7 +9,7 @@ namespace DriverLab.DeviceMapper;
 public sealed partial class MappedDevice : BlockDevice
 {
     private readonly List<TableDevice> _tableDevices = [];
-    private bool _isDiskAdded, _isDeleting, _isFreeing;
+    private bool _isDiskAdded, _hasQueue, _isDeleting, _isFreeing;
     private int _internalSuspends;
 
     internal MappedDevice(DeviceMapper driver, uint minor) : base(driver.Layer, new(DeviceMapper.Major, minor), $"dm-{minor}")
@@ -129,8 +129,9 @@ public sealed partial class MappedDevice : BlockDevice
             Driver.Log("ioctl", $"can't replace immutable target type {immutable.Name}");
             return Errno.EINVAL;
         }
-        if (!_isDiskAdded)
+        if (!_hasQueue)
         {
+            _hasQueue = Driver.Quirks.LimitsCheckedOnce;
             var error = table.CalculateLimits(out var limits);
             if (error != Errno.OK)
             {
@@ -139,12 +140,21 @@ public sealed partial class MappedDevice : BlockDevice
                 return error;
             }
             table.ApplyLimits(ref Limits, limits);
-            _isDiskAdded = true;
-            Layer.Devices.Add(this);
+            _hasQueue = true;
+            AddDisk();
         }
         replaced = InactiveTable;
         InactiveTable = table;
         return Errno.OK;
+    }
+
+    /// <summary>Makes the disk known, if it is not yet.</summary>
+    internal void AddDisk()
+    {
+        if (_isDiskAdded)
+            return;
+        _isDiskAdded = true;
+        Layer.Devices.Add(this);
     }
 
     /// <summary>Empties the inactive slot.</summary>

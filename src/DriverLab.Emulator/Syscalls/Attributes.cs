@@ -23,7 +23,7 @@ public partial class EmulatedTask
         error = Attributes.VfsGetAttr(Caller, place, mask, flags, out result);
         if (error != Errno.OK)
             return error;
-        if (place.Inode.Type == Mode.S_IFBLK && Quirks.BlockNodesReportIoSize && State.Block.Devices.Get(place.Inode.Rdev) is { IsOk: true, Value: var device })
+        if (place.Inode.Type == Mode.S_IFBLK && Quirks.BlockNodesReportIoSize && State.Block.Devices.Find(place.Inode.Rdev) is { } device)
             result.BlockSize = Math.Max(device.Limits.IoMin, device.Limits.LogicalBlockSize);
         result.MntId = (ulong)place.Mount.Id;
         bool unique = Quirks.HasUniqueMountId && (mask & StatxMask.STATX_MNT_ID_UNIQUE) != 0;

@@ -95,7 +95,7 @@ public partial class EmulatedTask
     // ---- locks -----------------------------------------------------------------------------------------------------------------------------------
 
     /// <inheritdoc/>
-    public Errno Flock(Fd fd, FlockOperation operation) => Locks.Flock(FileOf(fd), operation);
+    public Errno Flock(Fd fd, FlockOperation operation) => Quirks.FlockLooksUpFirst && FileOf(fd) is null ? Errno.EBADF : Locks.Flock(FileOf(fd), operation);
 
     /// <inheritdoc/>
     public Errno FcntlLock(Fd fd, LockCommand command, ref FileLock region) => FileOf(fd) is { } file ? Locks.Fcntl(Caller, file, command, ref region) : Errno.EBADF;

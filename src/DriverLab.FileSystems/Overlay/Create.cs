@@ -112,7 +112,7 @@ internal static class Creation
         var error = WorkDirectory.Create(creator, parent.Upper!, entry.Value, wanted);
         if (error != Errno.OK)
             return error;
-        if (entry.Value.IsDirectory && parent.IsMerged && !sb.AllowsOfflineChanges)
+        if (entry.Value.IsDirectory && parent.IsMerged && (sb.Quirks.NewDirectoriesAreOpaque || !sb.AllowsOfflineChanges))
             _ = SetOpaque(dentry, entry.Value, Errno.OK); // an optimisation that may fail
         parent.NoteChange(concernsNumbers: false);
         return entry;

@@ -31,6 +31,12 @@ internal static class EntryNumbers
         else
         {
             var looked = Namei.LookupOnePositive(sb.Mounter, directory, name);
+            if (!looked.IsOk && looked.Error != Errno.ENOENT && sb.Quirks.ListsWhatItCannotLookUp)
+            {
+                entry.Ino = entry.RealIno;
+                entry.IsDoubtful = false;
+                return Errno.OK;
+            }
             if (!looked.IsOk)
             {
                 // The listing stops here; the next one leaves the name out.

@@ -183,7 +183,7 @@ internal sealed class MountProcedure : ILayerSink
     {
         depth = 0;
         if (_options.WorkText is null)
-            return Fail("missing 'workdir'");
+            return Fail("missing 'workdir'", _quirks.OldMountErrors ? Errno.ENOMEM : Errno.EINVAL);
         var error = _quirks.FsContext ? Errno.OK : ResolveLate(_options.UpperText!, isUpper: true, out _upperPath);
         if (error == Errno.OK)
             error = TakeUpper();
@@ -199,7 +199,7 @@ internal sealed class MountProcedure : ILayerSink
     private Errno TakeUpper()
     {
         if (!_quirks.FsContext && _upperPath.Mount.IsReadOnly)
-            return Fail("upper fs is r/o, try multi-lower layers mount");
+            return _quirks.OldMountErrors && !_upperPath.Dentry.Sb.IsReadOnly ? Errno.EROFS : Fail("upper fs is r/o, try multi-lower layers mount");
         NoteNameLength(_upperPath);
         if (!_sb.Work.TryAddTrap(_upperPath.Dentry))
             return Fail("conflicting upperdir path", Errno.ELOOP);
@@ -403,7 +403,8 @@ internal sealed class MountProcedure : ILayerSink
     /// <remarks>Linux fs/overlayfs/util.c: ovl_init_uuid_xattr(), since 6.6.</remarks>
     private UInt128 SettleUuid()
     {
-        if (_options.Uuid == UuidMode.Off && _sb.FileSystems.Count > 1)
+        int unused = _quirks.KeepsUuidOff && _sb.Upper is null ? 1 : 0;
+        if (_options.Uuid == UuidMode.Off && _sb.FileSystems.Count - unused > 1)
         {
             _options.Uuid = _quirks.PersistentUuid ? UuidMode.Null : UuidMode.On;
             Log($"The uuid=off requires a single fs for lower and upper, falling back to uuid={(_quirks.PersistentUuid ? "null" : "on")}.");

@@ -62,6 +62,18 @@ public sealed record OverlayQuirks
     /// <summary>7.0, sent to stable lines (seen in 6.12.117 and 6.18.44; not in 6.1.192): <c>fsync=auto|strict|volatile</c>; <c>volatile</c> is shown as <c>fsync=volatile</c>.</summary>
     public required bool FsyncOption { get; init; }
 
+    /// <summary>rmdir of a directory of the upper layer alone that was removed behind the mount's back is ENOENT, not ESTALE (seen on 7.2.12, not on 6.18.44).</summary>
+    public required bool MissingUpperIsEnoent { get; init; }
+    /// <summary>A mount without an upper layer keeps <c>uuid=off</c>: the place of the upper file system no longer counts as a second one (seen on 7.2.12, not on 6.18.44).</summary>
+    public required bool KeepsUuidOff { get; init; }
+
+    /// <summary>A new directory below a merged one is opaque whatever the options are (seen on 5.10, not on 6.1).</summary>
+    public required bool NewDirectoriesAreOpaque { get; init; }
+    /// <summary>Reading a directory shows names whose inode number cannot be found out (seen on 5.10; 6.1 ends with the error or leaves them out).</summary>
+    public required bool ListsWhatItCannotLookUp { get; init; }
+    /// <summary>No workdir is ENOMEM, and an upper layer on a mount that is read-only is EROFS (seen on 5.10; EINVAL on 6.1).</summary>
+    public required bool OldMountErrors { get; init; }
+
     /// <summary>The record for a kernel. With an empty configuration the upstream defaults hold (follow always, everything else off).</summary>
     public static OverlayQuirks For(KernelProfile profile)
     {
@@ -87,6 +99,11 @@ public sealed record OverlayQuirks
             OverrideCreds = profile.AtLeast(6, 15),
             DataLayersNeedMetacopy = !profile.AtLeast(6, 16),
             FsyncOption = HasFsyncOption(profile),
+            NewDirectoriesAreOpaque = !profile.AtLeast(5, 12),
+            ListsWhatItCannotLookUp = !profile.AtLeast(5, 12),
+            OldMountErrors = !profile.AtLeast(5, 12),
+            MissingUpperIsEnoent = profile.AtLeast(7, 0),
+            KeepsUuidOff = profile.AtLeast(7, 0),
         };
     }
 

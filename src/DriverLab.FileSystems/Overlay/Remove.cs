@@ -122,6 +122,8 @@ internal static class Removal
         if (!found.IsOk)
             return found.Error;
         upper = found.Value;
+        if (mustExist && upper.IsNegative && dentry.Sb.Quirks.MissingUpperIsEnoent)
+            return Errno.ENOENT;
         bool isSame = opaque is not null ? ReferenceEquals(upper.Inode, opaque.Inode)
             : (!mustExist && dentry.Upper is null) || MatchesUpper(dentry, upper);
         return isSame ? Errno.OK : Errno.ESTALE;

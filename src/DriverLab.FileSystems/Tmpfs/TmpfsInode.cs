@@ -135,7 +135,7 @@ internal abstract class TmpfsInode : MemoryFile
             Tmpfs.UnchargeInodeSpace(SpaceOf(name, value.Length));
         else if (before.IsOk)
             Tmpfs.UnchargeInodeSpace(SpaceOf(name, before.Value));
-        if (error == Errno.OK)
+        if (error == Errno.OK && Tmpfs.Quirks.XattrsStampChange)
             CtimeNs = Sb.Core.NowNs;
         return error;
     }

@@ -32,6 +32,9 @@ public sealed record TmpfsQuirks
     /// <summary>fallocate stamps a file as modified (5.19, "fs: use file_modified in tmpfs fallocate", 15f242bb65f6).</summary>
     public bool FallocateIsModification { get; init; }
 
+    /// <summary>Setting an extended attribute stamps the file's change (seen on 6.1, not on 5.10).</summary>
+    public bool XattrsStampChange { get; init; }
+
     /// <summary>statx leaves the times of changes out unless one of them is asked for (6.13, multigrain timestamps).</summary>
     public bool HasMultigrainTimes { get; init; }
 
@@ -48,6 +51,7 @@ public sealed record TmpfsQuirks
         HasDirectIo = profile.AtLeast(6, 6),
         HasBirthTime = profile.AtLeast(6, 0),
         FallocateIsModification = profile.AtLeast(5, 19),
+        XattrsStampChange = profile.AtLeast(6, 0),
         HasMultigrainTimes = profile.AtLeast(6, 13),
         HasNoSwap = profile.AtLeast(6, 4),
         ShowsInode64 = profile.Has("CONFIG_TMPFS_INODE64"),

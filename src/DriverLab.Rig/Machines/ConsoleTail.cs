@@ -60,8 +60,12 @@ internal sealed class ConsoleTail
         if (at < 0)
             return null;
         string sentence = LineFrom(text, at + mark.Length);
-        int bug = text.LastIndexOf("BUG: ", at, StringComparison.Ordinal);
-        return bug >= 0 && sentence.StartsWith("Fatal exception", StringComparison.Ordinal) ? $"{LineFrom(text, bug)} ({sentence})" : sentence;
+        if (!sentence.StartsWith("Fatal exception", StringComparison.Ordinal))
+            return sentence;
+        int cause = Math.Max(text.LastIndexOf("BUG: ", at, StringComparison.Ordinal), text.LastIndexOf("Oops: ", at, StringComparison.Ordinal));
+        const string place = "RIP: 0010:";
+        int where = cause < 0 ? -1 : text.IndexOf(place, cause, StringComparison.Ordinal);
+        return cause < 0 ? sentence : LineFrom(text, cause) + (where >= 0 && where < at ? " in " + LineFrom(text, where + place.Length) : "") + $" ({sentence})";
     }
 
     private static string LineFrom(string text, int at)

@@ -147,8 +147,13 @@ public abstract class MemoryFile(SuperBlock sb, Mode mode) : Inode(sb, mode)
     {
         for (long index = first; index < end; index++)
         {
-            if (Pages.Get(index) is not null)
+            if (Pages.Get(index) is { } there)
+            {
+                // A page that was made room for twice has been cleared meanwhile, and is data. mm/shmem.c: shmem_get_folio_gfp(), SGP_FALLOC.
+                if (there.Length == 0)
+                    Pages.Set(index, new byte[64]);
                 continue;
+            }
             var error = Charge(1);
             if (error != Errno.OK)
             {

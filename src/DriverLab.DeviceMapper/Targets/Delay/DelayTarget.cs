@@ -13,7 +13,7 @@ public sealed class DelayType(DmQuirks quirks) : DmTargetType
     public override string Name => "delay";
 
     /// <inheritdoc/>
-    public override (uint Major, uint Minor, uint Patch) Version => quirks.DelayHasThread ? (1u, 4u, 0u) : (1u, 3u, 0u);
+    public override (uint Major, uint Minor, uint Patch) Version => quirks.DelayVersion;
 
     /// <inheritdoc/>
     public override SysResult<DmTarget> Create(DmRowContext row)

@@ -24,7 +24,7 @@ public sealed class FlakeyType(DmQuirks quirks) : DmTargetType
         if (!words.TryTake(0, uint.MaxValue, out uint up))
             return row.Fail("Invalid up interval");
         if (!words.TryTake(0, uint.MaxValue, out uint down))
-            return row.Fail("Invalid up interval");
+            return row.Fail(quirks.FlakeyIsPrecise ? "Invalid down interval" : "Invalid up interval");
         if (unchecked(up + down) == 0)
             return row.Fail("Total (up + down) interval is zero");
         if (unchecked(up + down) < up)
@@ -60,10 +60,11 @@ public sealed class FlakeyType(DmQuirks quirks) : DmTargetType
             if (complaint is not null)
                 return complaint;
         }
+        string corruption = quirks.FlakeyIsPrecise ? "random_write_corrupt or corrupt_bio_byte" : "corrupt_bio_byte";
         if (features.DropWrites && features.CorruptsWrites)
-            return "drop_writes is incompatible with corrupt_bio_byte with the WRITE flag set";
+            return $"drop_writes is incompatible with {corruption} with the WRITE flag set";
         if (features.ErrorWrites && features.CorruptsWrites)
-            return "error_writes is incompatible with corrupt_bio_byte with the WRITE flag set";
+            return $"error_writes is incompatible with {corruption} with the WRITE flag set";
         return Complete(features);
     }
 
@@ -89,10 +90,10 @@ public sealed class FlakeyType(DmQuirks quirks) : DmTargetType
         return words.TryTake(0, FlakeyFeatures.RandomBase, out rate) ? null : "Invalid random corrupt argument";
     }
 
-    private static string? ReadCorruption(DmArguments words, FlakeyFeatures features, ref uint left)
+    private string? ReadCorruption(DmArguments words, FlakeyFeatures features, ref uint left)
     {
-        if (left == 0)
-            return "Feature corrupt_bio_byte requires parameters";
+        if (quirks.FlakeyIsPrecise ? left < 4 : left == 0)
+            return quirks.FlakeyIsPrecise ? "Feature corrupt_bio_byte requires 4 parameters" : "Feature corrupt_bio_byte requires parameters";
         if (!words.TryTake(1, uint.MaxValue, out features.CorruptByte))
             return "Invalid corrupt bio byte";
         string? direction = words.Take();

@@ -12,7 +12,7 @@ public sealed class ThinPoolType(ThinPools pools, DmQuirks quirks) : DmTargetTyp
     public override string Name => "thin-pool";
 
     /// <inheritdoc/>
-    public override (uint Major, uint Minor, uint Patch) Version => quirks.ThinDiscardsByBlocks ? (1u, 23u, 0u) : (1u, 22u, 0u);
+    public override (uint Major, uint Minor, uint Patch) Version => quirks.ThinVersion;
 
     /// <inheritdoc/>
     public override DmTargetFeatures Features => DmTargetFeatures.Singleton | DmTargetFeatures.AlwaysWriteable | DmTargetFeatures.Immutable;

@@ -12,7 +12,7 @@ public sealed class ThinType(ThinPools pools, DmQuirks quirks) : DmTargetType
     public override string Name => "thin";
 
     /// <inheritdoc/>
-    public override (uint Major, uint Minor, uint Patch) Version => quirks.ThinDiscardsByBlocks ? (1u, 23u, 0u) : (1u, 22u, 0u);
+    public override (uint Major, uint Minor, uint Patch) Version => quirks.ThinVersion;
 
     /// <summary>Reads a thin id: a number of 24 bits.</summary>
     internal static bool TryReadId(string word, out ulong id) => DmText.TryULong(word, out id) && id <= LargestId;
