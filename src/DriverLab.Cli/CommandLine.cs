@@ -11,6 +11,9 @@ namespace DriverLab.Cli;
 /// <summary>The <c>driverlab</c> command: reads options, calls libraries, turns what went wrong into one sentence and an exit code.</summary>
 public static class CommandLine
 {
+    /// <summary>A word that begins with @ is a word: messages of device-mapper begin so.</summary>
+    private static readonly ParserConfiguration s_parser = new() { ResponseFileTokenReplacer = null };
+
     /// <summary>Runs the command.</summary>
     /// <param name="arguments">What the user wrote after the command's name.</param>
     /// <param name="output">Takes data.</param>
@@ -38,7 +41,7 @@ public static class CommandLine
             DmCommand.Create(output, error),
             DoctorCommand.Create(output, error),
         };
-        var parsed = root.Parse(ThinCommand.Normalise(arguments));
+        var parsed = root.Parse(ThinCommand.Normalise(arguments), s_parser);
         if (parsed.Errors.Count > 0)
         {
             // An unknown word is reported after "a command is required", which it caused.

@@ -38,11 +38,12 @@ public sealed class ModuleSet(params IReadOnlyList<Module> all)
         new FileSystemModule("xfs", static _ => new UnmodelledFileSystem("xfs")),
         new BrdModule(),
         new DeviceMapperModule(),
+        // The order of the machines that real kernels run in: dmsetup targets shows it, the last one first.
         new DmTargetModule("dm_zero", static k => [new ZeroType(k.DeviceMapper!.Quirks)]),
-        new DmTargetModule("dm_delay", static k => [new DelayType(k.DeviceMapper!.Quirks)]),
-        new DmTargetModule("dm_flakey", static k => [new FlakeyType(k.DeviceMapper!.Quirks)]),
-        new DmTargetModule("dm_snapshot", static _ => SnapshotTypes()),
         new DmTargetModule("dm_thin_pool", static k => ThinTypes(k.DeviceMapper!)),
+        new DmTargetModule("dm_snapshot", static _ => SnapshotTypes()),
+        new DmTargetModule("dm_flakey", static k => [new FlakeyType(k.DeviceMapper!.Quirks)]),
+        new DmTargetModule("dm_delay", static k => [new DelayType(k.DeviceMapper!.Quirks)]),
         new LoopModule(),
         new MemModule());
 

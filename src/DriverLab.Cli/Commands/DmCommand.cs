@@ -23,7 +23,7 @@ internal static class DmCommand
             using var session = DmSession.Open(parsed.GetValue(state)!, parsed.GetValue(kernel));
             try
             {
-                return new Dmsetup(session.Kernel, session.Control, session.Resolve, Console.In, output, error).Run(arguments);
+                return new Dmsetup(session.Kernel, session.Control, session.Resolve, session.NodeName, Console.In, output, error).Run(arguments);
             }
             finally
             {

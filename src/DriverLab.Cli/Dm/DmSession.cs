@@ -11,7 +11,7 @@ using DriverLab.Simulation;
 namespace DriverLab.Cli.Dm;
 
 /// <summary>A device as it is kept between two runs of the command.</summary>
-internal sealed record KeptDevice(string Name, string Uuid, uint Minor, uint Events, bool Suspended, string[]? Live, bool LiveReadOnly, string[]? Inactive, bool InactiveReadOnly);
+internal sealed record KeptDevice(string Name, string Uuid, uint Minor, uint Events, bool Suspended, string[]? Live, bool LiveReadOnly, string[]? Inactive, bool InactiveReadOnly, bool DeferredRemove = false);
 
 /// <summary>What a folder keeps: the kernel's line, the files that serve as disks in the order of their numbers, and the mapped devices.</summary>
 internal sealed record KeptState(string Kernel, List<string> Disks, List<KeptDevice> Devices);
@@ -92,6 +92,9 @@ internal sealed class DmSession : IDisposable
         }
     }
 
+    /// <summary>The name that a device has in /dev.</summary>
+    public string NodeName(DevT number) => _kernel.Internals.Block.Devices.Find(number)?.Name ?? $"{number.Major}:{number.Minor}";
+
     /// <summary>Words of a table that name files of this machine become device numbers; so do names of mapped devices below /dev/mapper.</summary>
     public string Resolve(string parameters) => string.Join(' ', parameters.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(ResolveWord));
 
@@ -135,6 +138,8 @@ internal sealed class DmSession : IDisposable
                 _ = Kernel.DmSuspend(Control, Encoding.UTF8.GetBytes(device.Name));
             _kernel.Internals.DeviceMapper!.Devices[device.Name].SetEventCount(device.Events);
         }
+        foreach (var device in _state.Devices.Where(static d => d.DeferredRemove))
+            _ = Kernel.DmRemove(Control, Encoding.UTF8.GetBytes(device.Name), DmFlags.DM_DEFERRED_REMOVE);
         _logStart = _kernel.World.Log.Lines.Count;
     }
 
@@ -144,7 +149,7 @@ internal sealed class DmSession : IDisposable
         return device.Live is null || (Kernel.DmLoad(Control, name, Rows(device.Live), device.LiveReadOnly).IsOk && Kernel.DmResume(Control, name).IsOk);
     }
 
-    private static DmRow[] Rows(string[] lines) => [.. lines.Select(Dmsetup.ParseRow)];
+    private static DmRow[] Rows(string[] lines) => [.. lines.Select(static l => DmsetupTable.TryParse(l, out var row) ? row : throw new UsageException($"'{l}' is no line of a table"))];
 
     /// <summary>Writes down what there is now; pools commit.</summary>
     public void Save()
@@ -157,7 +162,7 @@ internal sealed class DmSession : IDisposable
             var info = Kernel.DmInfo(Control, name).Value;
             bool inactiveReadOnly = Kernel.DmInfo(Control, name, DmFlags.DM_QUERY_INACTIVE_TABLE_FLAG).Value.Has(DmFlags.DM_READONLY_FLAG);
             _state.Devices.Add(new(entry.Name, Encoding.UTF8.GetString(info.UuidSpan), entry.Dev.Minor, info.EventNr, info.Has(DmFlags.DM_SUSPEND_FLAG),
-                Table(name, DmFlags.None), info.Has(DmFlags.DM_READONLY_FLAG), Table(name, DmFlags.DM_QUERY_INACTIVE_TABLE_FLAG), inactiveReadOnly));
+                Table(name, DmFlags.None), info.Has(DmFlags.DM_READONLY_FLAG), Table(name, DmFlags.DM_QUERY_INACTIVE_TABLE_FLAG), inactiveReadOnly, info.Has(DmFlags.DM_DEFERRED_REMOVE)));
         }
         _ = Directory.CreateDirectory(_folder);
         string path = Path.Combine(_folder, FileName);

@@ -9,17 +9,23 @@ internal sealed partial class Dmsetup
 {
     private bool Show(DmsetupArguments arguments) => arguments.Command switch
     {
-        "info" => Info(arguments),
+        "info" => arguments.Has("columns") ? Columns(arguments) : Info(arguments),
         "status" => Rows(arguments, "status", n => kernel.DmTableStatus(control, Bytes(n), Flags(arguments))),
         "table" => Rows(arguments, "table", n => kernel.DmTable(control, Bytes(n), Flags(arguments))),
         "deps" => Deps(arguments),
-        "ls" => arguments.Has("tree") ? Tree() : List(arguments),
+        "ls" => arguments.Has("tree") ? Tree(arguments) : List(arguments),
         "targets" => Targets(),
         "version" => Version(),
         _ => Help(),
     };
 
     private DmListEntry[] Devices() => [.. kernel.DmList(control).Value.OrderBy(static e => e.Name, StringComparer.Ordinal)];
+
+    private bool Missing()
+    {
+        error.WriteLine("Device does not exist.");
+        return false;
+    }
 
     private bool NoDevices()
     {
@@ -40,7 +46,7 @@ internal sealed partial class Dmsetup
         {
             var info = kernel.DmInfo(control, Bytes(name), Flags(arguments));
             if (info.Error == Errno.ENXIO)
-                output.WriteLine("Device does not exist.");
+                _ = Missing();
             else if (Check("info", name, info.Error))
                 WriteInfo(name, info.Value);
             isDone &= info.IsOk;
@@ -54,7 +60,8 @@ internal sealed partial class Dmsetup
         output.WriteLine($"Name:              {name}");
         output.WriteLine($"State:             {(info.Has(DmFlags.DM_SUSPEND_FLAG) ? "SUSPENDED" : "ACTIVE")}{(info.Has(DmFlags.DM_READONLY_FLAG) ? " (READ-ONLY)" : "")}"
             + (info.Has(DmFlags.DM_DEFERRED_REMOVE) ? " (DEFERRED REMOVE)" : ""));
-        output.WriteLine("Read Ahead:        256");
+        if (live || inactive) // dmsetup asks the disk, which the first table makes
+            output.WriteLine("Read Ahead:        256");
         output.WriteLine($"Tables present:    {(live || inactive ? $"{(live ? "LIVE" : "")}{(live && inactive ? " & " : "")}{(inactive ? "INACTIVE" : "")}" : "None")}");
         output.WriteLine($"Open count:        {info.OpenCount}");
         output.WriteLine($"Event number:      {info.EventNr}");
@@ -74,17 +81,22 @@ internal sealed partial class Dmsetup
         foreach (string name in names)
         {
             var report = read(name);
-            isDone &= Check(command, name, report.Error);
-            if (report.IsOk)
-                WriteRows(arguments.Value("target") is { } type ? [.. report.Value.Rows.Where(r => r.Type == type)] : report.Value.Rows, arguments.Rest.Count > 0 ? "" : $"{name}: ");
+            isDone &= command == "status" && report.Error == Errno.ENXIO ? Missing() : Check(command, name, report.Error);
+            if (!report.IsOk)
+                continue;
+            string prefix = arguments.Rest.Count > 0 ? "" : $"{name}: ";
+            if (arguments.Value("target") is { } type)
+                WriteRows([.. report.Value.Rows.Where(r => r.Type == type)], prefix);
+            else if (report.Value.Rows.Count == 0)
+                output.WriteLine(prefix);
+            else
+                WriteRows(report.Value.Rows, prefix);
         }
         return isDone;
     }
 
     private void WriteRows(IReadOnlyList<DmRow> rows, string prefix)
     {
-        if (rows.Count == 0 && prefix.Length > 0)
-            output.WriteLine(prefix);
         foreach (var row in rows)
             output.WriteLine($"{prefix}{row.Start} {row.Length} {row.Type} {row.Params}");
     }
@@ -95,58 +107,60 @@ internal sealed partial class Dmsetup
         if (names.Count == 0)
             return NoDevices();
         bool isDone = true;
+        var shown = DeviceText(arguments);
         foreach (string name in names)
         {
             var deps = kernel.DmDeps(control, Bytes(name), Flags(arguments));
             isDone &= Check("deps", name, deps.Error);
             if (deps.IsOk)
-                output.WriteLine($"{(arguments.Rest.Count > 0 ? "" : $"{name}: ")}{deps.Value.Length} dependencies\t:{string.Concat(deps.Value.Select(static d => $" ({d.Major}, {d.Minor})"))}");
+                output.WriteLine($"{(arguments.Rest.Count > 0 ? "" : $"{name}: ")}{deps.Value.Length} dependencies\t:{string.Concat(deps.Value.Select(d => $" ({shown(d)})"))}");
         }
         return isDone;
     }
 
+    /// <summary>How <c>-o</c> wants devices to be shown.</summary>
+    private Func<DevT, string> DeviceText(DmsetupArguments arguments) => arguments.Value("options") switch
+    {
+        null or "devno" => static d => $"{d.Major}, {d.Minor}",
+        "blkdevname" => nodeName,
+        "devname" => d => MapName(d) ?? nodeName(d),
+        var other => throw new UsageException($"-o {other}: expected devno, blkdevname or devname"),
+    };
+
+    private DevT[] DepsOf(string name) => kernel.DmDeps(control, Bytes(name)) is { IsOk: true, Value: var devices } ? devices : [];
+
     private bool List(DmsetupArguments arguments)
     {
         var devices = Devices().Where(d => arguments.Value("target") is not { } type || kernel.DmTable(control, Bytes(d.Name)).Value.Rows.Any(r => r.Type == type)).ToList();
-        if (devices.Count == 0)
+        if (devices.Count == 0 && arguments.Value("target") is null)
             return NoDevices();
+        // With --target numbers have a comma, without it a colon.
+        var shown = DeviceText(arguments);
         foreach (var device in devices)
-            output.WriteLine($"{device.Name}\t({device.Dev.Major}:{device.Dev.Minor})");
+            output.WriteLine($"{device.Name}\t({(arguments.Value("target") is null && arguments.Value("options") is null ? $"{device.Dev}" : shown(device.Dev))})");
         return true;
     }
 
-    /// <summary>Devices that no other one uses, each with what it stands on.</summary>
-    private bool Tree()
+    private bool TargetVersions(IReadOnlyList<string> names)
     {
-        var devices = Devices();
-        if (devices.Length == 0)
-            return NoDevices();
-        var below = devices.ToDictionary(static d => d.Dev, d => kernel.DmDeps(control, Bytes(d.Name)).Value);
-        var names = devices.ToDictionary(static d => d.Dev, static d => d.Name);
-        foreach (var device in devices.Where(d => !below.Values.Any(v => v.Contains(d.Dev))))
+        var all = kernel.DmTargetVersions(control).Value;
+        bool isDone = true;
+        foreach (string name in names)
         {
-            output.WriteLine($"{device.Name} ({device.Dev})");
-            WriteBranches(below, names, device.Dev, "");
+            if (Array.Find(all, t => t.Name == name) is { } type)
+                WriteTarget(type);
+            else
+                isDone = Check("target-version", name, Errno.EINVAL);
         }
-        return true;
+        return isDone;
     }
 
-    private void WriteBranches(Dictionary<DevT, DevT[]> below, Dictionary<DevT, string> names, DevT device, string indent)
-    {
-        var children = below.GetValueOrDefault(device) ?? [];
-        for (int i = 0; i < children.Length; i++)
-        {
-            bool isLast = i == children.Length - 1;
-            string name = names.TryGetValue(children[i], out var known) ? $"{known} " : "";
-            output.WriteLine($"{indent} {(isLast ? "└" : "├")}─{name}({children[i]})");
-            WriteBranches(below, names, children[i], $"{indent} {(isLast ? " " : "│")} ");
-        }
-    }
+    private void WriteTarget(DmTargetVersion type) => output.WriteLine($"{type.Name,-16} v{type.Major}.{type.Minor}.{type.Patch}");
 
     private bool Targets()
     {
         foreach (var type in kernel.DmTargetVersions(control).Value)
-            output.WriteLine($"{type.Name,-16} v{type.Major}.{type.Minor}.{type.Patch}");
+            WriteTarget(type);
         return true;
     }
 
@@ -171,7 +185,7 @@ internal sealed partial class Dmsetup
                 parts[^1] += name[i];
         }
         string[] heads = ["VG", "LV", "LVLayer"], cells = [.. parts, .. Enumerable.Repeat("", 3 - parts.Count)];
-        int[] widths = [.. heads.Zip(cells, static (h, c) => Math.Max(h.Length, c.Length))];
+        int[] widths = [.. heads.Zip(cells, static (h, c) => Math.Max(Math.Max(h.Length, 4), c.Length))];
         foreach (string[] row in (string[][])[heads, cells])
             output.WriteLine(string.Join(' ', row.Zip(widths, static (c, w) => c.PadRight(w))));
         return true;

@@ -8,14 +8,15 @@ namespace DriverLab.Cli.Dm;
 /// <param name="kernel">The kernel.</param>
 /// <param name="control">A descriptor of its /dev/mapper/control.</param>
 /// <param name="resolve">Turns paths in table arguments into what the kernel knows.</param>
+/// <param name="nodeName">The name of a device in /dev.</param>
 /// <param name="input">Tables that are not on the command line.</param>
 /// <param name="output">Data.</param>
 /// <param name="error">Complaints.</param>
-internal sealed partial class Dmsetup(IKernel kernel, Fd control, Func<string, string> resolve, TextReader input, TextWriter output, TextWriter error)
+internal sealed partial class Dmsetup(IKernel kernel, Fd control, Func<string, string> resolve, Func<DevT, string> nodeName, TextReader input, TextWriter output, TextWriter error)
 {
     private static readonly string[] s_commands =
     [
-        "create", "load", "reload", "suspend", "resume", "clear", "remove", "remove_all", "rename", "message", "info", "status", "table", "deps", "ls", "targets", "version", "wait",
+        "create", "load", "reload", "suspend", "resume", "clear", "wipe_table", "remove", "remove_all", "rename", "message", "info", "status", "table", "deps", "ls", "targets", "target-version", "version", "wait",
         "splitname", "mknodes", "help",
     ];
 
@@ -26,6 +27,7 @@ internal sealed partial class Dmsetup(IKernel kernel, Fd control, Func<string, s
         if (!s_commands.Contains(arguments.Command))
             throw new UsageException(arguments.Command.Length == 0 ? $"dm: which command? Expected one of {string.Join(", ", s_commands)}"
                 : $"dm: '{arguments.Command}' is no command; expected one of {string.Join(", ", s_commands)}");
+        ByNumberOrUuid(arguments);
         bool isDone = arguments.Command switch
         {
             "create" => Create(arguments),
@@ -33,12 +35,14 @@ internal sealed partial class Dmsetup(IKernel kernel, Fd control, Func<string, s
             "suspend" => Each(arguments, n => Check("suspend", n, kernel.DmSuspend(control, Bytes(n), Flags(arguments)).Error)),
             "resume" => Each(arguments, n => Check("resume", n, kernel.DmResume(control, Bytes(n), Flags(arguments)).Error)),
             "clear" => Each(arguments, n => Check("clear", n, kernel.DmClear(control, Bytes(n)).Error)),
+            "wipe_table" => Each(arguments, n => Wipe(n, Flags(arguments))),
             "remove" => Each(arguments, n => Remove(arguments, n)),
             "remove_all" => Check("remove_all", "", kernel.DmRemoveAll(control).Error),
             "rename" => Rename(arguments),
             "message" => Message(arguments),
             "wait" => Wait(arguments),
             "splitname" => SplitName(Name(arguments, 0)),
+            "target-version" => TargetVersions(arguments.Rest),
             "mknodes" => true,
             _ => Show(arguments),
         };
@@ -55,11 +59,27 @@ internal sealed partial class Dmsetup(IKernel kernel, Fd control, Func<string, s
     private static DmFlags Flags(DmsetupArguments arguments)
         => (arguments.Has("noflush") ? DmFlags.DM_NOFLUSH_FLAG : 0) | (arguments.Has("nolockfs") ? DmFlags.DM_SKIP_LOCKFS_FLAG : 0) | (arguments.Has("inactive") ? DmFlags.DM_QUERY_INACTIVE_TABLE_FLAG : 0);
 
-    private bool Check(string command, string name, Errno result)
+    /// <summary>A device that is named by uuid or number gets its name.</summary>
+    private void ByNumberOrUuid(DmsetupArguments arguments)
+    {
+        if (arguments.Command is "create" or "ls" || arguments.Words.Count == 0)
+            return;
+        if (arguments.Value("uuid") is { } uuid)
+            arguments.Words.Insert(1, Devices().FirstOrDefault(d => kernel.DmInfo(control, Bytes(d.Name)) is { IsOk: true, Value: var info } && Encoding.UTF8.GetString(info.UuidSpan) == uuid)?.Name ?? "");
+        else if (arguments.Value("minor") is { } minor)
+            arguments.Words.Insert(1, Devices().FirstOrDefault(d => $"{d.Dev.Minor}" == minor && $"{d.Dev.Major}" == (arguments.Value("major") ?? $"{d.Dev.Major}"))?.Name ?? "");
+    }
+
+    /// <summary>dmsetup's sentence for an ioctl that failed.</summary>
+    /// <param name="command">The ioctl.</param>
+    /// <param name="name">The device.</param>
+    /// <param name="result">What came of it.</param>
+    /// <param name="more">What dmsetup knows beside the name: a uuid, or the number in brackets.</param>
+    private bool Check(string command, string name, Errno result, string more = "")
     {
         if (result == Errno.OK)
             return true;
-        error.WriteLine($"device-mapper: {command} ioctl on {name}  failed: {System.Runtime.InteropServices.Marshal.GetPInvokeErrorMessage((int)result)}");
+        error.WriteLine($"device-mapper: {command} ioctl on {name} {more} failed: {System.Runtime.InteropServices.Marshal.GetPInvokeErrorMessage((int)result)}");
         return false;
     }
 
@@ -74,19 +94,14 @@ internal sealed partial class Dmsetup(IKernel kernel, Fd control, Func<string, s
 
     // ---- tables ------------------------------------------------------------------------------------------------------------------
 
-    /// <summary>A line of a table; numbers are read as dmsetup reads them, up to the first that is no digit.</summary>
-    public static DmRow ParseRow(string line)
+    /// <returns>Null after dmsetup's complaint about a line.</returns>
+    private DmRow[]? ReadTable(DmsetupArguments arguments, int fileWord)
     {
-        string[] parts = line.Trim().Split([' ', '\t'], 4, StringSplitOptions.RemoveEmptyEntries);
-        if (parts.Length < 3 || !long.TryParse(parts[0], out long start) || !long.TryParse(parts[1], out long length))
-            throw new UsageException($"'{line}' is no line of a table; expected 'START LENGTH TYPE ARGUMENTS'");
-        return new(start, length, parts[2], parts.Length > 3 ? parts[3] : "");
-    }
-
-    private DmRow[] ReadTable(DmsetupArguments arguments, int fileWord)
-    {
-        string text = arguments.Value("table") ?? (fileWord < arguments.Rest.Count ? ReadFile(arguments.Rest[fileWord]) : input.ReadToEnd());
-        return [.. text.Split('\n').Where(static l => l.Trim().Length > 0 && l.TrimStart()[0] != '#').Select(ParseRow).Select(r => r with { Params = resolve(r.Params) })];
+        string? file = arguments.Value("table") is null && fileWord < arguments.Rest.Count ? arguments.Rest[fileWord] : null;
+        var rows = DmsetupTable.Parse(arguments.Value("table") ?? (file is not null ? ReadFile(file) : input.ReadToEnd()), out int badLine);
+        if (badLine > 0)
+            error.WriteLine($"Invalid format on line {badLine} of table {file}.");
+        return badLine > 0 ? null : [.. rows.Select(r => r with { Params = resolve(r.Params) })];
     }
 
     private static string ReadFile(string path)
@@ -105,31 +120,43 @@ internal sealed partial class Dmsetup(IKernel kernel, Fd control, Func<string, s
     {
         string name = Name(arguments, 0);
         int minor = arguments.Value("minor") is not { } word ? -1 : int.TryParse(word, out int number) ? number : throw new UsageException($"--minor {word}: expected a number");
-        var rows = arguments.Has("notable") ? null : ReadTable(arguments, 1);
-        if (!Check("create", name, kernel.DmCreate(control, Bytes(name), Bytes(arguments.Value("uuid") ?? ""), minor).Error))
+        bool wantsTable = !arguments.Has("notable");
+        var rows = wantsTable ? ReadTable(arguments, 1) : null;
+        if (wantsTable && rows is null)
+            return false;
+        string uuid = arguments.Value("uuid") ?? "";
+        var created = kernel.DmCreate(control, Bytes(name), Bytes(uuid), minor);
+        if (!Check("create", name, created.Error, uuid))
             return false;
         if (rows is null)
             return true;
-        bool isLoaded = Check("reload", name, kernel.DmLoad(control, Bytes(name), rows, arguments.Has("readonly")).Error)
-            && Check("resume", name, kernel.DmResume(control, Bytes(name), Flags(arguments)).Error);
+        string devNumber = $"({created.Value.DevT})";
+        bool isLoaded = Check("reload", name, kernel.DmLoad(control, Bytes(name), rows, arguments.Has("readonly")).Error, devNumber)
+            && Check("resume", name, kernel.DmResume(control, Bytes(name), Flags(arguments)).Error, devNumber);
         if (!isLoaded)
             _ = kernel.DmRemove(control, Bytes(name)); // dmsetup takes back what it has made
         return isLoaded;
     }
 
-    private bool Load(DmsetupArguments arguments, string name) => Check("reload", name, kernel.DmLoad(control, Bytes(name), ReadTable(arguments, 1), arguments.Has("readonly")).Error);
+    private bool Load(DmsetupArguments arguments, string name) => ReadTable(arguments, 1) is { } rows && Check("reload", name, kernel.DmLoad(control, Bytes(name), rows, arguments.Has("readonly")).Error);
 
     // ---- changes -----------------------------------------------------------------------------------------------------------------
 
     private bool Remove(DmsetupArguments arguments, string name)
     {
-        if (arguments.Has("force") && kernel.DmTable(control, Bytes(name)) is { IsOk: true, Value.Rows: { Count: > 0 } rows })
-        {
-            var last = rows[^1];
-            _ = kernel.DmLoad(control, Bytes(name), [new(0, last.Start + last.Length, "error", "")]);
-            _ = kernel.DmResume(control, Bytes(name), DmFlags.DM_NOFLUSH_FLAG | DmFlags.DM_SKIP_LOCKFS_FLAG);
-        }
+        if (arguments.Has("force"))
+            _ = Wipe(name, DmFlags.DM_NOFLUSH_FLAG | DmFlags.DM_SKIP_LOCKFS_FLAG);
         return Check("remove", name, kernel.DmRemove(control, Bytes(name), arguments.Has("deferred") ? DmFlags.DM_DEFERRED_REMOVE : DmFlags.None).Error);
+    }
+
+    /// <summary>Puts an error table of the same size in the place of the live one.</summary>
+    private bool Wipe(string name, DmFlags flags)
+    {
+        // dmsetup goes on without a size, and the kernel refuses that.
+        var table = kernel.DmTable(control, Bytes(name));
+        long size = Check("table", name, table.Error) && table.Value.Rows is [.., var last] ? last.Start + last.Length : 0;
+        return Check("reload", name, kernel.DmLoad(control, Bytes(name), [new(0, size, "error", "")]).Error)
+            && Check("resume", name, kernel.DmResume(control, Bytes(name), flags).Error);
     }
 
     private bool Rename(DmsetupArguments arguments)
@@ -143,6 +170,8 @@ internal sealed partial class Dmsetup(IKernel kernel, Fd control, Func<string, s
         string name = Name(arguments, 0), word = Name(arguments, 1);
         if (!long.TryParse(word, out long sector))
             throw new UsageException($"dm message {name}: '{word}' is no sector; expected 'message NAME SECTOR MESSAGE'");
+        if (arguments.Rest.Count == 2)
+            error.WriteLine("No message supplied.");
         var answer = kernel.DmMessage(control, Bytes(name), Bytes(string.Join(' ', arguments.Rest.Skip(2))), sector);
         if (!Check("message", name, answer.Error))
             return false;
@@ -158,9 +187,6 @@ internal sealed partial class Dmsetup(IKernel kernel, Fd control, Func<string, s
         if (arguments.Rest.Count > 1 && !uint.TryParse(arguments.Rest[1], out known))
             throw new UsageException($"dm wait {name}: '{arguments.Rest[1]}' is no event number");
         var report = kernel.DmWait(control, Bytes(name), known);
-        if (!Check("waitevent", name, report.Error))
-            return false;
-        WriteRows(report.Value.Rows, prefix: "");
-        return true;
+        return Check("waitevent", name, report.Error);
     }
 }

@@ -6,14 +6,15 @@ internal sealed class DmsetupArguments
     /// <summary>Options that take a word, by both of their names.</summary>
     private static readonly Dictionary<string, string> s_withValue = new()
     {
-        ["--table"] = "table", ["--uuid"] = "uuid", ["-u"] = "uuid", ["--minor"] = "minor", ["-m"] = "minor", ["--major"] = "major", ["-j"] = "major", ["--target"] = "target", ["--name"] = "name",
+        ["--table"] = "table", ["--uuid"] = "uuid", ["-u"] = "uuid", ["--minor"] = "minor", ["-m"] = "minor", ["--major"] = "major", ["-j"] = "major", ["--target"] = "target", ["--name"] = "name", ["--options"] = "options", ["-o"] = "options",
+        ["--separator"] = "separator",
     };
 
     private static readonly Dictionary<string, string> s_switches = new()
     {
         ["--notable"] = "notable", ["-n"] = "notable", ["--readonly"] = "readonly", ["-r"] = "readonly", ["--force"] = "force", ["-f"] = "force", ["--deferred"] = "deferred",
-        ["--noflush"] = "noflush", ["--nolockfs"] = "nolockfs", ["--inactive"] = "inactive", ["--tree"] = "tree", ["--setuuid"] = "setuuid", ["--verbose"] = "verbose", ["-v"] = "verbose",
-        ["--noudevsync"] = "noudevsync", ["--noudevrules"] = "noudevrules", ["--noopencount"] = "noopencount", ["--showkeys"] = "showkeys",
+        ["--noflush"] = "noflush", ["--nolockfs"] = "nolockfs", ["--inactive"] = "inactive", ["--tree"] = "tree", ["--retry"] = "retry", ["--yes"] = "yes", ["-y"] = "yes", ["--setuuid"] = "setuuid", ["--verbose"] = "verbose", ["-v"] = "verbose",
+        ["--noudevsync"] = "noudevsync", ["--noudevrules"] = "noudevrules", ["--noopencount"] = "noopencount", ["--showkeys"] = "showkeys", ["--columns"] = "columns", ["-c"] = "columns", ["-C"] = "columns", ["--noheadings"] = "noheadings",
     };
 
     private readonly Dictionary<string, string> _options = [];

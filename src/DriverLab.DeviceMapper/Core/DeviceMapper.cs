@@ -25,9 +25,9 @@ public sealed partial class DeviceMapper
         Layer = layer;
         Profile = profile;
         Quirks = DmQuirks.For(profile);
+        Register(new Targets.ErrorType(Quirks));
         Register(new Targets.LinearType());
         Register(new Targets.StripedType());
-        Register(new Targets.ErrorType(Quirks));
     }
 
     /// <summary>The block layer.</summary>

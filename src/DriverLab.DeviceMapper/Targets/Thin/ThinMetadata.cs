@@ -424,7 +424,18 @@ internal sealed partial class ThinMetadata
     {
         public override void Inc(ReadOnlySpan<byte> values) => ForEach(values, metadata._transactions.Inc);
 
-        public override void Dec(ReadOnlySpan<byte> values) => ForEach(values, metadata._mappings.Delete);
+        /// <remarks>A tree that cannot be read stays, and the deletion succeeds. Linux drivers/md/dm-thin-metadata.c: subtree_dec().</remarks>
+        public override void Dec(ReadOnlySpan<byte> values) => ForEach(values, root =>
+        {
+            try
+            {
+                metadata._mappings.Delete(root);
+            }
+            catch (MetadataException)
+            {
+                metadata._driver.Log("thin metadata", "btree delete failed");
+            }
+        });
 
         public override bool Same(ReadOnlySpan<byte> a, ReadOnlySpan<byte> b) => a.SequenceEqual(b);
 

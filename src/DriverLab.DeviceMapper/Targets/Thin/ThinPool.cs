@@ -83,6 +83,9 @@ internal sealed partial class ThinPool
     /// <summary>The name under which the pool's device appears in the log.</summary>
     private string Name => Device.Number.ToString();
 
+    /// <summary>Says that metadata which have failed were asked for something.</summary>
+    public void LogFailedQuestion(string function) => Log($"{Name}: {function} returned -{(int)Errno.EINVAL}");
+
     private void Log(string line) => Device.Driver.Log("thin", line);
 
     /// <summary>Finds the pool of a device, or makes it.</summary>

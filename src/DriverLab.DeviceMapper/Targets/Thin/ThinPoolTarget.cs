@@ -152,6 +152,12 @@ internal sealed partial class ThinPoolTarget : DmTarget
         if (!noFlush && !Table.Device.IsSuspended)
             _ = _pool.Commit();
         var metadata = _pool.Metadata;
+        if (metadata.HasFailed)
+        {
+            _pool.LogFailedQuestion("dm_pool_get_metadata_transaction_id");
+            _ = text.Append("Error");
+            return;
+        }
         var features = _pool.Features;
         ulong total = metadata.MetadataBlocks, data = metadata.DataBlocks, held = metadata.HeldRoot;
         _ = text.Append($"{metadata.TransactionId} {total - metadata.FreeMetadataBlocks}/{total} {data - metadata.FreeDataBlocks}/{data} ");

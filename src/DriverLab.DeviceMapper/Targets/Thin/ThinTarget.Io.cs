@@ -152,10 +152,10 @@ internal sealed partial class ThinTarget
         }
     }
 
-    /// <summary>Nothing is mapped: zeros, or what the external origin has.</summary>
+    /// <summary>Nothing is mapped: zeros, or what the external origin has. A pool that takes no new blocks does not look where the origin ends: such reads fail.</summary>
     private void ReadUnmapped(Bio bio)
     {
-        if (_origin is null || bio.Sector >= _originSectors)
+        if (_origin is null || (bio.Sector >= _originSectors && _pool.Mode == PoolMode.Write))
         {
             bio.Span.Clear();
             bio.End();
