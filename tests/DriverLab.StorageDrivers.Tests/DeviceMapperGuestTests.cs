@@ -128,6 +128,7 @@ public sealed class DeviceMapperGuestTests(KernelKind kernel)
         Assert.That(driver.Exists("a"), Is.False);
         Assert.That(_box.Kernel.PRead(open.Value, new byte[8], 0).Value, Is.EqualTo(4), "whoever has it open goes on");
         _ = _box.Kernel.Close(open.Value);
+        _box.Kernel.Sleep(200_000_000); // the kernel removes it a moment later
         Assert.That(dm.Info(driver.Status()[0].Value.Replace("-pool", "-a", StringComparison.Ordinal)).Error, Is.EqualTo(Errno.ENXIO));
         Assert.That(driver.Cleanup(), Is.Null);
         // At the next start the first operation deletes it.

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using DriverLab.Conformance.Running;
 using DriverLab.Conformance.Scenarios;
 using DriverLab.Linux;
@@ -7,11 +8,11 @@ using DriverLab.Rig.Images.Layers;
 
 namespace DriverLab.Cli.Targets;
 
-/// <summary>The archives of Debian's packages for scenarios that need them; fetched when the first of these comes. Where they cannot be had, the scenarios are skipped and say so.</summary>
+/// <summary>The archives of Debian's packages and of empty file systems for scenarios that need them; fetched or made when the first of these comes. Where they cannot be had, the scenarios are skipped and say so.</summary>
 /// <param name="progress">Told what is fetched, and why nothing can be.</param>
 internal sealed class LayerArchives(IProgress<string>? progress) : ILayerAssets
 {
-    private readonly Lazy<string?> _folder = new(() => FolderAsync(progress, CancellationToken.None).GetAwaiter().GetResult());
+    private readonly ConcurrentDictionary<string, string?> _files = new();
 
     /// <summary>True when a scenario wants archives.</summary>
     public static bool IsNeeded(Scenario scenario) => scenario.Needs.Contains(ILayerAssets.Need);
@@ -22,16 +23,19 @@ internal sealed class LayerArchives(IProgress<string>? progress) : ILayerAssets
     /// <summary>How long a scenario takes, roughly: the full Debian layers hold five times what the slim ones do.</summary>
     public static int Weight(Scenario scenario) => Of(scenario).Count(static name => name.StartsWith("debian", StringComparison.Ordinal));
 
-    /// <summary>The folder with the archives, or null.</summary>
-    public static async Task<string?> FolderAsync(IProgress<string>? progress, CancellationToken cancellation)
+    /// <summary>The file of an archive, or null.</summary>
+    public static async Task<string?> FileAsync(string name, IProgress<string>? progress, CancellationToken cancellation)
     {
         try
         {
-            return await new DebianLayers(RigCache.OfUser()).GetAsync(progress, cancellation);
+            string? file = name.StartsWith(DiskArchives.Prefix, StringComparison.Ordinal)
+                ? await new DiskArchives(RigCache.OfUser()).GetAsync(name, progress, cancellation)
+                : Path.Combine(await new DebianLayers(RigCache.OfUser()).GetAsync(progress, cancellation), name + ".tar");
+            return File.Exists(file) ? file : null;
         }
         catch (RigException e)
         {
-            progress?.Report($"scenarios that need layers are skipped: {e.Message}");
+            progress?.Report($"scenarios that need {name} are skipped: {e.Message}");
             return null;
         }
     }
@@ -39,7 +43,7 @@ internal sealed class LayerArchives(IProgress<string>? progress) : ILayerAssets
     /// <inheritdoc/>
     public Stream? Open(string name, IKernel outside)
     {
-        string file = Path.Combine(_folder.Value ?? "", name + ".tar");
-        return _folder.Value is not null && File.Exists(file) ? new FileStream(file, FileMode.Open, FileAccess.Read, FileShare.Read, 1 << 16) : null;
+        string? file = _files.GetOrAdd(name, wanted => FileAsync(wanted, progress, CancellationToken.None).GetAwaiter().GetResult());
+        return file is null ? null : new FileStream(file, FileMode.Open, FileAccess.Read, FileShare.Read, 1 << 16);
     }
 }

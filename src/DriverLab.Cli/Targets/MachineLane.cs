@@ -95,12 +95,9 @@ internal sealed class MachineLane(string name, RealKernels kernels, KernelEntry 
     private async Task PutArchivesAsync(List<Scenario> scenarios, CancellationToken cancellation)
     {
         string[] wanted = [.. scenarios.SelectMany(LayerArchives.Of).Distinct().Where(archive => !_archives.Contains(archive))];
-        if (wanted.Length == 0 || await LayerArchives.FolderAsync(progress, cancellation) is not { } folder)
-            return;
         foreach (string archive in wanted)
         {
-            string file = Path.Combine(folder, archive + ".tar");
-            if (File.Exists(file))
+            if (await LayerArchives.FileAsync(archive, progress, cancellation) is { } file)
                 await _machine!.PutFileAsync($"{KernelLayerAssets.GuestFolder}/{archive}.tar", await File.ReadAllBytesAsync(file, cancellation), 0x1A4, cancellation);
             _ = _archives.Add(archive);
         }

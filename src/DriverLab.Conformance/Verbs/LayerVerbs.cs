@@ -21,6 +21,7 @@ internal static class LayerVerbs
         new("layer link", [s_archive, P.Data("old"), P.Data("path")], "Adds a second name of a file.", static c => Link(c, TarType.HardLink)),
         new("layer node", [s_archive, P.Data("path"), P.Choice("type", "chr", "blk", "fifo"), P.Number("major").Optional(), P.Number("minor").Optional()], "Adds a device node or FIFO (0600).", Node) { Options = s_attributes },
         new("layer whiteout", [s_archive, P.Data("path")], "Adds the mark that deletes a lower name.", Whiteout),
+        new("layer disk", [P.Path("file"), P.Data("source")], "Writes an empty file system, asset:disk-btrfs, to a sparse file.", Disk),
         new("layer opaque", [s_archive, P.Data("path")], "Adds the mark that hides all lower names of a directory.", Opaque),
     ];
 
@@ -58,6 +59,42 @@ internal static class LayerVerbs
     {
         byte[] path = c.Bytes(1);
         return Mark(c, ByteText.Join(ByteText.Parent(path), [.. Whiteouts.Prefix, .. ByteText.Name(path)]));
+    }
+
+    /// <summary>Each entry is a piece of the disk, named by where it stands; an empty one ends it.</summary>
+    private static string Disk(StepContext c)
+    {
+        var (archive, problem) = LayerSource.Open(c, c.Text(1));
+        if (archive is null)
+            return problem;
+        using (archive)
+        {
+            var file = c.Task.OpenAt(Fd.Cwd, c.Bytes(0), OpenFlags.O_WRONLY | OpenFlags.O_CREAT | OpenFlags.O_TRUNC, (Mode)0x180);
+            if (!file.IsOk)
+                return Render.Of(file.Error) + " at open";
+            string outcome = Disk(c.Task, file.Value, new TarReader(archive, TarLimits.Default));
+            _ = c.Task.Close(file.Value); // what was written is told already
+            return outcome;
+        }
+    }
+
+    private static string Disk(IKernel task, Fd file, TarReader reader)
+    {
+        var buffer = new byte[1 << 16];
+        while (reader.Next() is { IsOk: true, Value: { } entry })
+        {
+            if (!long.TryParse(entry.Name, out long at) || entry.Size > buffer.Length)
+                break;
+            if (entry.Size == 0)
+                return Render.Of(task.FTruncate(file, at));
+            int have = 0;
+            while (have < entry.Size && reader.Read(buffer.AsSpan(have, (int)entry.Size - have)) is { IsOk: true, Value: > 0 } got)
+                have += got.Value;
+            var written = task.PWrite(file, buffer.AsSpan(0, have), at);
+            if (written.Value != have || !written.IsOk)
+                return Render.Of(written.Error) + " at pwrite";
+        }
+        throw new ScenarioRunException("the archive is no disk; expected asset:disk-btrfs");
     }
 
     private static string Opaque(StepContext c) => Mark(c, ByteText.Join(c.Bytes(1), Whiteouts.Opaque));
