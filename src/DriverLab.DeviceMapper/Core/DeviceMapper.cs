@@ -26,8 +26,8 @@ public sealed partial class DeviceMapper
         Profile = profile;
         Quirks = DmQuirks.For(profile);
         Register(new Targets.ErrorType(Quirks));
-        Register(new Targets.LinearType());
-        Register(new Targets.StripedType());
+        Register(new Targets.LinearType(Quirks));
+        Register(new Targets.StripedType(Quirks));
     }
 
     /// <summary>The block layer.</summary>

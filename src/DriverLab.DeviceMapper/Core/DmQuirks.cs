@@ -41,6 +41,9 @@ public sealed record DmQuirks
     /// <summary>Version of the target delay: 1.5.0 since 6.16 or a little before (not on 6.12), 1.4.0 since 6.7.</summary>
     public (uint Major, uint Minor, uint Patch) DelayVersion { get; init; }
 
+    /// <summary>linear and striped are a minor version on, 1.5.0 and 1.7.0 (6.16 or a little before, not on 6.12).</summary>
+    public bool LinearIsNewer { get; init; }
+
     /// <summary>Version of the targets thin and thin-pool: 1.24.0 since 6.17 (not on 6.16), 1.23.0 since 6.4.</summary>
     public (uint Major, uint Minor, uint Patch) ThinVersion { get; init; }
 
@@ -73,6 +76,7 @@ public sealed record DmQuirks
     {
         Interface = profile.AtLeast(6, 16) ? (4u, 50u, 0u) : profile.AtLeast(6, 14) ? (4u, 49u, 0u) : profile.AtLeast(6, 4) ? (4u, 48u, 0u) : profile.AtLeast(5, 18) ? (4u, 47u, 0u) : (4u, 43u, 0u),
         DelayVersion = profile.AtLeast(6, 16) ? (1u, 5u, 0u) : profile.AtLeast(6, 7) ? (1u, 4u, 0u) : profile.AtLeast(5, 18) ? (1u, 3u, 0u) : (1u, 2u, 1u),
+        LinearIsNewer = profile.AtLeast(6, 16),
         ThinVersion = profile.AtLeast(6, 17) ? (1u, 24u, 0u) : profile.AtLeast(6, 4) ? (1u, 23u, 0u) : (1u, 22u, 0u),
         FlakeyIsPrecise = profile.AtLeast(6, 16),
         MessagesWithoutTableVanish = profile.AtLeast(6, 16) && !profile.AtLeast(6, 18),

@@ -7,13 +7,13 @@ namespace DriverLab.DeviceMapper.Targets;
 
 /// <summary><c>linear DEV START</c>: a run of sectors of another device.</summary>
 /// <remarks>Linux drivers/md/dm-linear.c.</remarks>
-public sealed class LinearType : DmTargetType
+public sealed class LinearType(DmQuirks quirks) : DmTargetType
 {
     /// <inheritdoc/>
     public override string Name => "linear";
 
     /// <inheritdoc/>
-    public override (uint Major, uint Minor, uint Patch) Version => (1, 4, 0);
+    public override (uint Major, uint Minor, uint Patch) Version => quirks.LinearIsNewer ? (1u, 5u, 0u) : (1u, 4u, 0u);
 
     /// <inheritdoc/>
     public override DmTargetFeatures Features => DmTargetFeatures.NoWait;

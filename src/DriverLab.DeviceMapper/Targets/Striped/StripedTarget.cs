@@ -7,13 +7,13 @@ namespace DriverLab.DeviceMapper.Targets;
 
 /// <summary><c>striped N CHUNK {DEV START}…</c>: chunks of sectors in turn on several devices.</summary>
 /// <remarks>Linux drivers/md/dm-stripe.c.</remarks>
-public sealed class StripedType : DmTargetType
+public sealed class StripedType(DmQuirks quirks) : DmTargetType
 {
     /// <inheritdoc/>
     public override string Name => "striped";
 
     /// <inheritdoc/>
-    public override (uint Major, uint Minor, uint Patch) Version => (1, 6, 0);
+    public override (uint Major, uint Minor, uint Patch) Version => quirks.LinearIsNewer ? (1u, 7u, 0u) : (1u, 6u, 0u);
 
     /// <inheritdoc/>
     public override DmTargetFeatures Features => DmTargetFeatures.NoWait;
