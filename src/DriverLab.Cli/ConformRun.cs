@@ -25,7 +25,7 @@ internal sealed class ConformRun(ConformOptions options, Progress progress)
     {
         var data = DataFolder.Find(options.Data);
         var chosen = options.Shard.Of(data.Load(options.Suites, options.Scenarios));
-        var scenarios = chosen.Where(s => !(options.LeavesOutSlow && s.Slow)).ToList();
+        var scenarios = chosen.Where(s => !(options.IsPlain && ReportBuilder.IsLeftOut(s))).ToList();
         var comparer = data.Comparer();
         var ledger = data.Ledger();
         string[] names = options.KernelImage is not null ? ["image"] : options.Kernels.Count > 0 ? [.. options.Kernels.Distinct()] : [DefaultKernel];
@@ -54,7 +54,7 @@ internal sealed class ConformRun(ConformOptions options, Progress progress)
             [
                 .. model.Cases,
                 .. missing.SelectMany(m => scenarios.Select(s => ReportBuilder.Missing(s, m.Kernel, m.Reason))),
-                .. comparisons.Select(c => c.Kernel).Distinct().SelectMany(kernel => scenarios.Where(s => options.LeavesOutSlow && s.Slow).Select(s => ReportBuilder.LeftOut(s, kernel))),
+                .. comparisons.Select(c => c.Kernel).Distinct().SelectMany(kernel => scenarios.Where(s => options.IsPlain && ReportBuilder.IsLeftOut(s)).Select(s => ReportBuilder.LeftOut(s, kernel))),
             ],
             Shard = options.Shard.ToString(),
             Ledger = [.. uses.Select(use => new LedgerUse(use.Entry.Id, use.Entry.Scenario, use.Entry.Kernels, use.Seen))],

@@ -18,7 +18,7 @@ internal static class ConformCommand
         var config = new Option<string?>("--config") { Description = "Its configuration file." };
         var machine = MachineOption.Create();
         var scenarios = new Option<string[]>("--scenario") { Description = "Only scenarios of this name, or pattern such as 'vfs/rename/*'; or one file; may be repeated.", DefaultValueFactory = _ => [] };
-        var all = new Option<bool>("--all") { Description = "Slow scenarios too (half a second and more on a real kernel). They are also run when --suite, --scenario, --kernels or --shard chooses." };
+        var all = new Option<bool>("--all") { Description = "Slow scenarios too (half a second and more on a real kernel), and those of what the emulator does not model yet. They are also run when --suite, --scenario, --kernels or --shard chooses." };
         var json = new Option<bool>("--json") { Description = "One JSON object a line on stdout; the last one is the summary." };
         var junit = new Option<string?>("--junit") { Description = "Write JUnit XML to this file." };
         var html = new Option<string?>("--html") { Description = "Write a self-contained page to this file." };
@@ -38,7 +38,7 @@ internal static class ConformCommand
             Config = parsed.GetValue(config),
             Machine = parsed.GetValue(machine)!,
             Scenarios = parsed.GetValue(scenarios)!,
-            LeavesOutSlow = !parsed.GetValue(all) && new[] { suites, scenarios, matrix }.All(option => parsed.GetValue(option)!.Length == 0) && parsed.GetResult(shard) is null or { Implicit: true },
+            IsPlain = !parsed.GetValue(all) && new[] { suites, scenarios, matrix }.All(option => parsed.GetValue(option)!.Length == 0) && parsed.GetResult(shard) is null or { Implicit: true },
             Reports = new(parsed.GetValue(json), parsed.GetValue(junit), parsed.GetValue(html)),
             Data = parsed.GetValue(data),
         }, output, error, cancellation));
@@ -66,8 +66,8 @@ internal sealed record ConformOptions
     /// <summary>What runs real kernels, as <see cref="Rig.RealKernels.OfUser(string)"/> takes it.</summary>
     public string Machine { get; init; } = "qemu";
     public IReadOnlyList<string> Scenarios { get; init; } = [];
-    /// <summary>Slow scenarios are only named.</summary>
-    public bool LeavesOutSlow { get; init; }
+    /// <summary>Nothing was chosen: what <see cref="Conformance.Reports.ReportBuilder.IsLeftOut"/> says is only named.</summary>
+    public bool IsPlain { get; init; }
     public Shard Shard { get; init; } = Shard.Whole;
     public ReportFiles Reports { get; init; } = new(false, null, null);
     public string? Data { get; init; }

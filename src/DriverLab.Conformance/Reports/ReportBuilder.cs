@@ -42,14 +42,17 @@ public static class ReportBuilder
         Reproduce = $"driverlab kernel fetch {kernel}",
     };
 
-    /// <summary>The case of a slow scenario that was not asked for.</summary>
+    /// <summary>True for what a plain run leaves out: scenarios that take long, and those of which the emulator is known to have a gap.</summary>
+    public static bool IsLeftOut(Scenario scenario) => scenario.Slow || scenario.Gap is not null;
+
+    /// <summary>The case of a scenario that a plain run leaves out.</summary>
     public static CaseResult LeftOut(Scenario scenario, string kernel) => new()
     {
         Suite = scenario.Suite,
         Scenario = scenario.Name,
         Kernel = kernel,
         Verdict = CaseVerdict.Skipped,
-        Reason = "slow, --all runs it",
+        Reason = (scenario.Gap is { } gap ? $"not modelled yet: {gap}" : "slow") + ", --all runs it",
         Reproduce = $"driverlab conform --kernel {kernel} --scenario {scenario.Name}",
     };
 
