@@ -58,11 +58,11 @@ public class ShardTests
     public async Task The_table_of_kernels_is_made_of_reports_and_put_between_its_marks()
     {
         string report = await Part("1/1"), bench = Path.Combine(_folder, "bench.json"), page = Path.Combine(_folder, "page.md");
-        await File.WriteAllTextAsync(bench, "{\"rig\":{\"line\":\"emulated\",\"boot_s\":2.5,\"restores_s\":[0.3,0.2,0.4],\"calls\":1000,\"batch_s\":0.1}}\n{\"summary\":{}}\n");
+        await File.WriteAllTextAsync(bench, "{\"rig\":{\"line\":\"emulated\",\"boot_s\":2.5,\"restores_s\":[0.3,0.2,0.4],\"snapshot_s\":0.1,\"revert_s\":0.35,\"calls\":1000,\"batch_s\":0.1}}\n{\"summary\":{}}\n");
         await File.WriteAllTextAsync(page, "before\n<!-- matrix: made by 'driverlab report table', do not edit -->\nold\n<!-- /matrix -->\nafter\n");
         Assert.That(await CommandLine.RunAsync(["report", "table", report, "--bench", bench, "--into", page], TextWriter.Null, TextWriter.Null), Is.Zero);
         string text = await File.ReadAllTextAsync(page);
-        Assert.That(text, Does.StartWith("before\n").And.EndWith("<!-- /matrix -->\nafter\n").And.Not.Contain("old").And.Contain("| 22 | 1 | 0 | 0 | 2.5 s | 0.30 / 0.40 s | 10000 |"));
+        Assert.That(text, Does.StartWith("before\n").And.EndWith("<!-- /matrix -->\nafter\n").And.Not.Contain("old").And.Contain("| 22 | 0 | 1 | 0 | 0 | 2.5 s | 0.30 / 0.40 s | 0.10 / 0.35 s | 10000 |"));
         var error = new StringWriter();
         await File.WriteAllTextAsync(page, "no marks");
         Assert.That(await CommandLine.RunAsync(["report", "table", report, "--into", page], TextWriter.Null, error), Is.EqualTo(2));

@@ -14,18 +14,21 @@ internal static class MatrixTable
     /// <summary>The table as Markdown: a row a kernel.</summary>
     public static string Render(ReportModel report, IReadOnlyDictionary<string, JsonElement> machines)
     {
-        var text = new StringBuilder("| kernel | same | different | gap | skipped | boot | restore, median / worst of 20 | calls/s |\n|---|---|---|---|---|---|---|---|\n");
+        var text = new StringBuilder("| kernel | same | listed | different | gap | skipped | boot | restore, median / worst of 20 | snapshot / revert | calls/s |\n|---|---|---|---|---|---|---|---|---|---|\n");
         var facts = report.Facts.ToDictionary(f => f.Name, f => f.Value);
         // A vanished entry of the ledger is a case of all its kernels, which is no row.
-        foreach (string kernel in report.Kernels.Where(kernel => kernel != "*" && !kernel.Contains(' ', StringComparison.Ordinal)))
+        foreach (string kernel in report.Kernels.Where(kernel => kernel != "*" && !kernel.Contains(' ', StringComparison.Ordinal)).OrderBy(kernel => Version.TryParse(kernel, out var version) ? version : new()))
         {
             if (report.Missing.FirstOrDefault(m => m.Kernel == kernel) is { Reason: { } reason })
             {
-                _ = text.Append(CultureInfo.InvariantCulture, $"| {kernel} | missing: {reason} | | | | | | |\n");
+                _ = text.Append(CultureInfo.InvariantCulture, $"| {kernel} | missing: {reason.Split(": ")[0]} | | | | | | | | |\n");
                 continue;
             }
             string name = facts.TryGetValue("kernel " + kernel, out string? fact) ? $"{kernel} ({fact.Split(" (")[0]})" : kernel;
-            _ = text.Append(CultureInfo.InvariantCulture, $"| {name} | {Count(CaseVerdict.Same)} | {Count(CaseVerdict.Different)} | {Count(CaseVerdict.Gap)} | {Count(CaseVerdict.Skipped)} | {Machine(machines, kernel)} |\n");
+            _ = text.Append(CultureInfo.InvariantCulture, $"| {name} | {Count(CaseVerdict.Same) - Listed()} | {Listed()} | {Count(CaseVerdict.Different)} | {Count(CaseVerdict.Gap)} | {Count(CaseVerdict.Skipped)} | {Machine(machines, kernel)} |\n");
+
+            // Not equal, and known: an entry of the ledger says why.
+            int Listed() => report.Cases.Count(c => c.Kernel == kernel && c.Verdict == CaseVerdict.Same && c.Reason?.StartsWith("known: ", StringComparison.Ordinal) == true);
 
             int Count(CaseVerdict verdict) => report.Cases.Count(c => c.Kernel == kernel && c.Verdict == verdict);
         }
@@ -67,9 +70,9 @@ internal static class MatrixTable
     private static string Machine(IReadOnlyDictionary<string, JsonElement> machines, string kernel)
     {
         if (!machines.TryGetValue(kernel, out var m))
-            return "| | ";
+            return "| | | ";
         double[] restores = [.. m.GetProperty("restores_s").EnumerateArray().Select(e => e.GetDouble()).Order()];
         double median = (restores[(restores.Length - 1) / 2] + restores[restores.Length / 2]) / 2;
-        return string.Create(CultureInfo.InvariantCulture, $"{m.GetProperty("boot_s").GetDouble():0.0} s | {median:0.00} / {restores[^1]:0.00} s | {m.GetProperty("calls").GetInt32() / m.GetProperty("batch_s").GetDouble():0}");
+        return string.Create(CultureInfo.InvariantCulture, $"{m.GetProperty("boot_s").GetDouble():0.0} s | {median:0.00} / {restores[^1]:0.00} s | {m.GetProperty("snapshot_s").GetDouble():0.00} / {m.GetProperty("revert_s").GetDouble():0.00} s | {m.GetProperty("calls").GetInt32() / m.GetProperty("batch_s").GetDouble():0}");
     }
 }
