@@ -155,6 +155,33 @@ public sealed class DeviceMapperGuestTests(KernelKind kernel)
     }
 
     [Test]
+    public void Released_devices_go_where_nobody_uses_them_and_mounts_stay()
+    {
+        var first = (DeviceMapperDriver)_box.Driver("devicemapper");
+        Create(first, "a");
+        Create(first, "b");
+        string root = Get(first, "a");
+        _box.Write(root + "/f", "x");
+        _ = Get(first, "b");
+        Assert.That(first.Put("b"), Is.Null);
+        Assert.That(first.ReleaseDevices(), Is.Null);
+        first.Dispose();
+        using var dm = MappedDevices.Open(_box.Kernel).Value;
+        Assert.That(dm.Names("").Select(static n => n[(n.LastIndexOf('-') + 1)..]), Is.EquivalentTo((string[])["a", "pool"]));
+        // The next command finds the mount, looks at it, and leaves it; the one after takes it back.
+        var second = (DeviceMapperDriver)_box.Driver("devicemapper");
+        Assert.That(second.Changes("a", "").Value, Has.Count.EqualTo(1));
+        Assert.That(second.ReleaseDevices(), Is.Null);
+        second.Dispose();
+        Assert.That(_box.Read(root + "/f"), Is.EqualTo("x"));
+        var third = (DeviceMapperDriver)_box.Driver("devicemapper");
+        Assert.That(third.Put("a"), Is.Null);
+        Assert.That(third.ReleaseDevices(), Is.Null);
+        Assert.That(dm.Names(""), Is.Empty);
+        third.Dispose();
+    }
+
+    [Test]
     public void A_parent_that_is_written_to_is_frozen_while_its_snapshot_is_taken()
     {
         var driver = _box.Driver("devicemapper");

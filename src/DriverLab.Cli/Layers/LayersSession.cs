@@ -6,6 +6,7 @@ using DriverLab.Linux.Abi;
 using DriverLab.Native;
 using DriverLab.Simulation;
 using DriverLab.StorageDrivers;
+using DriverLab.StorageDrivers.DeviceMapper;
 using DriverLab.StorageDrivers.Files;
 using DriverLab.StorageDrivers.Store;
 
@@ -131,9 +132,16 @@ internal sealed class LayersSession : IDisposable
             throw new UsageException(error.ToString());
     }
 
+    /// <summary>Lets a driver go at the end of a command, which leaves no pool behind, but what it mounted.</summary>
+    public static void Close(IStorageDriver? driver)
+    {
+        _ = (driver as DeviceMapperDriver)?.ReleaseDevices(); // the command's own outcome is the one to tell
+        driver?.Dispose();
+    }
+
     public void Dispose()
     {
-        _driver?.Dispose();
+        Close(_driver);
         _kernel.Dispose();
     }
 }

@@ -72,7 +72,7 @@ internal sealed partial class LayersVerbs
         if (to == Store.Driver.Name)
             throw new UsageException($"the store is of {to} already");
         var (driver, layers, images) = session.OpenStore(to, []);
-        using (driver)
+        try
         {
             foreach (var layer in Store.Layers.OrderBy(l => Store.Chain(l.ChainId).Count))
             {
@@ -98,6 +98,10 @@ internal sealed partial class LayersVerbs
                 _ = driver.Cleanup();
             output.Summary($"{layers.Layers.Count} layers, {images.Images.Count} images and {layers.Mounts.Count} containers are on {to} with the same chain ids; the store of {Store.Driver.Name} is still there",
                 new JsonObject { ["layers"] = layers.Layers.Count, ["images"] = images.Images.Count, ["containers"] = layers.Mounts.Count });
+        }
+        finally
+        {
+            LayersSession.Close(driver);
         }
         return ExitCode.Same;
     }
