@@ -45,7 +45,7 @@ internal sealed class ThinProgram(Draw draw, ProgramWriter writer)
     private static readonly string[] s_names = ["t1", "t2", "t3"];
     private static readonly string[] s_counts = ["512", "4096", "65536", "65536", "131072", "196608", "20480"];
     private readonly List<string> _open = [];
-    private long _blockSectors, _metadataSectors, _dataSectors;
+    private long _blockSectors, _metadataSectors, _dataSectors, _poolSectors;
     private char _tag = 'a';
 
     private Draw Draw { get; } = draw;
@@ -58,11 +58,12 @@ internal sealed class ThinProgram(Draw draw, ProgramWriter writer)
         _blockSectors = Draw.Of(128L, 128, 128, 256, 384);
         _metadataSectors = Draw.Chance(12) ? Draw.Of(128L, 192, 256) : Draw.Of(4096L, 8192);
         _dataSectors = _blockSectors * Draw.Of(4L, 8, 16, 64) + Draw.Of(0L, 0, 8);
+        _poolSectors = Draw.Of(_dataSectors, _dataSectors, _dataSectors * 2, _dataSectors / 2);
         Disk("m", _metadataSectors);
         Disk("d", _dataSectors * 2);
         Disk("o", 300);
         Writer.Add("dm create", Writer.Word("ml"), Writer.Word($"\"0 {_metadataSectors} linear $m 0\""));
-        Writer.Add("dm create", Pool, Row());
+        Writer.Add("dm create", Pool, Row(_poolSectors));
         Message("create_thin 0");
         Writer.Add("dm create", Writer.Word("t1"), ThinRow("0"));
         Open("t1");
@@ -89,13 +90,12 @@ internal sealed class ThinProgram(Draw draw, ProgramWriter writer)
 
     // ---- pools -------------------------------------------------------------------------------------------------------------------
 
-    private Word Row()
+    private Word Row(long length)
     {
         var features = new List<string> { "error_if_no_space" };
         foreach (var (feature, percent) in ((string, int)[])[("skip_block_zeroing", 15), ("ignore_discard", 10), ("no_discard_passdown", 25), ("read_only", 6)])
             if (Draw.Chance(percent) && features.Count < 4)
                 features.Add(feature);
-        long length = Draw.Of(_dataSectors, _dataSectors, _dataSectors, _dataSectors * 2, _dataSectors / 2);
         return Writer.Word($"\"0 {length} thin-pool /dev/mapper/ml $d {(Draw.Chance(5) ? 128 : _blockSectors)} {Draw.Of("0", "2", "5")} {features.Count} {string.Join(' ', features)}\"");
     }
 
@@ -126,13 +126,15 @@ internal sealed class ThinProgram(Draw draw, ProgramWriter writer)
         Writer.Add("dm resume", Pool);
     }
 
-    /// <summary>A table that the pool may refuse when it is resumed leaves it suspended: the second one is the first one again.</summary>
+    /// <summary>A table that the pool may refuse when it is resumed leaves it suspended: the second one fits.</summary>
     private void ReloadPool()
     {
-        Writer.Add("dm load", Pool, Row());
+        long length = Draw.Of(_poolSectors, _poolSectors, _dataSectors * 2, _dataSectors, _poolSectors / 2);
+        Writer.Add("dm load", Pool, Row(length));
         Writer.Add("dm resume", Pool);
         OnPool("dm table");
-        Writer.Add("dm load", Pool, Writer.Word($"\"0 {_dataSectors * 2} thin-pool /dev/mapper/ml $d {_blockSectors} 0 1 error_if_no_space\""));
+        _poolSectors = Math.Max(_poolSectors, length);
+        Writer.Add("dm load", Pool, Writer.Word($"\"0 {_poolSectors} thin-pool /dev/mapper/ml $d {_blockSectors} 0 1 error_if_no_space\""));
         Writer.Add("dm resume", Pool);
     }
 
@@ -142,7 +144,7 @@ internal sealed class ThinProgram(Draw draw, ProgramWriter writer)
         foreach (string name in s_names)
             Writer.Add("dm remove", Writer.Word(name));
         Writer.Add("dm remove", Pool);
-        Writer.Add("dm create", Pool, Row());
+        Writer.Add("dm create", Pool, Row(_poolSectors));
         OnPool("dm status");
         Activate();
     }

@@ -46,6 +46,11 @@ public sealed class ThinPoolType(ThinPools pools, DmQuirks quirks) : DmTargetTyp
             pool.Value.Put();
             return row.Fail("Discard support cannot be disabled once enabled");
         }
+        if (pool.Value.Metadata.HasFailed)
+        {
+            pool.Value.Put();
+            return row.Fail("Error registering metadata threshold");
+        }
         return new ThinPoolTarget(row, pool.Value, metadata.Value, data.Value, lowWater, features, quirks);
     }
 
