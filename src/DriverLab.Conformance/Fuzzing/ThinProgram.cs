@@ -46,6 +46,7 @@ internal sealed class ThinProgram(Draw draw, ProgramWriter writer)
     private static readonly string[] s_counts = ["512", "4096", "65536", "65536", "131072", "196608", "20480"];
     private readonly List<string> _open = [];
     private long _blockSectors, _metadataSectors, _dataSectors, _poolSectors;
+    private string _always = "error_if_no_space";
     private char _tag = 'a';
 
     private Draw Draw { get; } = draw;
@@ -59,6 +60,8 @@ internal sealed class ThinProgram(Draw draw, ProgramWriter writer)
         _metadataSectors = Draw.Chance(12) ? Draw.Of(128L, 192, 256) : Draw.Of(4096L, 8192);
         _dataSectors = _blockSectors * Draw.Of(4L, 8, 16, 64) + Draw.Of(0L, 0, 8);
         _poolSectors = Draw.Of(_dataSectors, _dataSectors, _dataSectors * 2, _dataSectors / 2);
+        if (Draw.Chance(10))
+            _always += " ignore_discard"; // cannot be changed by a reload
         Disk("m", _metadataSectors);
         Disk("d", _dataSectors * 2);
         Disk("o", 300);
@@ -92,8 +95,8 @@ internal sealed class ThinProgram(Draw draw, ProgramWriter writer)
 
     private Word Row(long length)
     {
-        var features = new List<string> { "error_if_no_space" };
-        foreach (var (feature, percent) in ((string, int)[])[("skip_block_zeroing", 15), ("ignore_discard", 10), ("no_discard_passdown", 25), ("read_only", 6)])
+        var features = _always.Split(' ').ToList();
+        foreach (var (feature, percent) in ((string, int)[])[("skip_block_zeroing", 15), ("no_discard_passdown", 25), ("read_only", 6)])
             if (Draw.Chance(percent) && features.Count < 4)
                 features.Add(feature);
         return Writer.Word($"\"0 {length} thin-pool /dev/mapper/ml $d {(Draw.Chance(5) ? 128 : _blockSectors)} {Draw.Of("0", "2", "5")} {features.Count} {string.Join(' ', features)}\"");
@@ -134,7 +137,7 @@ internal sealed class ThinProgram(Draw draw, ProgramWriter writer)
         Writer.Add("dm resume", Pool);
         OnPool("dm table");
         _poolSectors = Math.Max(_poolSectors, length);
-        Writer.Add("dm load", Pool, Writer.Word($"\"0 {_poolSectors} thin-pool /dev/mapper/ml $d {_blockSectors} 0 1 error_if_no_space\""));
+        Writer.Add("dm load", Pool, Writer.Word($"\"0 {_poolSectors} thin-pool /dev/mapper/ml $d {_blockSectors} 0 {_always.Split(' ').Length} {_always}\""));
         Writer.Add("dm resume", Pool);
     }
 
