@@ -27,6 +27,9 @@ internal abstract class LowLevelMap
 
     public ulong AllocatedCount { get; private set; }
 
+    /// <summary>Blocks of the last commit.</summary>
+    public ulong CommittedCount => _committedBlocks;
+
     /// <summary>Free blocks of the last commit.</summary>
     public ulong CommittedFree => _committedBlocks - _committedAllocated;
 

@@ -169,7 +169,9 @@ internal sealed class DataSpaceMap(TransactionManager transactions, bool startsO
     private ulong _next;
     private long _allocatedSinceCommit;
 
-    public ulong BlockCount => _map.BlockCount;
+    /// <summary>Blocks as of the last commit: what was added since does not show, and is added again when somebody compares.</summary>
+    /// <remarks>Linux drivers/md/persistent-data/dm-space-map-disk.c: sm_disk_get_nr_blocks().</remarks>
+    public ulong BlockCount => _map.CommittedCount;
 
     public SpaceMapRoot Root => _map.Root;
 

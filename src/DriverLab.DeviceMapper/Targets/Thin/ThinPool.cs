@@ -326,8 +326,6 @@ internal sealed partial class ThinPool
             Log($"{Name}: unable to grow the data device until repaired.");
             return Errno.OK;
         }
-        if (Mode != PoolMode.Write && Mode != PoolMode.OutOfDataSpace)
-            throw new NotModelledException("a read-only thin pool that grows");
         if (before > 0)
             Log($"{Name}: growing the data device from {before} to {blocks} blocks");
         var error = Metadata.ResizeData(blocks);
