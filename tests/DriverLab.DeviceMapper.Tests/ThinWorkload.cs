@@ -78,9 +78,24 @@ internal sealed class ThinWorkload(int seed, ThinLab lab)
     {
         count = Math.Min(count, Blocks - block);
         for (int i = block; i < block + count; i++)
+        {
             Changes.Add((lab.Log.Count, id, i, 0));
+            NoteSharers(id, i);
+        }
         Assert.That(lab.Lab.Device($"t{id}").IssueDiscard(block * 128L, count * 128L), Is.EqualTo(Errno.OK));
         Array.Clear(_now[id], block, count);
+    }
+
+    /// <summary>
+    /// A discard goes down to the disk before the commit. Who has parted from the block since the last commit still has it in the state that a cut goes back to, and loses it there; kernels do
+    /// the same (drivers/md/dm-thin.c: process_prepared_discard_passdown_pt1()).
+    /// </summary>
+    private void NoteSharers(ulong id, int block)
+    {
+        byte tag = _now[id][block];
+        foreach (var (other, tags) in _now)
+            if (other != id && tag != 0 && tags[block] != tag && Synced.FindLast(m => m.Devices.ContainsKey(other)) is { } moment && moment.Devices[other][block] == tag)
+                Changes.Add((lab.Log.Count, other, block, 0));
     }
 
     /// <summary>After an fsync of a device everything of it is safe; so is all that the commit took along.</summary>

@@ -149,8 +149,9 @@ internal sealed class FuzzRun(FuzzOptions options, Progress progress) : IAsyncDi
         progress.Report($"{program.Name} step {first.Step} of {program.Steps.Count} on {real.Name}: {signature}");
         if (await _profile.MeasureAsync("shrink", ShrinkAsync(program, reference, real, cancellation)) is not { } finding)
         {
-            progress.Report($"{program.Name}: not seen again when run alone; seed 0x{options.Seed:x}, kept as it is");
-            finding = new(program, first, signature, "seen once, not again when run alone: state from another program, or a race", 0);
+            string sides = $"at step {first.Step}, '{first.Call}' {first.Detail}: {real.Name} said '{first.Real}', the {reference.Name} '{first.Emulator}'";
+            progress.Report($"{program.Name}: not seen again when run alone; seed 0x{options.Seed:x}, kept as it is; {sides}");
+            finding = new(program, first, signature, $"Seen once, not again when run alone (state from another program, or a race): {sides}", 0);
         }
         if (Findings.Exists(f => f.IsLike(finding)))
             return;

@@ -18,7 +18,7 @@ internal sealed class ThinProgram(Draw draw, ProgramWriter writer)
         new("delete", 3, static p => p.Message($"delete {p.Id()}")),
         new("words", 2, static p => p.Message(p.Draw.Of("create_thin", "create_thin x", "create_snap 1", "delete", "hello", "create_thin 16777216", "set_transaction_id 1", "reserve_metadata_snap x", "@odd"))),
         new("transaction", 2, static p => p.Message($"set_transaction_id {p.Draw.Of("0", "0", "1", "2")} {p.Draw.Of("1", "2")}")),
-        new("hold", 2, static p => p.Message("reserve_metadata_snap")),
+        new("hold", 2, static p => p.Hold()),
         new("release", 2, static p => p.Message("release_metadata_snap")),
         new("activate", 8, static p => p.Activate()),
         new("deactivate", 4, static p => p.Deactivate()),
@@ -109,6 +109,14 @@ internal sealed class ThinProgram(Draw draw, ProgramWriter writer)
     private string Id() => Draw.Of("0", "1", "2", "3", "4", Draw.Chance(10) ? "16777215" : "1");
 
     private void CreateThin() => Message($"create_thin {Id()}");
+
+    /// <summary>A metadata snapshot is given back before the next status: where it lies depends on when the kernel commits by itself.</summary>
+    private void Hold()
+    {
+        Message("reserve_metadata_snap");
+        Draw.Of<Action>(CreateThin, CreateSnapshot, Write, () => Message("reserve_metadata_snap"))();
+        Message("release_metadata_snap");
+    }
 
     /// <summary>The origin should be suspended; that it may run is the user's risk, and shows nothing here, where one request follows the other.</summary>
     private void CreateSnapshot()
