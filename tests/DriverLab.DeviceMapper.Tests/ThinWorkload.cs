@@ -87,8 +87,8 @@ internal sealed class ThinWorkload(int seed, ThinLab lab)
     }
 
     /// <summary>
-    /// A discard goes down to the disk before the commit. Who has parted from the block since the last commit still has it in the state that a cut goes back to, and loses it there; kernels do
-    /// the same (drivers/md/dm-thin.c: process_prepared_discard_passdown_pt1()).
+    /// A discard goes down to the disk before the commit. Who has parted from the block since the last commit still has it in the state that a cut goes back to, and loses it there. That is
+    /// the order of work in drivers/md/dm-thin.c, process_prepared_discard_passdown_pt1(); no kernel was cut at that moment to see it.
     /// </summary>
     private void NoteSharers(ulong id, int block)
     {
