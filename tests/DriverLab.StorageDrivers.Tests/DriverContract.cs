@@ -43,7 +43,21 @@ public sealed class DriverContract(KernelKind kernel, string name)
 
     private static readonly bool s_hostHasAufs = File.ReadAllText("/proc/filesystems").Contains("\taufs\n", StringComparison.Ordinal);
 
-    private static readonly bool s_hostHasDm = File.Exists("/dev/mapper/control");
+    private static readonly bool s_hostHasDm = CanOpen("/dev/mapper/control");
+
+    /// <summary>A node alone says nothing: dmsetup makes it on a kernel without the driver too.</summary>
+    private static bool CanOpen(string node)
+    {
+        try
+        {
+            using var opened = File.OpenHandle(node, FileMode.Open, FileAccess.ReadWrite);
+            return true;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return false;
+        }
+    }
 
     private Sandbox _box = null!;
     private IStorageDriver _driver = null!;
