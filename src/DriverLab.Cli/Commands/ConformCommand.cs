@@ -18,7 +18,7 @@ internal static class ConformCommand
         var config = new Option<string?>("--config") { Description = "Its configuration file." };
         var machine = MachineOption.Create();
         var scenarios = new Option<string[]>("--scenario") { Description = "Only scenarios of this name, or pattern such as 'vfs/rename/*'; or one file; may be repeated.", DefaultValueFactory = _ => [] };
-        var all = new Option<bool>("--all") { Description = "Slow scenarios too (half a second and more on a real kernel), and those of what the emulator does not model yet. They are also run when --suite, --scenario, --kernels or --shard chooses." };
+        var all = new Option<bool>("--all") { Description = "Slow scenarios too (half a second and more on a real kernel, a tenth in the suites dm and block), and those of what the emulator does not model yet. They are also run when --suite, --scenario, --kernels or --shard chooses." };
         var json = new Option<bool>("--json") { Description = "One JSON object a line on stdout; the last one is the summary." };
         var junit = new Option<string?>("--junit") { Description = "Write JUnit XML to this file." };
         var html = new Option<string?>("--html") { Description = "Write a self-contained page to this file." };
