@@ -19,6 +19,8 @@ void RunTests(string filter)
     arguments.AddRange(userArguments);
     var start = new System.Diagnostics.ProcessStartInfo("dotnet", arguments) { WorkingDirectory = root.FullPath, UseShellExecute = false, RedirectStandardOutput = true };
     start.Environment["DRIVERLAB_HOME"] = root.FullPath;
+    // What machines need is installed now: a test that gets none has failed.
+    start.Environment["DRIVERLAB_TESTS_NEED_RIG"] = "1";
     // Tasks of the machine's own kernel are threads with other ids and mounts; on those the runtime's double mapping of code was seen to abort.
     start.Environment["DOTNET_EnableWriteXorExecute"] = "0";
 

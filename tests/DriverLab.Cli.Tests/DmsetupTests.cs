@@ -3,6 +3,7 @@ using System.Text.RegularExpressions;
 using DriverLab.Rig;
 using DriverLab.Rig.Images;
 using DriverLab.Rig.Machines;
+using DriverLab.Testing;
 
 namespace DriverLab.Cli.Tests;
 
@@ -257,7 +258,7 @@ public sealed partial class DmsetupTests
         }
         catch (RigException e) when (e is not MachineException)
         {
-            Assert.Ignore("no rig here: " + e.Message);
+            NoRig.Ignore(e);
             throw;
         }
     }

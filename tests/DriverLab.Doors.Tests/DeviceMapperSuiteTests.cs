@@ -6,6 +6,7 @@ using DriverLab.Rig.Machines;
 using DriverLab.StorageDrivers;
 using DriverLab.StorageDrivers.Files;
 using DriverLab.StorageDrivers.Snapshots;
+using DriverLab.Testing;
 
 namespace DriverLab.Doors.Tests;
 
@@ -46,7 +47,8 @@ public sealed class DeviceMapperSuiteTests
         }
         catch (RigException e) when (e is not MachineException and not RigUsageException)
         {
-            throw new IgnoreException($"no machine: {e.Message}");
+            NoRig.Ignore(e);
+            throw;
         }
     }
 

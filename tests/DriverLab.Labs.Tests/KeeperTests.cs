@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
+using DriverLab.Testing;
 
 namespace DriverLab.Labs.Tests;
 
@@ -46,7 +47,7 @@ public class KeeperTests
     {
         var up = await Run("lab", "up", "--steps", _lab);
         if (up.Code == 3 && up.Error.Contains("not installed", StringComparison.Ordinal))
-            Assert.Ignore(up.Error);
+            NoRig.Ignore(up.Error);
         Assert.That(up.Code, Is.Zero, up.Error);
         Assert.That(up.Output, Does.Contain("== the disks are there").And.Not.Contain("NOT AS EXPECTED"));
         Assert.That((await Run("lab", "up", _lab)).Error, Does.Contain("a lab named kept is up already"));
@@ -93,7 +94,7 @@ public class KeeperTests
         await File.WriteAllTextAsync(_lab, File_.Replace("memory: 256M", "root: debian-ext4", StringComparison.Ordinal));
         var up = await Run("lab", "up", _lab);
         if (up.Error.Contains("not installed", StringComparison.Ordinal))
-            Assert.Ignore(up.Error);
+            NoRig.Ignore(up.Error);
         Assert.That(up.Code, Is.Zero, up.Error);
         await SshAsync();
     }
@@ -104,7 +105,7 @@ public class KeeperTests
     {
         var up = await Run("lab", "up", _lab);
         if (up.Code == 3 && up.Error.Contains("not installed", StringComparison.Ordinal))
-            Assert.Ignore(up.Error);
+            NoRig.Ignore(up.Error);
         Assert.That(up.Code, Is.Zero, up.Error);
         int keeper = JsonDocument.Parse((await Run("lab", "list")).Output).RootElement.GetProperty("keeper").GetInt32();
         int[] children = [.. Children(keeper)];
@@ -130,7 +131,7 @@ public class KeeperTests
         await File.WriteAllTextAsync(_lab, File_.Replace("steps:", "    setup: [{run: 'echo no such luck; exit 5'}]\nsteps:", StringComparison.Ordinal));
         var up = await Run("lab", "up", _lab);
         if (up.Error.Contains("not installed", StringComparison.Ordinal))
-            Assert.Ignore(up.Error);
+            NoRig.Ignore(up.Error);
         Assert.That(up.Code, Is.EqualTo(3));
         Assert.That(up.Error, Does.Contain($"machine box: commands ({_lab}:").And.Contain("(status 5): no such luck"));
         Assert.That((await Run("lab", "list")).Output, Is.Empty);

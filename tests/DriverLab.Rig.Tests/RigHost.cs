@@ -1,4 +1,5 @@
 using DriverLab.Rig.Machines;
+using DriverLab.Testing;
 
 namespace DriverLab.Rig.Tests;
 
@@ -19,7 +20,7 @@ internal static class RigHost
         }
         catch (RigException e) when (e is not MachineException)
         {
-            Assert.Ignore("no rig here: " + e.Message);
+            NoRig.Ignore(e);
             throw;
         }
     }

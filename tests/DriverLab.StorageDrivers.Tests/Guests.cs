@@ -2,6 +2,7 @@ using DriverLab.Linux;
 using DriverLab.Rig;
 using DriverLab.Rig.Images;
 using DriverLab.Rig.Machines;
+using DriverLab.Testing;
 
 namespace DriverLab.StorageDrivers.Tests;
 
@@ -27,7 +28,8 @@ public sealed class Guests
         }
         catch (RigException e) when (e is not MachineException and not RigUsageException)
         {
-            throw new IgnoreException($"no machine: {e.Message}");
+            NoRig.Ignore(e);
+            throw;
         }
     }
 

@@ -10,6 +10,7 @@ using DriverLab.Linux;
 using DriverLab.Rig;
 using DriverLab.Rig.Machines;
 using DriverLab.Simulation;
+using DriverLab.Testing;
 
 namespace DriverLab.ThinTools.Tests;
 
@@ -108,7 +109,7 @@ public sealed partial class CrossingTests
         }
         catch (RigException e) when (e is not MachineException)
         {
-            Assert.Ignore("no rig here: " + e.Message);
+            NoRig.Ignore(e);
             throw;
         }
         await using (machine)

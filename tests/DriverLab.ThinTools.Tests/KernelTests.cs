@@ -4,6 +4,7 @@ using DriverLab.Conformance.Scenarios;
 using DriverLab.Formats.PersistentData;
 using DriverLab.Rig;
 using DriverLab.Rig.Machines;
+using DriverLab.Testing;
 
 namespace DriverLab.ThinTools.Tests;
 
@@ -106,7 +107,7 @@ public sealed class KernelTests
         }
         catch (RigException e) when (e is not MachineException)
         {
-            Assert.Ignore("no rig here: " + e.Message);
+            NoRig.Ignore(e);
             throw;
         }
         await using (machine)

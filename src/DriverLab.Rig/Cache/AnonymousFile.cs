@@ -48,7 +48,7 @@ public sealed partial class AnonymousFile : IDisposable
     public void SetLength(long bytes) => RandomAccess.SetLength(handle, bytes);
 
     /// <summary>Makes this empty file the copy of another; holes stay holes.</summary>
-    /// <exception cref="IOException">No space is left.</exception>
+    /// <exception cref="IOException">No space is left, or the source was cut meanwhile.</exception>
     public void CopyFrom(SafeFileHandle source)
     {
         long length = RandomAccess.GetLength(source);
@@ -60,7 +60,7 @@ public sealed partial class AnonymousFile : IDisposable
             {
                 int read = RandomAccess.Read(source, buffer.AsSpan(0, (int)Math.Min(buffer.Length, end - at)), at);
                 if (read == 0)
-                    return; // it was cut meanwhile
+                    throw new EndOfStreamException($"the file ends at {at}, and was to be {length} bytes: somebody cut it while it was copied");
                 RandomAccess.Write(handle, buffer.AsSpan(0, read), at);
                 at += read;
             }

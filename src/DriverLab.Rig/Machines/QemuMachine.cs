@@ -51,9 +51,23 @@ public sealed partial class QemuMachine : Machine
     private TimeSpan bootTime;
 
     /// <inheritdoc/>
-    public override IReadOnlyList<(string Phase, TimeSpan At)> Phases => phases;
+    public override IReadOnlyList<(string Phase, TimeSpan At)> Phases
+    {
+        get
+        {
+            lock (phases)
+                return [.. phases.OrderBy(static phase => phase.At)];
+        }
+    }
 
     private readonly List<(string Phase, TimeSpan At)> phases = [];
+
+    // The guest and QEMU are spoken to at the same time.
+    private void Note(string phase, TimeSpan at)
+    {
+        lock (phases)
+            phases.Add((phase, at));
+    }
 
     /// <inheritdoc/>
     public override bool Restored { get; private protected set; }
@@ -79,7 +93,7 @@ public sealed partial class QemuMachine : Machine
         var machine = new QemuMachine(options, accelerator, process, midStream: false) { Restored = restored };
         try
         {
-            machine.phases.Add((restored ? "state read" : "guest runs", Stopwatch.GetElapsedTime(start)));
+            machine.Note(restored ? "state read" : "guest runs", Stopwatch.GetElapsedTime(start));
             await machine.FirstWordsAsync(start, cancellation).ConfigureAwait(false);
             return machine;
         }
@@ -95,12 +109,12 @@ public sealed partial class QemuMachine : Machine
     {
         await GreetAsync(cancellation).ConfigureAwait(false);
         bootTime = Stopwatch.GetElapsedTime(start);
-        phases.Add(("guest answered", bootTime));
+        Note("guest answered", bootTime);
         // Both are on their way before the first is answered.
         var clock = SetClockAsync(DateTimeOffset.UtcNow, cancellation);
         var entropy = Restored ? AskAsync(FrameKind.Entropy, RandomNumberGenerator.GetBytes(64), null, cancellation) : Task.CompletedTask;
         await Task.WhenAll(clock, entropy).ConfigureAwait(false);
-        phases.Add(("clock and entropy", Stopwatch.GetElapsedTime(start)));
+        Note("clock and entropy", Stopwatch.GetElapsedTime(start));
     }
 
     /// <param name="options">The machine.</param>
@@ -130,7 +144,7 @@ public sealed partial class QemuMachine : Machine
         machine.reached = machine.ReachedAsync(listener);
         try
         {
-            machine.phases.Add(("process started", forked));
+            machine.Note("process started", forked);
             // The guest is asked already: when QEMU has read its state, the question is there.
             var told = goOn is null ? Task.CompletedTask : TellAsync();
             var asked = machine.FirstWordsAsync(start, cancellation);
@@ -149,10 +163,10 @@ public sealed partial class QemuMachine : Machine
         async Task TellAsync()
         {
             var channel = await machine.ControlAsync(cancellation).ConfigureAwait(false);
-            machine.phases.Add(("QEMU reached", Stopwatch.GetElapsedTime(start)));
+            machine.Note("QEMU reached", Stopwatch.GetElapsedTime(start));
             await memory.Ready.ConfigureAwait(false);
             await goOn(channel).ConfigureAwait(false);
-            machine.phases.Add(("state asked for", Stopwatch.GetElapsedTime(start)));
+            machine.Note("state asked for", Stopwatch.GetElapsedTime(start));
         }
     }
 
