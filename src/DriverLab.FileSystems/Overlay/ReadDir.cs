@@ -141,7 +141,9 @@ internal sealed class MergeReceiver(OverlayDentry dentry, MergeList entries, boo
 /// <remarks>Linux fs/overlayfs/readdir.c: ovl_iterate(), ovl_dir_llseek(), ovl_dir_fsync().</remarks>
 internal sealed class OverlayDirectoryFile(VfsPath path, OpenFlags flags, OpenFile real) : OpenFile(path, flags)
 {
-    private OpenFile _real = real;
+    // What it was opened on goes on being read; a directory that was copied up since is synced through a file of its own. fs/overlayfs/readdir.c: struct ovl_dir_file.
+    private readonly OpenFile _real = real;
+    private OpenFile? _upperReal;
     private bool _isReal = !((OverlayDirectory)path.Inode).MayHoldWhiteouts;
     private MergedListing? _listing;
 
@@ -240,17 +242,19 @@ internal sealed class OverlayDirectoryFile(VfsPath path, OpenFlags flags, OpenFi
             return Errno.OK;
         if (ReferenceEquals(_real.Inode, upper.Inode))
             return _real.Fsync(Sb.Mounter, dataOnly);
+        if (_upperReal is not null)
+            return _upperReal.Fsync(Sb.Mounter, dataOnly);
         var opened = Files.DentryOpen(Sb.Mounter, Sb.Upper!.At(upper), OpenFlags.O_RDONLY | OpenFlags.O_LARGEFILE | OpenFlags.O_DIRECTORY);
         if (!opened.IsOk)
             return opened.Error;
-        _real.Put();
-        _real = opened.Value;
-        return _real.Fsync(Sb.Mounter, dataOnly);
+        _upperReal = opened.Value;
+        return _upperReal.Fsync(Sb.Mounter, dataOnly);
     }
 
     protected override void Release()
     {
         _listing?.Put();
+        _upperReal?.Put();
         _real.Put();
     }
 }
