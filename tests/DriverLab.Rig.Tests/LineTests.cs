@@ -14,6 +14,14 @@ public class LineTests
     [TestCaseSource(nameof(Lines))]
     public async Task A_line_boots_is_saved_and_goes_on(string line)
     {
+        try
+        {
+            _ = await RigHost.OptionsAsync(line);
+        }
+        catch (KernelGoneException e)
+        {
+            Assert.Ignore(e.Message); // the archive dropped the line: nothing here has failed, and it counts as skipped
+        }
         await using (var booted = await RigHost.BootAsync(line))
             await Check(booted, line);
         for (int i = 0; i < 2; i++)

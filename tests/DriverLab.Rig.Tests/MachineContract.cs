@@ -129,6 +129,20 @@ public sealed class LibvirtMachineTests : MachineContract
     }
 
     [Test]
+    public async Task Another_host_is_reached_by_ssh()
+    {
+        using var far = await LibvirtDaemon.StartAsync(ssh: true);
+        var machines = new LibvirtMachines(RigHost.Kernels.Cache, far.UriBySsh);
+        await using var machine = await machines.StartAsync(await RigHost.OptionsAsync(Line), Accelerator.Software, RigHost.Progress, default);
+        Assert.That(machine.Restored);
+        Assert.That(await machine.ShellAsync("echo $((6*7)); exit 3"), Is.EqualTo((3, "42\n")));
+        byte[] content = new byte[1 << 20];
+        new Random(1).NextBytes(content);
+        await machine.PutFileAsync("/tmp/file", content, 0x180, default);
+        Assert.That((await machine.ShellAsync("sha256sum < /tmp/file")).Output, Does.StartWith(Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(content))));
+    }
+
+    [Test]
     public async Task Disks_are_refused_with_a_way_out()
     {
         var options = await RigHost.OptionsAsync(Line) with { Disks = [new("d", 1 << 20, DiskFormat.Null, "")] };
