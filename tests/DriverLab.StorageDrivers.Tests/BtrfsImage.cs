@@ -10,20 +10,19 @@ namespace DriverLab.StorageDrivers.Tests;
 /// <summary>A btrfs in a sparse file on a loop device, mounted on a directory; the kernel lets go of the loop device when the mount goes.</summary>
 public sealed class BtrfsImage : IDisposable
 {
-    private static readonly Lazy<string> s_made = new(Make);
     private readonly IKernel _kernel;
     private readonly string _target, _file;
 
     private BtrfsImage(IKernel kernel, string target, string file) => (_kernel, _target, _file) = (kernel, target, file);
 
-    /// <summary>Copies the empty image, or makes one in a machine, attaches it and mounts it.</summary>
+    /// <summary>Makes an image, attaches it and mounts it. Each has an identity of its own: the kernel takes two of one identity for one file system, even a moment after the first was unmounted.</summary>
     public static BtrfsImage Mount(KernelKind kind, IKernel kernel, string target)
     {
         string file = Path.Combine(Path.GetTempPath(), $"driverlab-btrfs-{Guid.NewGuid():n}.img");
         if (Guests.Has(kind))
             _ = Guests.Run(kind, $"truncate -s 256M {file} && mkfs.btrfs -q -f {file}");
         else
-            Run("cp", "--sparse=always", s_made.Value, file);
+            Make(file);
         var image = new BtrfsImage(kernel, target, file);
         string device = image.Attach();
         Sandbox.Check(kernel.Mount(ByteText.Bytes(device), ByteText.Bytes(target), "btrfs"u8, MountFlags.None, ""u8), "mount btrfs");
@@ -60,16 +59,13 @@ public sealed class BtrfsImage : IDisposable
 
     private Fd _loop;
 
-    private static string Make()
+    private static void Make(string file)
     {
         if (!File.Exists("/sbin/mkfs.btrfs") && !File.Exists("/usr/sbin/mkfs.btrfs"))
             throw new IgnoreException("host kernel: no mkfs.btrfs; install btrfs-progs");
-        string file = Path.Combine(Path.GetTempPath(), $"driverlab-btrfs-{Environment.ProcessId}.img");
         using (var stream = File.Create(file))
             stream.SetLength(256 << 20);
         Run("mkfs.btrfs", "-q", "-f", file);
-        AppDomain.CurrentDomain.ProcessExit += (_, _) => File.Delete(file);
-        return file;
     }
 
     private static void Run(string program, params string[] arguments)
@@ -82,8 +78,9 @@ public sealed class BtrfsImage : IDisposable
 
     public void Dispose()
     {
-        _ = _kernel.Umount(ByteText.Bytes(_target), UmountFlags.None);
+        var error = _kernel.Umount(ByteText.Bytes(_target), UmountFlags.None);
         _ = _kernel.Close(_loop);
         _ = _kernel.UnlinkAt(Fd.Cwd, ByteText.Bytes(_file), AtFlags.None);
+        Sandbox.Check(error, "umount btrfs");
     }
 }

@@ -48,10 +48,7 @@ public sealed class Sandbox : IDisposable
         {
             KernelKind.Host => Host(),
             KernelKind.Guest61 or KernelKind.Guest612 => Guests.NewTask(kind),
-            KernelKind.EmulatedAufs => new EmulatedKernel(
-                new KernelProfile("6.1-aufs", new KernelVersion(6, 1), new Dictionary<string, string> { ["CONFIG_AUFS_FS"] = "y", ["CONFIG_TMPFS_XATTR"] = "y", ["CONFIG_TMPFS_POSIX_ACL"] = "y" }.ToFrozenDictionary()),
-                ModuleSet.Standard, new World(0)),
-            KernelKind.Emulated => new EmulatedKernel(new KernelProfile("6.12", new KernelVersion(6, 12)), ModuleSet.Standard, new World(0)),
+            KernelKind.EmulatedAufs or KernelKind.Emulated => Emulator(kind),
         };
         string root = $"/tmp/driverlab-{Environment.ProcessId}";
         Check(kernel.MakeDirectories("/tmp"u8, (Mode)0x3FF));
@@ -62,6 +59,12 @@ public sealed class Sandbox : IDisposable
         _ = kernel.Umask(Mode.None);
         return new Sandbox(kind, kernel, root);
     }
+
+    /// <summary>An emulated kernel of a kind.</summary>
+    internal static EmulatedKernel Emulator(KernelKind kind) => new(kind == KernelKind.EmulatedAufs ? s_aufs : new KernelProfile("6.12", new KernelVersion(6, 12)), ModuleSet.Standard, new World(0));
+
+    private static readonly KernelProfile s_aufs = new("6.1-aufs", new KernelVersion(6, 1),
+        new Dictionary<string, string> { ["CONFIG_AUFS_FS"] = "y", ["CONFIG_TMPFS_XATTR"] = "y", ["CONFIG_TMPFS_POSIX_ACL"] = "y" }.ToFrozenDictionary());
 
     private static NativeKernel Host()
     {

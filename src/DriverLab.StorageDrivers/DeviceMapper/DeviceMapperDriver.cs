@@ -207,12 +207,12 @@ public sealed class DeviceMapperDriver : IStorageDriver, ILayerMounts, ILayerLis
         ]);
     }
 
-    /// <summary>Unmounts what is still counted, and takes devices and the driver's own pool away; afterwards the home must be opened anew.</summary>
+    /// <summary>Unmounts layers, also those that a killed run left mounted, and takes devices and the driver's own pool away; afterwards the home must be opened anew.</summary>
     public DriverError? Cleanup()
     {
-        foreach (string target in _mounts.InUse)
-            if (_set.Find(target[(target.LastIndexOf('/') + 1)..]) is { } device)
-                _ = Unmount(device, target); // a device in use stays, and so does the pool
+        foreach (string id in _set.Layers)
+            if (IsMounted(MountOf(id)))
+                _ = Unmount(_set.Find(id)!, MountOf(id)); // a device in use stays, and so does the pool
         _held.Clear();
         return _set.ShutDown();
     }
