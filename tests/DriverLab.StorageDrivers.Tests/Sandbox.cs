@@ -42,7 +42,9 @@ public sealed class Sandbox : IDisposable
     /// <summary>Where drivers keep their layers.</summary>
     public string Home => Root + "/home";
 
-    public static Sandbox Make(KernelKind kind)
+    /// <param name="kind">The kernel.</param>
+    /// <param name="megabytes">The most that the tmpfs holds.</param>
+    public static Sandbox Make(KernelKind kind, int megabytes = 256)
     {
         IKernel kernel = kind switch
         {
@@ -55,7 +57,7 @@ public sealed class Sandbox : IDisposable
         Check(kernel.Unshare(CloneFlags.CLONE_NEWNS));
         Check(kernel.Mount("none"u8, "/"u8, ""u8, MountFlags.MS_REC | MountFlags.MS_PRIVATE, ""u8));
         Check(kernel.MakeDirectories(ByteText.Bytes(root), Mode.S_IRWXU));
-        Check(kernel.Mount("sandbox"u8, ByteText.Bytes(root), "tmpfs"u8, MountFlags.None, "mode=0755,size=256m"u8));
+        Check(kernel.Mount("sandbox"u8, ByteText.Bytes(root), "tmpfs"u8, MountFlags.None, ByteText.Bytes($"mode=0755,size={megabytes}m")));
         _ = kernel.Umask(Mode.None);
         return new Sandbox(kind, kernel, root);
     }

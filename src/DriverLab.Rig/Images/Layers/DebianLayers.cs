@@ -25,7 +25,10 @@ public sealed record LayerSet(string Name, ImmutableArray<string> Base, Immutabl
     /// <summary>A few tools and the time zones: about 1,400 entries and 2 MB, for drivers that copy.</summary>
     public static readonly LayerSet Slim = new("slim", ["base-files", "base-passwd", "dash", "debianutils", "hostname", "sed"], ["tzdata"]);
 
-    /// <summary>Both.</summary>
+    /// <summary>As <see cref="Debian"/>, with kernel headers, modules of perl and python and more small files: over 10,000 entries; for tests that ask for it, not for scenarios.</summary>
+    public static readonly LayerSet Large = new("large", Debian.Base, [.. Debian.Added, "libpython3.11-stdlib", "linux-libc-dev", "node-es-abstract", "perl-modules-5.36"]);
+
+    /// <summary>What scenarios name.</summary>
     public static readonly ImmutableArray<LayerSet> All = [Debian, Slim];
 }
 
@@ -34,8 +37,12 @@ public sealed record LayerSet(string Name, ImmutableArray<string> Base, Immutabl
 /// packages do not carry: whiteouts, opaque directories, hard links, attributes, device nodes, long and odd names.
 /// </summary>
 /// <remarks>The same package versions give the same bytes. As in Debian's slim images, translations, manuals and documentation are left out.</remarks>
-public sealed class DebianLayers(RigCache cache)
+/// <param name="cache">Where archives are kept.</param>
+/// <param name="sets">What is made; scenarios' layers when left out.</param>
+public sealed class DebianLayers(RigCache cache, params ImmutableArray<LayerSet> sets)
 {
+    private readonly ImmutableArray<LayerSet> _sets = sets.IsDefaultOrEmpty ? LayerSet.All : sets;
+
     /// <summary>Change it when the layers' content changes.</summary>
     private const int Layout = 1;
 
@@ -56,7 +63,7 @@ public sealed class DebianLayers(RigCache cache)
     /// <exception cref="RigException">Packages cannot be fetched.</exception>
     public async Task<string> GetAsync(IProgress<string>? progress, CancellationToken cancellation)
     {
-        string digest = FileHash.Of(Encoding.UTF8.GetBytes($"layout {Layout}\n" + string.Join('\n', LayerSet.All.Select(set => $"{set.Name}: {string.Join(' ', set.Base)} | {string.Join(' ', set.Added)}"))));
+        string digest = FileHash.Of(Encoding.UTF8.GetBytes($"layout {Layout}\n" + string.Join('\n', _sets.Select(set => $"{set.Name}: {string.Join(' ', set.Base)} | {string.Join(' ', set.Added)}"))));
         string folder = cache.PathOf("layers", digest[..16]);
         if (await IsWholeAsync(folder, cancellation).ConfigureAwait(false))
             return folder;
@@ -76,7 +83,7 @@ public sealed class DebianLayers(RigCache cache)
         _ = Directory.CreateDirectory(made);
         var packages = await FetchAsync(work, progress, cancellation).ConfigureAwait(false);
         var sums = new StringBuilder();
-        foreach (var set in LayerSet.All)
+        foreach (var set in _sets)
         {
             progress?.Report($"making the layers of {set.Name}");
             var builder = new LayerBuilder();
@@ -104,7 +111,7 @@ public sealed class DebianLayers(RigCache cache)
 
     private async Task<Dictionary<string, AptPackage>> FetchAsync(string work, IProgress<string>? progress, CancellationToken cancellation)
     {
-        string[] names = [.. LayerSet.All.SelectMany(set => set.Base.Concat(set.Added)).Distinct().Order(StringComparer.Ordinal)];
+        string[] names = [.. _sets.SelectMany(set => set.Base.Concat(set.Added)).Distinct().Order(StringComparer.Ordinal)];
         using (await cache.LockAsync("apt-" + string.Join('-', s_suites), progress, cancellation).ConfigureAwait(false))
         {
             var apt = new AptState(cache.Folder("apt", string.Join('-', s_suites)), Mirrors.OfHost(), s_suites);
