@@ -27,6 +27,7 @@ public static class CommandLine
             FuzzCommand.Create(output, error),
             AtlasCommand.Create(output, error),
             MutateCommand.Create(output, error),
+            CrashCommand.Create(output, error),
             CoverageCommand.Create(output, error),
             ScenarioCommand.Create(output, error),
             ExplainCommand.Create(output),

@@ -23,6 +23,15 @@ public abstract class FilterDisk : BlockDevice
     /// <returns>The status with which it ends here, or null to let it pass.</returns>
     protected abstract BlkStatus? Inspect(Bio bio);
 
+    /// <summary>Marks a bio that goes down now.</summary>
+    /// <returns>What <see cref="OnEnd"/> gets when it comes back.</returns>
+    protected virtual long OnPass(Bio bio) => 0;
+
+    /// <summary>Looks at a bio that has come back from the disk below.</summary>
+    protected virtual void OnEnd(long mark, BlkStatus status)
+    {
+    }
+
     /// <inheritdoc/>
     public override void SubmitBio(Bio bio)
     {
@@ -36,6 +45,7 @@ public abstract class FilterDisk : BlockDevice
         clone.Device = Below;
         clone.Completion = _pass;
         clone.Private = bio;
+        clone.PrivateValue = OnPass(bio);
         Layer.Submit(clone);
     }
 
@@ -45,6 +55,7 @@ public abstract class FilterDisk : BlockDevice
         {
             var original = (Bio)bio.Private!;
             var status = bio.Status;
+            ((FilterDisk)original.Device).OnEnd(bio.PrivateValue, status);
             original.Device.Layer.Free(bio);
             original.End(status);
         }

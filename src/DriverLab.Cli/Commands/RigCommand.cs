@@ -3,6 +3,7 @@ using System.Text;
 using DriverLab.Cli.Output;
 using DriverLab.Rig;
 using DriverLab.Rig.Images;
+using DriverLab.Rig.Images.Tools;
 
 namespace DriverLab.Cli.Commands;
 
@@ -16,23 +17,32 @@ internal static class RigCommand
         var kernel = new Option<string>("--kernel") { Description = "A kernel line such as 6.12, or a pinned version such as 6.12=6.12.117-1.", DefaultValueFactory = _ => "6.1" };
         var own = new KernelFileOptions();
         var files = new Option<string[]>("--file") { Description = "HOSTFILE or HOSTFILE:/GUEST/PATH: put a file into the machine (into /root when no path is given); may be repeated.", DefaultValueFactory = _ => [] };
+        var tools = new Option<string[]>("--tool") { Description = $"Programs that the machine has beside busybox: {string.Join(", ", ToolSet.All.Select(set => set.Name))}; may be repeated.", DefaultValueFactory = _ => [] };
         var memory = new Option<int>("--memory") { Description = "Memory in MiB.", DefaultValueFactory = _ => 512 };
         var machine = MachineOption.Create();
         var console = new Option<bool>("--console") { Description = "Afterwards show the machine's console on stderr." };
         var words = new Argument<string[]>("command") { Description = "The command, after --. For example: -- sh -c 'dmsetup targets'", Arity = ArgumentArity.OneOrMore };
         var command = new Command("exec", "Boot a kernel, run one command in it as root, end with its exit status. Output and errors of the command go to stdout.")
         {
-            kernel, own.Image, own.Modules, own.Config, files, memory, machine, console, words,
+            kernel, own.Image, own.Modules, own.Config, files, tools, memory, machine, console, words,
         };
         command.SetAction(async (parsed, cancellation) =>
         {
             var progress = new Progress(error);
             var rig = RealKernels.OfUser(parsed.GetValue(machine)!);
             var entry = await own.KernelAsync(parsed, cancellation) ?? await rig.Kernels.GetAsync(parsed.GetValue(kernel)!, progress, cancellation);
-            var options = await rig.PrepareAsync(entry, new ImageRecipe { Files = [.. parsed.GetValue(files)!.Select(ImageFileOf)] }, progress, cancellation);
+            var options = await rig.PrepareAsync(entry, new ImageRecipe { Files = [.. parsed.GetValue(files)!.Select(ImageFileOf)], Tools = [.. parsed.GetValue(tools)!] }, progress, cancellation);
             await using var running = await rig.StartAsync(options with { MemoryMiB = parsed.GetValue(memory) }, progress, cancellation);
+            // The command's bytes as they are where stdout is ours: it may print an image.
+            await using var raw = ReferenceEquals(output, Console.Out) ? Console.OpenStandardOutput() : null;
             var decoder = Encoding.UTF8.GetDecoder();
-            int status = await running.ExecAsync(parsed.GetValue(words)!, bytes => Print(output, decoder, bytes), cancellation);
+            int status = await running.ExecAsync(parsed.GetValue(words)!, bytes =>
+            {
+                if (raw is null)
+                    Print(output, decoder, bytes);
+                else
+                    raw.Write(bytes);
+            }, cancellation);
             if (parsed.GetValue(console))
                 error.Write(running.Console);
             return status;
