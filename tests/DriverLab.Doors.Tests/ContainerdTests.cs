@@ -90,7 +90,6 @@ public sealed class ContainerdTests
     [Category("long")]
     public async Task Containerds_own_suite_passes(string driver, string suiteName)
     {
-        Machine.Needs("go");
         string binary = SnapshotterSuite.Build(_machine);
         await ServeAsync(driver);
         _machine.Environment_["DRIVERLAB_SOCKET"] = _machine.At("s.sock");

@@ -20,7 +20,6 @@ public sealed class DeviceMapperSuiteTests
     public async Task Containerds_own_suite_passes_in_a_machine(string kernel)
     {
         using var here = new Machine();
-        Machine.Needs("go");
         string binary = SnapshotterSuite.Build(here);
         await using var guest = await StartAsync(kernel);
         await guest.CopyInAsync(binary, "/tmp/suite");

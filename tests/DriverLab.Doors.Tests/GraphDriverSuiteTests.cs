@@ -1,0 +1,52 @@
+using DriverLab.Docker;
+using DriverLab.Native;
+using DriverLab.StorageDrivers;
+using DriverLab.StorageDrivers.Files;
+
+namespace DriverLab.Doors.Tests;
+
+/// <summary>Docker's own graphdriver suite, through the daemon's client of plugins, against our plugin.</summary>
+[NonParallelizable]
+[Category("long")]
+public sealed class GraphDriverSuiteTests
+{
+    private Machine _machine = null!;
+
+    [SetUp]
+    public void Begin() => _machine = new Machine();
+
+    [TearDown]
+    public void End() => _machine.Dispose();
+
+    private static string Build(Machine machine) => GoSuite.Build(machine, "graphdriver", "golang-github-docker-docker-dev", "github.com/docker/docker/daemon/graphdriver/graphtest/graphtest_unix.go",
+        new()
+        {
+            ["driverlab/graph/graph_test.go"] = "graphdriver_test.go.txt",
+            ["github.com/docker/docker/plugin/v2/plugin.go"] = "plugin_v2.go.txt",
+            ["github.com/docker/docker/quota/quota.go"] = "quota.go.txt",
+        });
+
+    [TestCase("overlay2", false)]
+    [TestCase("overlay", false)]
+    [TestCase("vfs", false)]
+    [TestCase("btrfs", true)]
+    public async Task Dockers_own_suite_passes(string driver, bool hasQuota)
+    {
+        string binary = Build(_machine);
+        string homes = _machine.At("homes");
+        if (driver == "btrfs")
+            _machine.MountBtrfs(homes);
+        _ = Directory.CreateDirectory(homes);
+        using var kernel = NativeKernel.NewTask();
+        _ = kernel.Umask(Linux.Abi.Mode.None);
+        await using var server = await GraphDriverServer.StartAsync(_machine.At("p.sock"), (home, options) => DriverCatalog.Open(kernel, driver, home, new IdSource((ulong)Environment.TickCount64), options), CancellationToken.None);
+        foreach (var (key, value) in (IEnumerable<(string, string)>)[("DRIVERLAB_SOCKET", _machine.At("p.sock")), ("DRIVERLAB_DRIVER", driver), ("DRIVERLAB_QUOTA", hasQuota ? "yes" : ""), ("TMPDIR", homes)])
+            _machine.Environment_[key] = value;
+        var (code, output, error) = _machine.TryRun(binary, "-test.v");
+        var lines = output.Split('\n').Select(static l => l.Trim()).Where(static l => l.StartsWith("--- ", StringComparison.Ordinal)).ToArray();
+        TestContext.Out.WriteLine($"{driver}: {lines.Count(static l => l.StartsWith("--- PASS", StringComparison.Ordinal))} passed of {lines.Length}: {string.Join(", ", lines)}");
+        Assert.That(code, Is.Zero, $"{output}\n{error}");
+        Assert.That(lines, Has.Length.EqualTo(9));
+        Assert.That(lines.Where(static l => !l.StartsWith("--- PASS", StringComparison.Ordinal)), hasQuota ? Is.Empty : Has.Exactly(1).Contains("SetQuota"));
+    }
+}
