@@ -223,8 +223,10 @@ public sealed class DeviceMapperGuestTests(KernelKind kernel)
         _box.Write(Get(driver, "a") + "/f", "a"); // two of one identity at once
         _box.Write(Get(driver, "b") + "/f", "b");
         Assert.That(driver.Status().Single(p => p.Key == "Backing Filesystem").Value, Is.EqualTo("xfs"));
-        Assert.That(driver.CreateReadWrite("c", "", new LayerOptions(500 * MiB))?.Errno, Is.EqualTo(Errno.EOPNOTSUPP));
-        Assert.That(driver.Exists("c"), Is.False);
+        Assert.That(driver.CreateReadWrite("c", "a", new LayerOptions(500 * MiB)), Is.Null);
+        Assert.That(BytesOf(Get(driver, "a")), Is.InRange(300 * MiB, 400 * MiB));
+        Assert.That(BytesOf(Get(driver, "c")), Is.InRange(400 * MiB, 500 * MiB), "as large as its device but for the log");
+        Assert.That(_box.Read(Get(driver, "c") + "/f"), Is.EqualTo("a"));
         Assert.That(driver.Cleanup(), Is.Null);
         var retrying = _box.Driver("devicemapper", [.. options, "dm.xfs_nospace_max_retries=0"]);
         _ = Get(retrying, "a");
@@ -234,5 +236,15 @@ public sealed class DeviceMapperGuestTests(KernelKind kernel)
             Assert.That(_box.Read($"/sys/fs/xfs/dm-{minor}/error/metadata/ENOSPC/max_retries").Trim(), Is.EqualTo("0"));
         }
         Assert.That(retrying.Cleanup(), Is.Null);
+        var larger = _box.Driver("devicemapper", "dm.basesize=480m", "dm.loopdatasize=1g");
+        Create(larger, "d");
+        Assert.That(BytesOf(Get(larger, "d")), Is.InRange(400 * MiB, 480 * MiB), "a base device that was made larger");
+        Assert.That(larger.Cleanup(), Is.Null);
+    }
+
+    private long BytesOf(string path)
+    {
+        Sandbox.Check(_box.Kernel.StatFs(ByteText.Bytes(path), out var fs), path);
+        return (long)fs.Blocks * (long)fs.BlockSize;
     }
 }

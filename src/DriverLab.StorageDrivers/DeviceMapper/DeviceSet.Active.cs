@@ -80,7 +80,7 @@ internal sealed partial class DeviceSet
     }
 
     /// <summary>Makes a device's file system as large as the device.</summary>
-    /// <returns>EOPNOTSUPP (xfs), then what the kernel says.</returns>
+    /// <returns>What the kernel says.</returns>
     private DriverError? Grow(DeviceRecord device)
     {
         string directory = $"{_options.Home}/mnt/{FileOf(device.Id)}";
@@ -99,12 +99,10 @@ internal sealed partial class DeviceSet
     {
         if (_kernel.StatFs(path, out var fs) is not Errno.OK and var unknown)
             return DriverError.Of(unknown, "statfs", path);
-        if (fs.Type != FsMagic.EXT4)
-            return new DriverError("grow", device.Subject, Errno.EOPNOTSUPP, "only an ext4 can be made larger here");
         var opened = _kernel.OpenAt(Fd.Cwd, path, KernelFiles.Listing, Mode.None);
         if (!opened.IsOk)
             return DriverError.Of(opened.Error, "open", path);
-        var error = _kernel.Ext4Resize(opened.Value, (ulong)(device.SizeBytes / fs.BlockSize));
+        var error = fs.Type == FsMagic.XFS ? _kernel.XfsGrow(opened.Value, (ulong)device.SizeBytes) : _kernel.Ext4Resize(opened.Value, (ulong)(device.SizeBytes / fs.BlockSize));
         _ = _kernel.Close(opened.Value); // a directory
         return DriverError.Of(error, "resize", path);
     }
