@@ -1,9 +1,7 @@
 using DriverLab.StorageDrivers;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
-using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
-using Microsoft.Extensions.Logging;
 
 namespace DriverLab.Docker;
 
@@ -15,48 +13,22 @@ public delegate DriverResult<IStorageDriver> OpenDriver(string home, IReadOnlyLi
 /// <summary>Serves a storage driver to dockerd as a graphdriver plugin: HTTP/1.1 and JSON on a unix socket.</summary>
 public sealed class GraphDriverServer : IAsyncDisposable
 {
-    private readonly WebApplication _application;
-    private readonly string _socket;
+    private readonly SocketServer _server;
 
-    private GraphDriverServer(WebApplication application, string socket) => (_application, _socket) = (application, socket);
+    private GraphDriverServer(SocketServer server) => _server = server;
 
     /// <summary>Starts serving; returns when the socket takes connections.</summary>
     /// <param name="socket">The socket's path, for dockerd <c>/run/docker/plugins/NAME.sock</c>; made with mode 0600. A socket that a killed server left is replaced, one that answers is not.</param>
     /// <param name="open">Opens the driver when the daemon says Init.</param>
     /// <param name="cancellation">Ends the start.</param>
     /// <exception cref="IOException">Another server answers on the socket, something else stands there, or its directory cannot be written.</exception>
-    public static async Task<GraphDriverServer> StartAsync(string socket, OpenDriver open, CancellationToken cancellation)
-    {
-        SocketFile.RemoveStale(socket);
-        var builder = WebApplication.CreateSlimBuilder();
-        _ = builder.Logging.ClearProviders();
-        _ = builder.WebHost.ConfigureKestrel(kestrel =>
+    public static async Task<GraphDriverServer> StartAsync(string socket, OpenDriver open, CancellationToken cancellation) =>
+        new(await SocketServer.StartAsync(socket, HttpProtocols.Http1, static builder => _ = builder.WebHost.ConfigureKestrel(static kestrel =>
         {
             kestrel.Limits.MaxRequestBodySize = null; // a layer may be of any size; what it holds is bounded by the driver
             kestrel.AllowSynchronousIO = true; // drivers read and write streams synchronously
-            kestrel.ListenUnixSocket(socket, static listen => listen.Protocols = HttpProtocols.Http1);
-        });
-        var application = builder.Build();
-        var plugin = new GraphDriverPlugin(open);
-        application.Run(plugin.HandleAsync);
-        try
-        {
-            await application.StartAsync(cancellation);
-            File.SetUnixFileMode(socket, UnixFileMode.UserRead | UnixFileMode.UserWrite);
-        }
-        catch
-        {
-            await application.DisposeAsync();
-            throw;
-        }
-        return new GraphDriverServer(application, socket);
-    }
+        }), application => application.Run(new GraphDriverPlugin(open).HandleAsync), cancellation));
 
     /// <summary>Stops after the calls that are under way, and removes the socket.</summary>
-    public async ValueTask DisposeAsync()
-    {
-        await _application.StopAsync(CancellationToken.None);
-        await _application.DisposeAsync();
-        File.Delete(_socket);
-    }
+    public ValueTask DisposeAsync() => _server.DisposeAsync();
 }

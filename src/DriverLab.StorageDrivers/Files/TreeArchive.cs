@@ -1,5 +1,6 @@
 using DriverLab.Linux;
 using DriverLab.Linux.Abi;
+using DriverLab.StorageDrivers.Layers;
 using DriverLab.StorageDrivers.Layers.Tar;
 
 namespace DriverLab.StorageDrivers.Files;
@@ -54,18 +55,8 @@ public static class TreeArchive
 
     private static DriverError? SaveEntry(IKernel task, Fd directory, byte[] name, byte[] path, in Statx stat, TarWriter tar, Dictionary<InodeKey, byte[]> links)
     {
-        TarType? type = stat.Type switch
-        {
-            Mode.S_IFREG => TarType.File,
-            Mode.S_IFDIR => TarType.Directory,
-            Mode.S_IFLNK => TarType.Symlink,
-            Mode.S_IFCHR => TarType.Char,
-            Mode.S_IFBLK => TarType.Block,
-            Mode.S_IFIFO => TarType.Fifo,
-            _ => null,
-        };
-        if (type is not { } kind)
-            return null; // a socket: its program has ended
+        if (TreeEntry.TypeOf(stat.Mode) is not { } kind)
+            return null;
         byte[] target = [];
         var xattrs = new List<Xattr>();
         if (stat.Nlink > 1 && kind != TarType.Directory && !links.TryAdd(stat.Key, path))
@@ -82,19 +73,7 @@ public static class TreeArchive
             if (kind == TarType.Symlink)
                 target = task.ReadLink(directory, name).Value;
         }
-        tar.WriteEntry(new TarEntry
-        {
-            Name = kind == TarType.Directory ? [.. path, (byte)'/'] : path,
-            Type = kind,
-            Permissions = stat.Mode & Mode.S_IALLUGO,
-            Uid = stat.Uid,
-            Gid = stat.Gid,
-            Size = kind == TarType.File ? (long)stat.Size : 0,
-            Mtime = stat.ModificationTime,
-            LinkName = target,
-            Device = kind is TarType.Char or TarType.Block ? stat.Rdev : default,
-            Xattrs = xattrs,
-        });
+        tar.WriteEntry(TreeEntry.Of(path, kind, stat, target, xattrs));
         return kind == TarType.File && stat.Size > 0 ? SaveContent(task, directory, name, path, (long)stat.Size, tar) : null;
     }
 

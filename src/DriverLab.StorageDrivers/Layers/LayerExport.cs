@@ -64,7 +64,7 @@ internal sealed class LayerExport
 
     private DriverError? WriteEntry(byte[] path, byte[] name, in Statx stat)
     {
-        if (TypeOf(stat.Mode) is not { } type)
+        if (TreeEntry.TypeOf(stat.Mode) is not { } type)
             return null;
         byte[]? first = null;
         if (stat.Nlink > 1 && type != TarType.Directory && !_firstNames.TryGetValue(stat.Key, out first))
@@ -87,19 +87,7 @@ internal sealed class LayerExport
                 target = link.Value;
             }
         }
-        var entry = new TarEntry
-        {
-            Name = type == TarType.Directory ? [.. path, (byte)'/'] : path,
-            Type = type,
-            Permissions = stat.Mode & Mode.S_IALLUGO,
-            Uid = stat.Uid,
-            Gid = stat.Gid,
-            Size = type == TarType.File ? (long)stat.Size : 0,
-            Mtime = stat.ModificationTime,
-            LinkName = target,
-            Device = type is TarType.Char or TarType.Block ? stat.Rdev : default,
-            Xattrs = xattrs,
-        };
+        var entry = TreeEntry.Of(path, type, stat, target, xattrs);
         return type == TarType.File ? WriteFile(entry, path, name) : Only(entry);
     }
 
@@ -133,15 +121,4 @@ internal sealed class LayerExport
         _ = _tree.Task.Close(opened.Value); // nothing was written
         return error;
     }
-
-    private static TarType? TypeOf(Mode mode) => (mode & Mode.S_IFMT) switch
-    {
-        Mode.S_IFREG => TarType.File,
-        Mode.S_IFDIR => TarType.Directory,
-        Mode.S_IFLNK => TarType.Symlink,
-        Mode.S_IFCHR => TarType.Char,
-        Mode.S_IFBLK => TarType.Block,
-        Mode.S_IFIFO => TarType.Fifo,
-        _ => null, // sockets live as long as the program that made them
-    };
 }
