@@ -28,6 +28,7 @@ public static class CommandLine
             AtlasCommand.Create(output, error),
             MutateCommand.Create(output, error),
             CrashCommand.Create(output, error),
+            FaultCommand.Create(output),
             CoverageCommand.Create(output, error),
             ScenarioCommand.Create(output, error),
             ExplainCommand.Create(output),

@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using CsCheck;
 using DriverLab.Block.Devices;
+using DriverLab.Block.Faults;
 using DriverLab.Linux;
 using DriverLab.Linux.Abi;
 using DriverLab.Linux.Ioctl;
@@ -49,11 +50,10 @@ public sealed class BlockFileTests
     public void A_write_error_shows_once_at_the_next_fsync_of_each_file()
     {
         var lab = new Lab();
-        var faulty = new FaultyDisk(lab.Ram(), new(200, 0), "bad0");
+        var faulty = new FaultyDisk(lab.Ram(), new(200, 0), "bad0", FaultPlan.Parse("write fails EIO zone=8+8"));
         lab.Layer.Devices.Add(faulty);
         var file = lab.Open(faulty);
         var other = lab.Open(faulty);
-        faulty.Add(new(BioOp.Write, 8, 8));
         byte[] read = new byte[4];
         using var _ = Assert.EnterMultipleScope();
         Assert.That(file.Write(4096, "kept"u8, false, false).Value, Is.EqualTo(4));

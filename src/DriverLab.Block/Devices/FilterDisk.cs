@@ -40,11 +40,25 @@ public abstract class FilterDisk : BlockDevice
             bio.End(status);
             return;
         }
+        Pass(bio);
+    }
+
+    /// <summary>Sends a bio down: as it is, or its first sectors, or to another place.</summary>
+    /// <param name="bio">The bio, which ends when what went down ends.</param>
+    /// <param name="sectors">How many sectors go down; all when negative.</param>
+    /// <param name="shift">By how many sectors the place is off.</param>
+    /// <param name="then">How the bio ends when what went down has ended well.</param>
+    protected void Pass(Bio bio, int sectors = -1, long shift = 0, BlkStatus then = BlkStatus.OK)
+    {
         var clone = Layer.AllocBio();
         clone.CloneFrom(bio);
         clone.Device = Below;
+        clone.Sector += shift;
+        if (sectors >= 0)
+            clone.Sectors = sectors;
         clone.Completion = _pass;
         clone.Private = bio;
+        clone.MakerValue = (long)then;
         clone.PrivateValue = OnPass(bio);
         Layer.Submit(clone);
     }
@@ -54,47 +68,11 @@ public abstract class FilterDisk : BlockDevice
         public override void EndIo(Bio bio)
         {
             var original = (Bio)bio.Private!;
-            var status = bio.Status;
+            var status = bio.Status == BlkStatus.OK ? (BlkStatus)bio.MakerValue : bio.Status;
             ((FilterDisk)original.Device).OnEnd(bio.PrivateValue, status);
             original.Device.Layer.Free(bio);
             original.End(status);
         }
-    }
-}
-
-/// <summary>A disk that fails on demand: ranges of sectors answer an operation with a status, for ever or a number of times.</summary>
-public sealed class FaultyDisk(BlockDevice below, DevT number, string name) : FilterDisk(below, number, name)
-{
-    private readonly List<Fault> _faults = [];
-
-    /// <summary>One fault.</summary>
-    /// <param name="Op">Which operation fails.</param>
-    /// <param name="Sector">First sector of the bad range.</param>
-    /// <param name="Sectors">Its number of sectors.</param>
-    /// <param name="Status">How it fails.</param>
-    public sealed record Fault(BioOp Op, long Sector, long Sectors, BlkStatus Status = BlkStatus.IoError)
-    {
-        /// <summary>How many more times it strikes.</summary>
-        public long Remaining { get; set; } = long.MaxValue;
-    }
-
-    /// <summary>Adds a fault.</summary>
-    public void Add(Fault fault) => _faults.Add(fault);
-
-    /// <summary>Removes all faults.</summary>
-    public void Heal() => _faults.Clear();
-
-    /// <inheritdoc/>
-    protected override BlkStatus? Inspect(Bio bio)
-    {
-        foreach (var fault in _faults)
-        {
-            if (fault.Op != bio.Op || fault.Remaining == 0 || bio.Sector >= fault.Sector + fault.Sectors || bio.EndSector <= fault.Sector)
-                continue;
-            fault.Remaining--;
-            return fault.Status;
-        }
-        return null;
     }
 }
 

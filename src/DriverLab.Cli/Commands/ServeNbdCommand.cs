@@ -19,10 +19,11 @@ internal static class ServeNbdCommand
         var file = new Option<string[]>("--file") { Description = "NAME=FILE: a file that holds the sectors; may be repeated.", DefaultValueFactory = _ => [] };
         var table = new Option<string[]>("--table") { Description = "NAME=TABLE: a mapped device, rows separated by ';', {NAME} for a device before it; may be repeated. The last one is served.", DefaultValueFactory = _ => [] };
         var message = new Option<string[]>("--message") { Description = "NAME=MESSAGE: a message to a mapped device when it is made; may be repeated.", DefaultValueFactory = _ => [] };
+        var fault = new Option<string[]>("--fault") { Description = "NAME=FAULT: a fault of a RAM disk or file, for example 'data=write fails EIO nth=3'; see driverlab fault --help; may be repeated.", DefaultValueFactory = _ => [] };
         var export = new Option<string>("--export") { Description = "The export's name.", DefaultValueFactory = _ => "" };
         var readOnly = new Option<bool>("--read-only") { Description = "Refuse writes." };
         var kernel = new Option<string>("--kernel") { Description = "Kernel line that is emulated.", DefaultValueFactory = _ => "6.12" };
-        var command = new Command("nbd", "Serve an emulated block device over NBD until Ctrl-C. The URI for clients is printed on stdout.") { socket, tcp, ram, file, table, message, export, readOnly, kernel };
+        var command = new Command("nbd", "Serve an emulated block device over NBD until Ctrl-C. The URI for clients is printed on stdout.") { socket, tcp, ram, file, table, message, fault, export, readOnly, kernel };
         command.SetAction(async (parsed, cancellation) =>
         {
             if (parsed.GetValue(socket) is null == parsed.GetValue(tcp) is null)
@@ -30,6 +31,10 @@ internal static class ServeNbdCommand
             var devices = parsed.GetValue(ram)!.Select(RamOf).Concat(parsed.GetValue(file)!.Select(FileOf)).ToList();
             if (devices.Count == 0)
                 throw new UsageException("expected a device to serve: --ram NAME=SIZE or --file NAME=FILE");
+            var faults = parsed.GetValue(fault)!.Select(text => Split(text, "--fault", "NAME=FAULT")).ToLookup(pair => pair.Name, pair => pair.Value);
+            if (faults.Select(group => group.Key).FirstOrDefault(faulty => devices.All(device => device.Name != faulty)) is { } nobody)
+                throw new UsageException($"--fault {nobody}=…: there is no device {nobody}");
+            devices = [.. devices.Select(device => faults.Contains(device.Name) ? device with { Faults = FaultCommand.Parse(string.Join('\n', faults[device.Name])) } : device)];
             var messages = parsed.GetValue(message)!.Select(text => Split(text, "--message", "NAME=MESSAGE")).ToLookup(pair => pair.Name, pair => pair.Value);
             var tables = parsed.GetValue(table)!.Select(text => Split(text, "--table", "NAME=TABLE")).Select(pair => new EmulatedTableSpec(pair.Name, pair.Value.Replace(';', '\n'), [.. messages[pair.Name]])).ToList();
             if (messages.Select(group => group.Key).FirstOrDefault(name => tables.All(made => made.Name != name)) is { } unknown)

@@ -1,3 +1,5 @@
+using DriverLab.Block.Faults;
+
 namespace DriverLab.Labs.Files;
 
 /// <summary>A lab as its file says it; read by <see cref="Read"/>.</summary>
@@ -37,8 +39,8 @@ public enum DiskKind
 /// <summary>A disk.</summary>
 public sealed record DiskSpec(string Name, long Size, DiskKind Kind, string? File, IReadOnlyList<EmulatedDeviceSpec> Devices, IReadOnlyList<EmulatedTableSpec> Tables);
 
-/// <summary>A device of an emulated kernel: a RAM disk of a size, or a file.</summary>
-public sealed record EmulatedDeviceSpec(string Name, long Ram, string? File);
+/// <summary>A device of an emulated kernel: a RAM disk of a size, or a file; with faults by plan.</summary>
+public sealed record EmulatedDeviceSpec(string Name, long Ram, string? File, FaultPlan? Faults = null);
 
 /// <summary>A mapped device of an emulated kernel.</summary>
 public sealed record EmulatedTableSpec(string Name, string Table, IReadOnlyList<string> Messages);

@@ -1,3 +1,4 @@
+using DriverLab.Block.Faults;
 using System.Globalization;
 using System.Text.RegularExpressions;
 using DriverLab.Rig;
@@ -90,7 +91,14 @@ internal sealed class LabReader
         string? file = Text(node, "file");
         if (ram is null == file is null)
             throw Wrong(node, $"device '{Text(node, "name")}' must have either 'ram' or 'file'");
-        return new(Text(node, "name")!, ram ?? 0, file);
+        try
+        {
+            return new(Text(node, "name")!, ram ?? 0, file, Text(node, "faults") is { } faults ? FaultPlan.Parse(faults) : null);
+        }
+        catch (FaultPlanException e)
+        {
+            throw Wrong(node, $"device '{Text(node, "name")}': {e.Message}");
+        }
     }
 
     private EmulatedTableSpec EmulatedTable(YamlMappingNode node, HashSet<string> names)

@@ -17,7 +17,8 @@ internal static class LabShape
     private static readonly ObjectShape s_emulatedDevice = new("a device of the emulated kernel: a RAM disk, or a file of this computer", [
         new("name", new TextShape("its name, for tables", NameText, Name), Required: true),
         new("ram", new SizeShape("size of a RAM disk")),
-        new("file", new TextShape("a file of this computer that holds the sectors; relative to the lab file"))]);
+        new("file", new TextShape("a file of this computer that holds the sectors; relative to the lab file")),
+        new("faults", new TextShape("faults of the device, one a line, for example: write fails EIO nth=3; read fails EIO zone=100+8; write torn nth=4 keep=1"))]);
 
     private static readonly ObjectShape s_emulatedTable = new("a mapped device of the emulated kernel", [
         new("name", new TextShape("its name", NameText, Name), Required: true),

@@ -1,6 +1,7 @@
 using System.Text;
 using DriverLab.Block;
 using DriverLab.Block.Devices;
+using DriverLab.Block.Faults;
 using DriverLab.Emulator;
 using DriverLab.Labs.Files;
 using DriverLab.Linux;
@@ -23,10 +24,11 @@ public sealed class EmulatedDisk : IDiskContent, IDisposable
     private readonly DeviceGate _gate;
     private readonly NbdServer? _server;
     private readonly List<FileDisk> _files = [];
+    private readonly List<FaultyDisk> _faulty = [];
 
-    private EmulatedDisk(EmulatedKernel kernel, BlockDevice device, List<FileDisk> files, string name, bool serve, Action<string>? onTrouble)
+    private EmulatedDisk(EmulatedKernel kernel, BlockDevice device, List<FileDisk> files, List<FaultyDisk> faulty, string name, bool serve, Action<string>? onTrouble)
     {
-        (_kernel, Device, _files) = (kernel, device, files);
+        (_kernel, Device, _files, _faulty) = (kernel, device, files, faulty);
         _gate = new(kernel.Internals.Block);
         Export = new(name, device) { Gate = _gate, Description = "emulated by DriverLab" };
         if (serve)
@@ -57,11 +59,17 @@ public sealed class EmulatedDisk : IDiskContent, IDisposable
         var layer = kernel.Internals.Block;
         var numbers = new Dictionary<string, DevT>();
         var files = new List<FileDisk>();
+        var faulty = new List<FaultyDisk>();
         BlockDevice? device = null;
         foreach (var (spec, index) in devices.Select((spec, index) => (spec, (uint)index)))
         {
             BlockDevice made = spec.File is { } file ? FileDiskOf(layer, spec.Name, file, index, files) : new RamDisk(layer, FirstMinor + index, spec.Ram >> 9);
             layer.Devices.Add(made);
+            if (spec.Faults is { } plan)
+            {
+                faulty.Add(new(made, new(241, index), spec.Name, plan));
+                layer.Devices.Add(made = faulty[^1]);
+            }
             numbers.Add(spec.Name, made.Number);
             device ??= made;
         }
@@ -72,7 +80,7 @@ public sealed class EmulatedDisk : IDiskContent, IDisposable
                 device = layer.Devices.Find(numbers[table.Name] = MakeMapped(kernel, control, table, numbers))!;
             _ = kernel.Close(control);
         }
-        return new(kernel, device!, files, name, serve, onTrouble);
+        return new(kernel, device!, files, faulty, name, serve, onTrouble);
     }
 
     /// <summary>The disk for a machine.</summary>
@@ -80,7 +88,7 @@ public sealed class EmulatedDisk : IDiskContent, IDisposable
         new(name, Device.CapacityBytes, DiskFormat.Nbd, _server!.Address) { Export = Export.Name, Content = this };
 
     /// <inheritdoc/>
-    public object Capture() => _gate.Run(() =>
+    public object Capture() => WithoutFaults(() =>
     {
         var pieces = new SortedDictionary<long, byte[]>();
         for (long at = 0; at < Device.CapacityBytes;)
@@ -100,7 +108,7 @@ public sealed class EmulatedDisk : IDiskContent, IDisposable
     });
 
     /// <inheritdoc/>
-    public void Revert(object captured) => _gate.Run(() =>
+    public void Revert(object captured) => WithoutFaults(() =>
     {
         var pieces = (SortedDictionary<long, byte[]>)captured;
         long done = 0;
@@ -112,6 +120,19 @@ public sealed class EmulatedDisk : IDiskContent, IDisposable
         }
         Clear(done, Device.CapacityBytes);
         return 0;
+    });
+
+    private T WithoutFaults<T>(Func<T> work) => _gate.Run(() =>
+    {
+        _faulty.ForEach(disk => disk.IsPaused = true);
+        try
+        {
+            return work();
+        }
+        finally
+        {
+            _faulty.ForEach(disk => disk.IsPaused = false);
+        }
     });
 
     /// <summary>Ends serving and closes files.</summary>
