@@ -8,7 +8,7 @@ namespace DriverLab.Block.Tests;
 /// <summary>What power cuts may leave, against the definition; and a small journal that a sweep accepts, with faults that it does not.</summary>
 public sealed class CrashTests
 {
-    private static readonly CrashSweepOptions Untorn = new() { TornWrites = false, Workers = 1 };
+    private static readonly CrashSweepOptions Untorn = new() { TornWrites = false };
 
     /// <summary>A log in words: "w3" a write of sector 3, "f3" one that flushes first, "u3" one with FUA, "F" a flush. All end at once.</summary>
     private static WriteLog Log(string words, int sectors = 1)
@@ -89,13 +89,15 @@ public sealed class CrashTests
         var report = new CrashSweep(log, (Sectors, default)).Run(new(), state => Check(state, allowed));
         Assert.That(report.Failures, Is.Empty);
         Assert.That(report.States, Is.GreaterThan(300));
+        var parts = Enumerable.Range(0, 3).Select(part => new CrashSweep(log, (Sectors, default)).Run(new() { Part = part, Parts = 3 }, _ => null).States);
+        Assert.That(parts.Sum(), Is.EqualTo(report.States), "three parts are the whole");
     }
 
     [Test]
     public void A_journal_without_its_flush_is_caught_and_the_least_loss_is_shown()
     {
         var (log, allowed) = Journal(flushBeforeCommit: false, seed: 7);
-        var report = new CrashSweep(log, (Sectors, default)).Run(new() { Workers = 1 }, state => Check(state, allowed));
+        var report = new CrashSweep(log, (Sectors, default)).Run(new(), state => Check(state, allowed));
         Assert.That(report.Failures, Has.Count.EqualTo(1));
         var failure = report.Failures[0];
         Assert.That(failure.WitnessMessage, Does.Contain("transaction"));

@@ -87,7 +87,7 @@ public sealed record CrashFailure(CrashState State, string Message, CrashState W
 
 /// <summary>The result of a sweep.</summary>
 /// <param name="States">How many different states were checked.</param>
-/// <param name="Failures">Those that were not accepted, the first of each worker and no more than asked for.</param>
+/// <param name="Failures">Those that were not accepted, in their order and no more than asked for.</param>
 public sealed record CrashReport(long States, IReadOnlyList<CrashFailure> Failures);
 
 /// <summary>How far a sweep goes.</summary>
@@ -108,9 +108,12 @@ public sealed record CrashSweepOptions
     /// <summary>No more states than this.</summary>
     public long MaxStates { get; init; } = long.MaxValue;
 
-    /// <summary>Failures after which a worker stops.</summary>
+    /// <summary>Failures after which the sweep stops.</summary>
     public int MaxFailures { get; init; } = 1;
 
-    /// <summary>Workers; each calls the checker on a thread of its own.</summary>
-    public int Workers { get; init; } = Environment.ProcessorCount;
+    /// <summary>Which part of the states, from 0: a sweep by several threads or machines gives each a part, and each an own <see cref="CrashSweep"/>.</summary>
+    public int Part { get; init; }
+
+    /// <summary>How many parts there are.</summary>
+    public int Parts { get; init; } = 1;
 }

@@ -1,6 +1,3 @@
-using System.Collections.Concurrent;
-using System.Runtime.ExceptionServices;
-
 namespace DriverLab.Block.Crash;
 
 /// <summary>All that a power cut may leave, from a log of writes: every prefix, and between two flushes other orders and torn writes; each state goes to a checker.</summary>
@@ -14,55 +11,47 @@ namespace DriverLab.Block.Crash;
 /// <param name="disks">Size in sectors and initial content of each disk; content that is shorter than the disk goes on with zeros.</param>
 public sealed class CrashSweep(WriteLog log, params IReadOnlyList<(long Sectors, ReadOnlyMemory<byte> Content)> disks)
 {
-    /// <summary>Checks states on several threads until all are done or too many have failed.</summary>
+    /// <summary>Checks states until all are done or too many have failed.</summary>
     /// <param name="options">How far to go.</param>
-    /// <param name="check">Says what is wrong with a state, or null. Called from several threads.</param>
+    /// <param name="check">Says what is wrong with a state, or null.</param>
     /// <param name="cancellation">Stops the sweep.</param>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
     public CrashReport Run(CrashSweepOptions options, Func<CrashState, string?> check, CancellationToken cancellation = default)
     {
-        var failures = new ConcurrentBag<CrashFailure>();
+        var failures = new List<CrashFailure>();
+        var builder = new StateBuilder(log, disks);
         long states = 0;
-        int workers = Math.Max(1, options.Workers);
-        try
+        foreach (var (number, choice) in Choices(options))
         {
-            _ = Parallel.For(0, workers, new ParallelOptions { MaxDegreeOfParallelism = workers, CancellationToken = cancellation }, Work);
+            cancellation.ThrowIfCancellationRequested();
+            states++;
+            var state = builder.Build(number, choice);
+            if (check(state) is not { } message)
+                continue;
+            failures.Add(Minimise(builder, state, message, check));
+            if (failures.Count >= options.MaxFailures)
+                break;
         }
-        catch (AggregateException e)
-        {
-            // What a checker threw, as it threw it.
-            ExceptionDispatchInfo.Throw(e.InnerExceptions[0]);
-        }
-        return new(states, [.. failures.OrderBy(f => f.State.Number)]);
-
-        void Work(int worker)
-        {
-            var builder = new StateBuilder(log, disks);
-            int failed = 0;
-            long number = 0;
-            foreach (var choice in new CrashChoices(log, options).All())
-            {
-                if (number++ % workers != worker)
-                    continue;
-                cancellation.ThrowIfCancellationRequested();
-                var state = builder.Build(number - 1, choice);
-                _ = Interlocked.Increment(ref states);
-                if (check(state) is not { } message)
-                    continue;
-                failures.Add(Minimise(builder, state, message, check));
-                if (++failed >= options.MaxFailures)
-                    return;
-            }
-        }
+        return new(states, failures);
     }
 
     /// <summary>The states one after the other, for a caller with a loop of its own.</summary>
     public IEnumerable<CrashState> States(CrashSweepOptions options)
     {
         var builder = new StateBuilder(log, disks);
+        foreach (var (number, choice) in Choices(options))
+            yield return builder.Build(number, choice);
+    }
+
+    private IEnumerable<(long Number, CrashChoice Choice)> Choices(CrashSweepOptions options)
+    {
         long number = 0;
         foreach (var choice in new CrashChoices(log, options).All())
-            yield return builder.Build(number++, choice);
+        {
+            if (number % options.Parts == options.Part)
+                yield return (number, choice);
+            number++;
+        }
     }
 
     /// <summary>Lets lost writes land again, in halves and smaller, as long as the state is still not accepted.</summary>

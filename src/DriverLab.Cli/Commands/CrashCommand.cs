@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
+using System.Runtime.ExceptionServices;
 using DriverLab.Block.Crash;
 using DriverLab.Cli.Output;
 using DriverLab.DeviceMapper.Targets.LogWrites;
@@ -46,12 +47,11 @@ internal static class CrashCommand
                 Seed = parsed.GetValue(seed),
                 Reorderings = parsed.GetValue(reorderings),
                 MaxStates = parsed.GetValue(states),
-                Workers = parsed.GetValue(workers),
                 TornWrites = !parsed.GetValue(noTorn),
                 AtomicBytes = parsed.GetValue(atomic) is var unit and >= 512 && int.IsPow2(unit) ? unit : throw new UsageException($"--atomic {parsed.GetValue(atomic)}: expected a power of two from 512"),
             };
             using var checker = new ProgramChecker(parsed.GetValue(check)!, parsed.GetValue(keep)?.FullName, new Progress(error));
-            var report = new CrashSweep(history, (sectors, content)).Run(options, checker.Check, cancellation);
+            var report = Run(history, (sectors, content), options, Math.Max(1, parsed.GetValue(workers)), checker.Check, cancellation);
             foreach (var failure in report.Failures)
             {
                 output.WriteLine($"not accepted: {failure.Witness}");
@@ -65,6 +65,22 @@ internal static class CrashCommand
             return Task.FromResult(report.Failures.Count == 0 ? ExitCode.Same : ExitCode.Different);
         });
         return command;
+    }
+
+    /// <summary>A part of the states for each worker.</summary>
+    private static CrashReport Run(WriteLog log, (long, ReadOnlyMemory<byte>) disk, CrashSweepOptions options, int workers, Func<CrashState, string?> check, CancellationToken cancellation)
+    {
+        var reports = new CrashReport[workers];
+        try
+        {
+            _ = Parallel.For(0, workers, new ParallelOptions { MaxDegreeOfParallelism = workers, CancellationToken = cancellation },
+                part => reports[part] = new CrashSweep(log, disk).Run(options with { Part = part, Parts = workers }, check, cancellation));
+        }
+        catch (AggregateException e)
+        {
+            ExceptionDispatchInfo.Throw(e.InnerExceptions[0]);
+        }
+        return new(reports.Sum(report => report.States), [.. reports.SelectMany(report => report.Failures).OrderBy(failure => failure.State.Number)]);
     }
 
     private static Command List(TextWriter output)
