@@ -23,8 +23,8 @@ public sealed record DmQuirks
     /// <summary>A table may not name its own device (6.5).</summary>
     public bool RefusesSelf { get; init; }
 
-    /// <summary>The search for a free data block starts at the first one after each commit (until 5.12; 5.13: "dm space maps: don't reset space map allocation cursor when committing").</summary>
-    public bool DataCursorRestarts { get; init; }
+    /// <summary>Each change of a bitmap goes into the index tree of the data space map at once, not at the commit (until 5.12; 5.13: "dm space map disk: cache a small number of index entries").</summary>
+    public bool BitmapIndexIsWrittenThrough { get; init; }
 
     /// <summary>A thin device's largest discard is counted in its blocks (6.4: "dm thin: speed up cell_defer_no_holder()" and its neighbours), not 16 GiB.</summary>
     public bool ThinDiscardsByBlocks { get; init; }
@@ -89,7 +89,7 @@ public sealed record DmQuirks
         RefusesSpecialNames = profile.AtLeast(6, 5),
         PathErrorsPass = profile.AtLeast(6, 5),
         RefusesSelf = profile.AtLeast(6, 5),
-        DataCursorRestarts = !profile.AtLeast(5, 13),
+        BitmapIndexIsWrittenThrough = !profile.AtLeast(5, 13),
         ThinDiscardsByBlocks = profile.AtLeast(6, 4),
         AlignmentWithinBlock = profile.AtLeast(6, 11),
         FlakeyMissesRequestReads = !profile.AtLeast(6, 12),

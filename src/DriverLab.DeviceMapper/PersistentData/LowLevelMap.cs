@@ -134,8 +134,8 @@ internal abstract class LowLevelMap
         uint changed = up ? count + 1 : count - 1;
         SpaceMapBitmap.Set(bitmap.Data, bit, (int)Math.Min(changed, SpaceMapBitmap.Overflow));
         int allocated = Account(ref entry, bit, count, changed);
-        SaveEntry(index, entry);
         WriteOverflow(block, count, changed);
+        SaveEntry(index, entry);
         return allocated;
     }
 
@@ -289,8 +289,13 @@ internal sealed class DataLowLevelMap : LowLevelMap
     private readonly Btree _index;
     private readonly Dictionary<ulong, (SpaceMapIndexEntry Now, SpaceMapIndexEntry Committed)> _entries = [];
     private readonly List<ulong> _changed = [];
+    private readonly bool _isWrittenThrough;
 
-    public DataLowLevelMap(TransactionManager transactions) : base(transactions) => _index = new(transactions, new PlainValues(16));
+    public DataLowLevelMap(TransactionManager transactions, bool isWrittenThrough) : base(transactions)
+    {
+        _index = new(transactions, new PlainValues(16));
+        _isWrittenThrough = isWrittenThrough;
+    }
 
     protected override ulong MostBlocks => ulong.MaxValue;
 
@@ -321,17 +326,24 @@ internal sealed class DataLowLevelMap : LowLevelMap
         if (!isKnown || known.Now.BitmapBlock == known.Committed.BitmapBlock)
             _changed.Add(bitmap);
         _entries[bitmap] = (entry, known.Committed);
+        if (_isWrittenThrough)
+            Write(bitmap);
     }
 
     public override void WriteIndex()
     {
+        if (_isWrittenThrough)
+            return;
         foreach (ulong bitmap in _changed)
-        {
-            ulong root = IndexRoot;
-            var entry = _entries[bitmap].Now;
-            _ = _index.Insert(ref root, bitmap, MemoryMarshal.AsBytes(MemoryMarshal.CreateReadOnlySpan(ref entry, 1)));
-            IndexRoot = root;
-        }
+            Write(bitmap);
+    }
+
+    private void Write(ulong bitmap)
+    {
+        ulong root = IndexRoot;
+        var entry = _entries[bitmap].Now;
+        _ = _index.Insert(ref root, bitmap, MemoryMarshal.AsBytes(MemoryMarshal.CreateReadOnlySpan(ref entry, 1)));
+        IndexRoot = root;
     }
 
     protected override void IndexCommitted()

@@ -163,9 +163,9 @@ internal sealed class MetadataSpaceMap
 
 /// <summary>The map of the data blocks.</summary>
 /// <remarks>Linux drivers/md/persistent-data/dm-space-map-disk.c.</remarks>
-internal sealed class DataSpaceMap(TransactionManager transactions, bool startsOverAtCommit)
+internal sealed class DataSpaceMap(TransactionManager transactions, bool indexIsWrittenThrough)
 {
-    private readonly DataLowLevelMap _map = new(transactions);
+    private readonly DataLowLevelMap _map = new(transactions, indexIsWrittenThrough);
     private ulong _next;
     private long _allocatedSinceCommit;
 
@@ -209,7 +209,5 @@ internal sealed class DataSpaceMap(TransactionManager transactions, bool startsO
         _map.WriteIndex();
         _map.NoteCommitted();
         _allocatedSinceCommit = 0;
-        if (startsOverAtCommit)
-            _next = 0;
     }
 }
