@@ -1,3 +1,4 @@
+using DriverLab.Block.Partitions;
 using DriverLab.Linux;
 
 namespace DriverLab.Block;
@@ -39,7 +40,7 @@ public abstract class BlockDevice(BlockLayer layer, DevT number, string name)
     public bool UserReadOnly { get; set; }
 
     /// <summary>True when writing is not allowed.</summary>
-    public bool IsReadOnly => DiskReadOnly || UserReadOnly;
+    public virtual bool IsReadOnly => DiskReadOnly || UserReadOnly;
 
     /// <summary>Number of users that have the device open: files and other devices.</summary>
     public int Openers { get; private set; }
@@ -89,8 +90,15 @@ public abstract class BlockDevice(BlockLayer layer, DevT number, string name)
     /// <returns>EINVAL (a disk without partitions), EBUSY.</returns>
     public virtual Errno RereadPartitions() => Errno.EINVAL;
 
-    /// <summary>True when the first sector of a disk ends as a partition table does.</summary>
-    protected static bool HasPartitionTable(ReadOnlySpan<byte> firstSector) => firstSector[510] == 0x55 && firstSector[511] == 0xAA;
+    /// <summary>The disk's parts; null until it is scanned for them.</summary>
+    public DiskPartitions? Parts { get; private set; }
+
+    /// <summary>Reads the partition table, and makes the parts that it names.</summary>
+    /// <returns>EBUSY (a part is open), EIO.</returns>
+    protected Errno ScanPartitions() => (Parts ??= new(this)).Scan();
+
+    /// <summary>True when no one has the whole disk for himself.</summary>
+    internal bool MayBeClaimedInPart => _holder is null;
 
     /// <summary>Changes the size, in sectors, and says so in the log when both sizes mean something to users.</summary>
     /// <returns>True when a change from one size to another was announced.</returns>
@@ -101,7 +109,8 @@ public abstract class BlockDevice(BlockLayer layer, DevT number, string name)
         CapacitySectors = sectors;
         if (before == sectors || !IsLive)
             return false;
-        Layer.World.Log.Add($"{Name}: detected capacity change from {before} to {sectors}");
+        int shift = Layer.Quirks.CapacityIsToldInBytes ? 9 : 0;
+        Layer.World.Log.Add($"{Name}: detected capacity change from {before << shift} to {sectors << shift}");
         return before != 0 && sectors != 0;
     }
 
@@ -145,16 +154,24 @@ public abstract class BlockDevice(BlockLayer layer, DevT number, string name)
     }
 
     /// <summary>True when a holder could claim the device now.</summary>
-    public bool MayClaim(object holder) => _holder is null || ReferenceEquals(_holder, holder);
+    /// <remarks>Linux block/bdev.c: bd_may_claim(): neither a disk of which a part is claimed, nor a part of a disk that is.</remarks>
+    public virtual bool MayClaim(object holder) => (_holder is null || ReferenceEquals(_holder, holder)) && Parts is not { ClaimCount: > 0 };
+
+    /// <summary>Told when a claim is added (1) or given up (-1).</summary>
+    protected virtual void OnClaim(int change)
+    {
+    }
 
     private void Claim(object holder)
     {
         _holder = holder;
         _claims++;
+        OnClaim(1);
     }
 
     private void Unclaim()
     {
+        OnClaim(-1);
         if (--_claims == 0)
             _holder = null;
     }

@@ -55,6 +55,16 @@ public sealed class BlockDeviceRegistry(BlockLayer layer)
             observer.DiskRemoved(device);
     }
 
+    /// <summary>The first number that is free for a part of a disk.</summary>
+    /// <remarks>Linux block/genhd.c: blk_alloc_ext_minor().</remarks>
+    internal DevT FreeExtendedNumber()
+    {
+        uint minor = 0;
+        while (_devices.ContainsKey(new(Partitions.Partition.ExtendedMajor, minor)))
+            minor++;
+        return new(Partitions.Partition.ExtendedMajor, minor);
+    }
+
     /// <summary>The device with a number; null when there is none. Never makes one.</summary>
     public BlockDevice? Find(DevT number) => _devices.GetValueOrDefault(number);
 

@@ -53,7 +53,7 @@ public sealed partial class BlockFile
                 Device.ReadAheadSectors = unchecked(value * 512) / PageCache.PageBytes * PageCache.PageBytes / 512;
                 return 0;
             case Blk.BLKRRPART:
-                return Done(!caller.IsSysAdmin ? Errno.EACCES : Device.RereadPartitions());
+                return Done(RereadPartitions(caller));
             default:
                 return Device.Ioctl(request, value, _forWriting, _exclusive, caller);
         }
@@ -76,6 +76,16 @@ public sealed partial class BlockFile
         _ = Device.Cache.WriteBack();
         Device.Cache.DropClean();
         return Errno.OK;
+    }
+
+    /// <remarks>Linux block/ioctl.c: blkdev_common_ioctl(); block/genhd.c: disk_scan_partitions().</remarks>
+    private Errno RereadPartitions(IBlockCaller caller)
+    {
+        if (!caller.IsSysAdmin)
+            return Errno.EACCES;
+        if (!_exclusive && Device.Parts is not { OpenCount: > 0 } && !Device.MayClaim(this))
+            return Errno.EBUSY;
+        return Device.RereadPartitions();
     }
 
     private Errno SetBlockSize(int bytes, IBlockCaller caller)
@@ -109,8 +119,10 @@ public sealed partial class BlockFile
             return Errno.EOPNOTSUPP;
         if (Device.Layer.Quirks.DiscardChecksReadOnlyFirst && Device.IsReadOnly)
             return Errno.EPERM;
-        if (CheckRange(range) is var error and not Errno.OK)
+        if (CheckRange(range) is var error and not Errno.OK && !(Device.Layer.Quirks.DiscardRangeWraps && Wraps(range)))
             return error;
+        if (range.Length > (ulong)Device.CapacityBytes)
+            throw new WouldHangException("the end of a discard of 2^55 sectors");
         DropCached(range);
         return Device.IssueDiscard((long)(range.Start >> 9), (long)(range.Length >> 9));
     }
@@ -144,5 +156,9 @@ public sealed partial class BlockFile
         return end < range.Start || end > (ulong)Device.CapacityBytes ? Errno.EINVAL : Errno.OK;
     }
 
-    private void DropCached((ulong Start, ulong Length) range) => Device.Cache.DropRange((long)range.Start, (long)(range.Start + range.Length));
+    /// <summary>Whole sectors whose end lies within the device only because it overflowed.</summary>
+    private bool Wraps((ulong Start, ulong Length) range)
+        => ((range.Start | range.Length) & 511) == 0 && unchecked(range.Start + range.Length) is var end && end < range.Start && end <= (ulong)Device.CapacityBytes;
+
+    private void DropCached((ulong Start, ulong Length) range) => Device.Cache.DropRange(unchecked((long)range.Start), unchecked((long)(range.Start + range.Length)));
 }

@@ -210,7 +210,7 @@ public sealed partial class BlockFile
     }
 
     /// <summary>fallocate(2) past the generic checks.</summary>
-    /// <returns>EOPNOTSUPP (mode), EINVAL (start at or beyond the end; end beyond it without KEEP_SIZE; not a multiple of the logical block), EOPNOTSUPP (mode), EPERM (read-only), EIO.</returns>
+    /// <returns>EOPNOTSUPP (mode), EINVAL (start at or beyond the end; end beyond it without KEEP_SIZE; not a multiple of the logical block), EOPNOTSUPP (mode), EPERM (read-only), EIO, EBUSY (older kernels: done, but a page is dirty that the range covers in part).</returns>
     /// <remarks>Linux block/fops.c: blkdev_fallocate().</remarks>
     public Errno Fallocate(FallocFlags mode, long start, long length)
     {
@@ -233,6 +233,7 @@ public sealed partial class BlockFile
         if (!punch && !zero)
             return Errno.EOPNOTSUPP;
         Device.Cache.DropRange(start, start + length);
-        return Device.IssueZeroOut(start >> 9, length >> 9, punch ? ZeroOutFlags.NoFallback : ZeroOutFlags.NoUnmap);
+        var error = Device.IssueZeroOut(start >> 9, length >> 9, punch ? ZeroOutFlags.NoFallback : ZeroOutFlags.NoUnmap);
+        return error == Errno.OK && Device.Layer.Quirks.FallocateLeavesNoDirtyPage && Device.Cache.IsDirty(start, start + length) ? Errno.EBUSY : error;
     }
 }

@@ -44,6 +44,18 @@ public sealed record BlockQuirks
     /// <summary>LOOP_CTL_REMOVE of a negative number removes some unbound device (seen on 5.10; 5.14: "loop: reject deleting an unspecified loop device").</summary>
     public bool LoopRemovesUnspecified { get; init; }
 
+    /// <summary>LOOP_SET_BLOCK_SIZE is EBUSY while another holds the device exclusively (6.17, and in stable 6.1 and 6.12: "loop: Avoid updating block size under exclusive owner"; not on 5.10.262).</summary>
+    public bool LoopBlockSizeHonoursOwner { get; init; }
+
+    /// <summary>BLKDISCARD does not see that start and length overflow, and discards for days (seen on 5.10.262, not on 6.1).</summary>
+    public bool DiscardRangeWraps { get; init; }
+
+    /// <summary>fallocate ends with EBUSY when a page of the range is dirty afterwards, as one covered in part can be (seen on 5.10.262, not on 6.1).</summary>
+    public bool FallocateLeavesNoDirtyPage { get; init; }
+
+    /// <summary>The log tells a change of capacity in bytes, not in sectors (seen on 5.10.262, not on 6.1).</summary>
+    public bool CapacityIsToldInBytes { get; init; }
+
     /// <summary>The quirks of a kernel.</summary>
     public static BlockQuirks For(KernelProfile profile) => new()
     {
@@ -56,6 +68,10 @@ public sealed record BlockQuirks
         LoopLearnsLimits = profile.AtLeast(6, 11),
         LoopBlockSizeZeroIsDefault = profile.AtLeast(6, 11),
         LoopDirectNeedsSectors = profile.AtLeast(6, 15),
+        LoopBlockSizeHonoursOwner = profile.AtLeast(6, 1),
+        DiscardRangeWraps = !profile.AtLeast(5, 11),
+        FallocateLeavesNoDirtyPage = !profile.AtLeast(5, 11),
+        CapacityIsToldInBytes = !profile.AtLeast(5, 11),
         OneReadOnlyState = !profile.AtLeast(5, 11),
         SecureDiscardChecksReadOnlyFirst = !profile.AtLeast(5, 19),
         LoopRemovesUnspecified = !profile.AtLeast(5, 14),

@@ -312,6 +312,15 @@ public sealed class PageCache
         }
     }
 
+    /// <summary>True when a page that a range of bytes touches is dirty.</summary>
+    public bool IsDirty(long start, long end)
+    {
+        foreach (var page in _dirty)
+            if (page.Index * PageBytes < end && (page.Index + 1) * PageBytes > start)
+                return true;
+        return false;
+    }
+
     /// <summary>Drops what is cached of a range of bytes, dirty or not; of a page covered in part the bytes become zeros.</summary>
     public void DropRange(long start, long end)
     {

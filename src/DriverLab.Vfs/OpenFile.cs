@@ -76,6 +76,9 @@ public class OpenFile(VfsPath path, OpenFlags flags)
     /// <summary>Reads at a position and moves it.</summary>
     public virtual SysResult<int> Read(Caller caller, Span<byte> buffer, ref long position) => Errno.EINVAL;
 
+    /// <summary>Reads for the kernel itself, as a loop device does, not into a caller's memory.</summary>
+    public virtual SysResult<int> ReadForKernel(Caller caller, Span<byte> buffer, ref long position) => Read(caller, buffer, ref position);
+
     /// <summary>Writes at a position (O_APPEND: at the end) and moves it.</summary>
     public virtual SysResult<int> Write(Caller caller, ReadOnlySpan<byte> data, ref long position) => Errno.EINVAL;
 

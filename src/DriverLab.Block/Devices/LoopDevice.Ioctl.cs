@@ -91,7 +91,7 @@ public sealed partial class LoopDevice
         ConfigureDiscard();
         UpdateDirect(_direct);
         if ((_info.Flags & ~before & LoopFlags.LO_FLAGS_PARTSCAN) != 0)
-            ScanPartitions();
+            Rescan();
         return Errno.OK;
     }
 
@@ -152,6 +152,8 @@ public sealed partial class LoopDevice
         _file = got.Value;
         UpdateDirect(_direct);
         old.Release();
+        if ((_info.Flags & LoopFlags.LO_FLAGS_PARTSCAN) != 0)
+            Rescan();
         return Errno.OK;
     }
 
@@ -206,7 +208,7 @@ public sealed partial class LoopDevice
 
     private Errno SetBlockSize(long bytes, bool exclusive)
     {
-        if (!exclusive && !MayClaim(this))
+        if (Layer.Quirks.LoopBlockSizeHonoursOwner && !exclusive && !MayClaim(this))
             return Errno.EBUSY;
         if (_state != State.Bound)
             return Errno.ENXIO;

@@ -258,7 +258,7 @@ public sealed partial class LoopDevice : BlockDevice
         _ = SetCapacityAndNotify(SizeOf(file, _info.Offset, Layer.World.Mutations.Has(Mutation.LoopSizeLimitIgnored) ? 0 : _info.SizeLimit));
         _state = State.Bound;
         if ((_info.Flags & LoopFlags.LO_FLAGS_PARTSCAN) != 0)
-            ScanPartitions();
+            Rescan();
     }
 
     /// <remarks>Linux drivers/block/loop.c: loop_config_discard().</remarks>
@@ -300,7 +300,8 @@ public sealed partial class LoopDevice : BlockDevice
         ResetLimits(512);
         if (Layer.Quirks.LoopKeepsFeatures)
             (Limits.WriteCache, Limits.NonRotational) = (before.WriteCache, before.NonRotational);
-        _ = SetCapacityAndNotify(0); // read-only it stays until it is bound again
+        Parts?.RemoveAll();
+        SetCapacity(0); // the log says nothing of it; read-only it stays until it is bound again
         _state = State.Unbound;
         file.Release();
     }
@@ -308,23 +309,17 @@ public sealed partial class LoopDevice : BlockDevice
     /// <inheritdoc/>
     public override bool IsRequestBased => true;
 
-    /// <summary>Looks for a partition table; a disk without one has nothing to scan.</summary>
-    private void ScanPartitions()
+    /// <summary>Scans for parts where nobody waits for the answer.</summary>
+    /// <remarks>Linux drivers/block/loop.c: loop_reread_partitions().</remarks>
+    private void Rescan()
     {
-        Span<byte> sector = stackalloc byte[512];
-        if (CapacitySectors == 0)
-            return;
-        var read = _file!.Read((long)_info.Offset, sector);
-        if (read.IsOk && read.Value == 512 && HasPartitionTable(sector))
-            throw new NotModelledException("partitions on a loop device");
+        if (ScanPartitions() is var error and not Errno.OK)
+            Layer.World.Log.Add($"loop_reread_partitions: partition scan of {Name} () failed (rc=-{(int)error})");
     }
 
     /// <inheritdoc/>
     public override Errno RereadPartitions()
     {
-        if ((_info.Flags & LoopFlags.LO_FLAGS_PARTSCAN) == 0)
-            return Errno.EINVAL;
-        ScanPartitions();
-        return Errno.OK;
+        return (_info.Flags & LoopFlags.LO_FLAGS_PARTSCAN) == 0 ? Errno.EINVAL : ScanPartitions();
     }
 }

@@ -48,12 +48,7 @@ public sealed class RamDisk : BlockDevice, IReportsAllocation
     }
 
     /// <inheritdoc/>
-    public override Errno RereadPartitions()
-    {
-        Span<byte> sector = stackalloc byte[512];
-        Read(0, sector);
-        return HasPartitionTable(sector) ? NotModelledException.Throw("partitions on a RAM disk") : Errno.OK;
-    }
+    public override Errno RereadPartitions() => ScanPartitions();
 
     /// <inheritdoc/>
     public override void SubmitBio(Bio bio)

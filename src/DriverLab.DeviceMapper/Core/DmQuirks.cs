@@ -26,6 +26,9 @@ public sealed record DmQuirks
     /// <summary>Each change of a bitmap goes into the index tree of the data space map at once, not at the commit (until 5.12; 5.13: "dm space map disk: cache a small number of index entries").</summary>
     public bool BitmapIndexIsWrittenThrough { get; init; }
 
+    /// <summary>That there is a metadata snapshot already is found out after a block was taken for the copy (seen on 6.16.12 and 6.17.13; mended on 5.10.262, 6.1.192, 6.12.118 and from 7.2 on).</summary>
+    public bool HeldRootIsSeenLate { get; init; }
+
     /// <summary>A thin device's largest discard is counted in its blocks (6.4: "dm thin: speed up cell_defer_no_holder()" and its neighbours), not 16 GiB.</summary>
     public bool ThinDiscardsByBlocks { get; init; }
 
@@ -47,7 +50,7 @@ public sealed record DmQuirks
     /// <summary>Version of the targets thin and thin-pool: 1.24.0 since 6.17 (not on 6.16), 1.23.0 since 6.4.</summary>
     public (uint Major, uint Minor, uint Patch) ThinVersion { get; init; }
 
-    /// <summary>flakey's refusals say which interval, how many parameters, and all that drop_writes does not go with (6.16 or a little before, not on 6.12).</summary>
+    /// <summary>flakey refuses what is given twice and what does not go together, and says which interval and how many parameters (6.16 or a little before, not on 6.12).</summary>
     public bool FlakeyIsPrecise { get; init; }
 
     /// <summary>A message to a device without a table is taken and goes nowhere (seen on 6.16.12 and 6.17.13; EINVAL on 6.12 and 7.2).</summary>
@@ -79,6 +82,7 @@ public sealed record DmQuirks
         LinearIsNewer = profile.AtLeast(6, 16),
         ThinVersion = profile.AtLeast(6, 17) ? (1u, 24u, 0u) : profile.AtLeast(6, 4) ? (1u, 23u, 0u) : (1u, 22u, 0u),
         FlakeyIsPrecise = profile.AtLeast(6, 16),
+        HeldRootIsSeenLate = profile.AtLeast(6, 16) && !profile.AtLeast(6, 18),
         MessagesWithoutTableVanish = profile.AtLeast(6, 16) && !profile.AtLeast(6, 18),
         RefusalsNameError = profile.AtLeast(5, 17),
         DiskAtCreation = !profile.AtLeast(5, 16),

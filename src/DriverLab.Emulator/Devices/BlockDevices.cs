@@ -116,7 +116,7 @@ internal sealed class BackingFile(OpenFile file, Caller caller, KernelState kern
     public ulong Ino => file.Inode.Ino;
     public DevT Rdev => file.Inode.Rdev;
 
-    public SysResult<int> Read(long position, Span<byte> buffer) => file.Read(caller, buffer, ref position);
+    public SysResult<int> Read(long position, Span<byte> buffer) => file.ReadForKernel(caller, buffer, ref position);
 
     public SysResult<int> Write(long position, ReadOnlySpan<byte> data) => file.Write(caller, data, ref position);
 

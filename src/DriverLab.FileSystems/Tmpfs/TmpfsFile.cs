@@ -67,6 +67,13 @@ internal sealed class TmpfsOpenFile(VfsPath path, OpenFlags flags) : MemoryOpenF
         return found;
     }
 
+    public override SysResult<int> ReadForKernel(Caller caller, Span<byte> buffer, ref long position)
+    {
+        if (((TmpfsSuperBlock)Inode.Sb).Quirks.KernelReadsFillHoles && ((TmpfsFile)Inode).FillHoles(position, buffer.Length) is var error and not Errno.OK)
+            return error;
+        return Read(caller, buffer, ref position);
+    }
+
     public override Errno Fallocate(Caller caller, FallocFlags mode, long offset, long length)
     {
         var error = ((TmpfsFile)Inode).Fallocate(mode, offset, length);

@@ -32,6 +32,9 @@ public sealed record TmpfsQuirks
     /// <summary>fallocate stamps a file as modified (5.19, "fs: use file_modified in tmpfs fallocate", 15f242bb65f6).</summary>
     public bool FallocateIsModification { get; init; }
 
+    /// <summary>A hole that the kernel itself reads, for a loop device, becomes a page (SGP_CACHE; gone with 5.18, "tmpfs: do not allocate pages on read").</summary>
+    public bool KernelReadsFillHoles { get; init; }
+
     /// <summary>Setting an extended attribute stamps the file's change (seen on 6.1, not on 5.10).</summary>
     public bool XattrsStampChange { get; init; }
 
@@ -51,6 +54,7 @@ public sealed record TmpfsQuirks
         HasDirectIo = profile.AtLeast(6, 6),
         HasBirthTime = profile.AtLeast(6, 0),
         FallocateIsModification = profile.AtLeast(5, 19),
+        KernelReadsFillHoles = !profile.AtLeast(5, 18),
         XattrsStampChange = profile.AtLeast(6, 0),
         HasMultigrainTimes = profile.AtLeast(6, 13),
         HasNoSwap = profile.AtLeast(6, 4),

@@ -165,6 +165,22 @@ public abstract class MemoryFile(SuperBlock sb, Mode mode) : Inode(sb, mode)
         return Errno.OK;
     }
 
+    /// <summary>Makes pages of zeros of the holes in a range within the file.</summary>
+    /// <returns>ENOSPC.</returns>
+    public Errno FillHoles(long offset, long length)
+    {
+        long end = Math.Min(offset + length, Size);
+        for (long index = offset >> PageShift; index << PageShift < end; index++)
+        {
+            if (Pages.Get(index) is { Length: > 0 })
+                continue;
+            if (Pages.Get(index) is null && Charge(1) is var error and not Errno.OK)
+                return error;
+            Pages.Set(index, new byte[64]);
+        }
+        return Errno.OK;
+    }
+
     private void ReleaseUnwritten(long first, long end)
     {
         for (long index = first; index < end; index++)

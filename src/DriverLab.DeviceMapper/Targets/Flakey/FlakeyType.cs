@@ -60,12 +60,19 @@ public sealed class FlakeyType(DmQuirks quirks) : DmTargetType
             if (complaint is not null)
                 return complaint;
         }
+        return Conflict(features) ?? Complete(features);
+    }
+
+    /// <remarks>Linux drivers/md/dm-flakey.c: parse_features(), at its end.</remarks>
+    private string? Conflict(FlakeyFeatures features)
+    {
+        bool corruptsWrites = features.CorruptsWrites || (quirks.FlakeyIsPrecise && features.RandomWrites != 0);
+        bool corruptsReads = quirks.FlakeyIsPrecise && (features.RandomReads != 0 || (features.CorruptByte != 0 && !features.CorruptsWrites));
         string corruption = quirks.FlakeyIsPrecise ? "random_write_corrupt or corrupt_bio_byte" : "corrupt_bio_byte";
-        if (features.DropWrites && features.CorruptsWrites)
-            return $"drop_writes is incompatible with {corruption} with the WRITE flag set";
-        if (features.ErrorWrites && features.CorruptsWrites)
-            return $"error_writes is incompatible with {corruption} with the WRITE flag set";
-        return Complete(features);
+        return features.DropWrites && corruptsWrites ? $"drop_writes is incompatible with {corruption} with the WRITE flag set"
+            : features.ErrorWrites && corruptsWrites ? $"error_writes is incompatible with {corruption} with the WRITE flag set"
+            : features.ErrorReads && corruptsReads ? "error_reads is incompatible with random_read_corrupt or corrupt_bio_byte with the READ flag set"
+            : null;
     }
 
     /// <summary>Newer kernels take a device without features for one that fails reads and writes, and say so in the table.</summary>
@@ -82,8 +89,10 @@ public sealed class FlakeyType(DmQuirks quirks) : DmTargetType
         return null;
     }
 
-    private static string? ReadRate(DmArguments words, ref uint rate, string feature, ref uint left)
+    private string? ReadRate(DmArguments words, ref uint rate, string feature, ref uint left)
     {
+        if (quirks.FlakeyIsPrecise && rate != 0)
+            return $"Feature {feature} duplicated";
         if (left == 0)
             return $"Feature {feature} requires a parameter";
         left--;
@@ -92,6 +101,8 @@ public sealed class FlakeyType(DmQuirks quirks) : DmTargetType
 
     private string? ReadCorruption(DmArguments words, FlakeyFeatures features, ref uint left)
     {
+        if (quirks.FlakeyIsPrecise && features.CorruptByte != 0)
+            return "Feature corrupt_bio_byte duplicated";
         if (quirks.FlakeyIsPrecise ? left < 4 : left == 0)
             return quirks.FlakeyIsPrecise ? "Feature corrupt_bio_byte requires 4 parameters" : "Feature corrupt_bio_byte requires parameters";
         if (!words.TryTake(1, uint.MaxValue, out features.CorruptByte))

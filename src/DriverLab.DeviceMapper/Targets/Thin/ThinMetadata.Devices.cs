@@ -148,14 +148,16 @@ internal sealed partial class ThinMetadata
     public Errno ReserveSnapshot() => Do((_, _) =>
     {
         CommitTransaction();
-        // Older kernels find out after they have taken a block for the copy; those of Debian in 2026 (6.1.192, 6.12.118) look first.
-        if (ReadSuperblock().HeldRoot.Value != 0)
-        {
-            _driver.Log("thin metadata", "Pool metadata snapshot already exists: release this before taking another.");
-            throw new MetadataException(Errno.EBUSY);
-        }
+        bool isTaken = ReadSuperblock().HeldRoot.Value != 0, isLate = _driver.Quirks.HeldRootIsSeenLate;
+        if (isTaken && !isLate)
+            RefuseSecondSnapshot();
         _metadataMap.Inc(SuperblockAt);
         var copy = _transactions.Shadow(SuperblockAt, MetadataBlockKind.Superblock, out _);
+        if (isTaken)
+        {
+            _transactions.Dec(copy.Number);
+            RefuseSecondSnapshot();
+        }
         ref var held = ref DiskView.Edit<ThinSuperblock>(copy.Data);
         held.DataSpaceMap = default;
         held.MetadataSpaceMap = default;
@@ -163,6 +165,12 @@ internal sealed partial class ThinMetadata
         _transactions.Inc(held.DetailsRoot.Value);
         DiskView.Edit<ThinSuperblock>(_blocks.Write(SuperblockAt, MetadataBlockKind.Superblock).Data).HeldRoot = copy.Number;
     }, 0, 0);
+
+    private void RefuseSecondSnapshot()
+    {
+        _driver.Log("thin metadata", "Pool metadata snapshot already exists: release this before taking another.");
+        throw new MetadataException(Errno.EBUSY);
+    }
 
     /// <returns>EINVAL: there is none.</returns>
     public Errno ReleaseSnapshot() => Do((_, _) =>
