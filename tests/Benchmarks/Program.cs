@@ -4,10 +4,11 @@ using DriverLab.Benchmarks;
 // driverlab-bench --quick    the same rows with a short loop of our own
 // driverlab-bench --memory   only the memory rows
 // driverlab-bench --thin     check, dump and restore of thin metadata beside thin-provisioning-tools (and those in the folder DRIVERLAB_THIN_PEER)
+// driverlab-bench --layers   layers unpacked and written out beside GNU tar and umoci, and a stack of 100 layers
 // driverlab-bench --thin-scale  their cost per mapping from 10^4 to 10^7 mappings
 if (ThinPeers.IsWorker(args))
     return ThinPeers.Work(args);
-string[] known = ["--thin", "--thin-scale", "--quick", "--memory"];
+string[] known = ["--thin", "--thin-scale", "--quick", "--memory", "--layers"];
 if (args.FirstOrDefault(argument => !known.Contains(argument)) is { } unknown)
 {
     Console.Error.WriteLine($"bench: '{unknown}': expected {string.Join(" or ", known)}, or nothing");
@@ -24,6 +25,8 @@ if (args.Contains("--thin") || args.Contains("--thin-scale"))
 if (!PrivateMounts.Entered && PrivateMounts.Enter(args) is { } code)
     return code;
 
+if (args.Contains("--layers"))
+    return LayerPeers.Print(Console.Out);
 if (!args.Contains("--memory"))
 {
     var rows = args.Contains("--quick") ? Quick.Run() : Careful.Run();
