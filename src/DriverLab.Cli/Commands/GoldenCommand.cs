@@ -23,11 +23,12 @@ internal static class GoldenCommand
     private static Command Record(Option<string?> data, Option<string[]> suites, TextWriter error)
     {
         var kernels = new Option<string[]>("--kernel") { Description = "A kernel line such as 6.12; may be repeated.", Required = true };
-        var command = new Command("record", "Run the scenarios on real kernels and write tests/Golden. Nothing else may write there.") { kernels };
+        var names = new Option<string[]>("--scenario") { Description = "Only scenarios of this name or pattern; the other records of their suites stay. May be repeated.", DefaultValueFactory = _ => [] };
+        var command = new Command("record", "Run the scenarios on real kernels and write tests/Golden. Nothing else may write there.") { kernels, names };
         command.SetAction(async (parsed, cancellation) =>
         {
             var folder = DataFolder.Find(parsed.GetValue(data));
-            var scenarios = folder.Load(parsed.GetValue(suites)!, []);
+            var scenarios = folder.Load(parsed.GetValue(suites)!, parsed.GetValue(names)!);
             var progress = new Progress(error);
             foreach (var line in parsed.GetValue(kernels)!)
             {
@@ -37,7 +38,9 @@ internal static class GoldenCommand
                 var runs = new List<(Scenario, ScenarioRun)>();
                 var byName = scenarios.ToDictionary(s => s.Name);
                 await target.RunAsync(scenarios, run => runs.Add((byName[run.Scenario], run)), cancellation);
-                new GoldenStore(folder.Golden).Write(line, target.Stamp, target.Profile, runs);
+                var store = new GoldenStore(folder.Golden);
+                var kept = store.Kept(line, folder.Load([.. scenarios.Select(s => s.Suite).Distinct()], []), byName.Keys.ToHashSet());
+                store.Write(line, target.Stamp, target.Profile, [.. runs.Concat(kept).OrderBy(r => r.Item1.Name, StringComparer.Ordinal)]);
                 progress.Report($"{line}: {runs.Count} scenarios recorded in {Path.Combine(folder.Golden, line)}");
             }
             return ExitCode.Same;

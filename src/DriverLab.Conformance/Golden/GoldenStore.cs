@@ -74,6 +74,18 @@ public sealed class GoldenStore(string root)
             File.WriteAllText(Path.Combine(folder, suite.Key + Extension), GoldenFile.Write(stamp, suite));
     }
 
+    /// <summary>What stays of a line's records when only some scenarios are recorded anew: those of the same suites, the same text and the same kernel.</summary>
+    /// <param name="line">The kernel line.</param>
+    /// <param name="scenarios">All scenarios of those suites.</param>
+    /// <param name="except">Names of those that are recorded now.</param>
+    public IReadOnlyList<(Scenario Scenario, ScenarioRun Run)> Kept(string line, IReadOnlyList<Scenario> scenarios, IReadOnlySet<string> except)
+    {
+        if (!Lines.Contains(line))
+            return [];
+        var recorded = Runs(line);
+        return [.. scenarios.Where(s => !except.Contains(s.Name) && recorded.TryGetValue(s.Name, out var golden) && golden.Digest == GoldenFile.DigestOf(s)).Select(s => (s, recorded[s.Name].Run))];
+    }
+
     /// <summary>Compares recorded runs of a line with those that the emulator makes now.</summary>
     /// <param name="line">The kernel line.</param>
     /// <param name="scenarios">The scenarios to replay.</param>
