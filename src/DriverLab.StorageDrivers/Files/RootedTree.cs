@@ -55,15 +55,22 @@ internal sealed class RootedTree : IDisposable
     public static DriverResult<RootedTree> Open(IKernel kernel, ReadOnlySpan<byte> root)
     {
         var task = kernel.Fork();
-        var opened = task.OpenAt(Fd.Cwd, root, OpenFlags.O_PATH | OpenFlags.O_DIRECTORY | OpenFlags.O_CLOEXEC, Mode.None);
-        var error = opened.IsOk ? task.Fchdir(opened.Value) : opened.Error;
-        if (error == Errno.OK)
+        bool isKept = false;
+        try
         {
+            var opened = task.OpenAt(Fd.Cwd, root, OpenFlags.O_PATH | OpenFlags.O_DIRECTORY | OpenFlags.O_CLOEXEC, Mode.None);
+            var error = opened.IsOk ? task.Fchdir(opened.Value) : opened.Error;
+            if (error != Errno.OK)
+                return DriverError.Of(error, "open", root)!;
             _ = task.Umask(Mode.None); // modes come out as given
+            isKept = true;
             return new RootedTree(task, opened.Value);
         }
-        task.Dispose();
-        return DriverError.Of(error, "open", root)!;
+        finally
+        {
+            if (!isKept)
+                task.Dispose();
+        }
     }
 
     /// <summary>Splits a path from outside: absolute and relative are the same, <c>.</c> and doubled slashes vanish, <c>..</c> takes one component away but never leaves the root.</summary>

@@ -30,14 +30,21 @@ internal sealed class TreeChanges : IDisposable
     public static DriverResult<TreeChanges> Find(IKernel kernel, string newRoot, string? oldRoot)
     {
         var walk = new TreeChanges(kernel);
-        var error = walk._task.RunFor(() => walk.CompareRoots(ByteText.Bytes(newRoot), oldRoot is null ? null : ByteText.Bytes(oldRoot)));
-        if (error is not null)
+        bool isKept = false;
+        try
         {
-            walk.Dispose();
-            return error;
+            var error = walk._task.RunFor(() => walk.CompareRoots(ByteText.Bytes(newRoot), oldRoot is null ? null : ByteText.Bytes(oldRoot)));
+            if (error is not null)
+                return error;
+            walk._changes.Sort(static (a, b) => a.Path.AsSpan().SequenceCompareTo(b.Path));
+            isKept = true;
+            return walk;
         }
-        walk._changes.Sort(static (a, b) => a.Path.AsSpan().SequenceCompareTo(b.Path));
-        return walk;
+        finally
+        {
+            if (!isKept)
+                walk.Dispose();
+        }
     }
 
     private DriverError? CompareRoots(byte[] newRoot, byte[]? oldRoot)
