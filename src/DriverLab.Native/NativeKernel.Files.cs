@@ -7,7 +7,10 @@ public sealed unsafe partial class NativeKernel
 {
     /// <inheritdoc/>
     public Errno PivotRoot(ReadOnlySpan<byte> newRoot, ReadOnlySpan<byte> putOld)
-        => Error(_task.Call(Nr.PivotRoot, CPath.Of(newRoot, out CPath s1), CPath.Of(putOld, out CPath s2)));
+    {
+        _isElsewhere.Value = true;
+        return Error(_task.Call(Nr.PivotRoot, CPath.Of(newRoot, out CPath s1), CPath.Of(putOld, out CPath s2)));
+    }
 
     /// <inheritdoc/>
     public SysResult<Fd> FsOpen(ReadOnlySpan<byte> fileSystem, FsOpenFlags flags) => NewFd(_task.Call(Nr.Fsopen, CPath.Of(fileSystem, out CPath s1), (nint)flags));

@@ -15,7 +15,10 @@ public sealed unsafe partial class NativeKernel : IKernel, IProgramHost
     private readonly TaskThread _task;
     private readonly Lazy<KernelProfile> _profile;
 
-    private NativeKernel(TaskThread task, Lazy<KernelProfile> profile) => (_task, _profile) = (task, profile);
+    /// <summary>True when this task, or one that it was forked from or that was forked from it, has changed its root or its ids: the runtime's files may be out of its reach. Shared by them all.</summary>
+    private readonly StrongBox<bool> _isElsewhere;
+
+    private NativeKernel(TaskThread task, Lazy<KernelProfile> profile, StrongBox<bool> isElsewhere) => (_task, _profile, _isElsewhere) = (task, profile, isElsewhere);
 
     /// <summary>A new task with the ids, root, directory and name spaces of this process, and with descriptors 0, 1 and 2 only.</summary>
     /// <exception cref="PlatformNotSupportedException">This is not Linux on x86-64.</exception>
@@ -27,7 +30,7 @@ public sealed unsafe partial class NativeKernel : IKernel, IProgramHost
         if (!OperatingSystem.IsLinux() || System.Runtime.InteropServices.RuntimeInformation.ProcessArchitecture != System.Runtime.InteropServices.Architecture.X64)
             throw new PlatformNotSupportedException("NativeKernel makes system calls of Linux on x86-64.");
         var profile = options.Profile is { } given ? new Lazy<KernelProfile>(given) : new Lazy<KernelProfile>(HostProfile.Read);
-        return new NativeKernel(new TaskThread(KeptDescriptors(options.KeepDescriptor)), profile);
+        return new NativeKernel(new TaskThread(KeptDescriptors(options.KeepDescriptor)), profile, new StrongBox<bool>());
     }
 
     /// <inheritdoc/>
@@ -55,10 +58,10 @@ public sealed unsafe partial class NativeKernel : IKernel, IProgramHost
     }
 
     /// <inheritdoc/>
-    /// <remarks>Under a just-in-time compiler the code stays on the caller's thread: a task may have changed its root, where the runtime would look for its assemblies.</remarks>
+    /// <remarks>Under a just-in-time compiler the code of a task that has changed its root or its ids stays on the caller's thread: the runtime would look there, or as them, for its assemblies.</remarks>
     public void Run(Action program)
     {
-        if (RuntimeFeature.IsDynamicCodeCompiled)
+        if (RuntimeFeature.IsDynamicCodeCompiled && _isElsewhere.Value)
             program();
         else
             _task.Run(program);
@@ -72,7 +75,7 @@ public sealed unsafe partial class NativeKernel : IKernel, IProgramHost
     {
         TaskThread? child = null;
         _task.Run(() => child = new TaskThread(keep: null));
-        return new NativeKernel(child!, _profile);
+        return new NativeKernel(child!, _profile, _isElsewhere);
     }
 
     /// <inheritdoc/>
@@ -85,6 +88,7 @@ public sealed unsafe partial class NativeKernel : IKernel, IProgramHost
     /// <inheritdoc/>
     public Errno SetIds(in UserIds ids)
     {
+        _isElsewhere.Value = true;
         fixed (uint* groups = ids.Groups.Span)
         {
             nint error = _task.Call(Nr.Setgroups, ids.Groups.Length, (nint)groups);
@@ -109,7 +113,11 @@ public sealed unsafe partial class NativeKernel : IKernel, IProgramHost
     public Errno Fchdir(Fd fd) => Error(_task.Call(Nr.Fchdir, fd.Value));
 
     /// <inheritdoc/>
-    public Errno Chroot(ReadOnlySpan<byte> path) => Error(_task.Call(Nr.Chroot, CPath.Of(path, out CPath s1)));
+    public Errno Chroot(ReadOnlySpan<byte> path)
+    {
+        _isElsewhere.Value = true;
+        return Error(_task.Call(Nr.Chroot, CPath.Of(path, out CPath s1)));
+    }
 
     /// <inheritdoc/>
     public SysResult<int> GetCwd(Span<byte> buffer)
