@@ -120,7 +120,8 @@ internal ref struct Renaming
         var newUpper = Namei.LookupOne(_sb.Mounter, _newParent.Upper!, _new.Name);
         if (!newUpper.IsOk)
             return newUpper.Error;
-        if (!TargetIsAsKnown(newUpper.Value))
+        // Two names of one object below that are two objects of the union: nothing could be renamed.
+        if (!TargetIsAsKnown(newUpper.Value) || (newUpper.Value.IsPositive && ReferenceEquals(newUpper.Value.Inode, oldUpper.Value.Inode)))
             return Errno.ESTALE;
         var error = MarkMoved(_old, oldUpper.Value, _isDirectory, _newParent);
         if (error == Errno.OK && _exchanges)

@@ -149,6 +149,9 @@ internal sealed class RamFile : MemoryFile
 {
     public RamFile(SuperBlock sb, Mode mode) : base(sb, mode) => Ino = sb.Core.NextIno();
 
+    /// <summary>There is nothing behind the page cache that a hole could be read from again: pages that a read makes stay.</summary>
+    protected override bool ReadsFillHoles => true;
+
     public override Errno GetAttr(Caller caller, in VfsPath path, StatxMask mask, AtFlags flags, out Statx stat)
     {
         Attributes.FillAttr(this, out stat);

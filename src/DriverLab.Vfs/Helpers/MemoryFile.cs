@@ -19,6 +19,9 @@ public abstract class MemoryFile(SuperBlock sb, Mode mode) : Inode(sb, mode)
     /// <returns>ENOSPC.</returns>
     protected virtual Errno Charge(long pages) => Errno.OK;
 
+    /// <summary>True when a read of a hole leaves a page of zeros behind.</summary>
+    protected virtual bool ReadsFillHoles => false;
+
     /// <summary>Gives space back.</summary>
     protected virtual void Uncharge(long pages) { }
 
@@ -89,6 +92,8 @@ public abstract class MemoryFile(SuperBlock sb, Mode mode) : Inode(sb, mode)
             int inPage = (int)(offset & (PageSize - 1));
             int count = Math.Min(PageSize - inPage, buffer.Length);
             byte[]? page = Pages.Get(offset >> PageShift);
+            if (page is null && ReadsFillHoles)
+                Pages.Set(offset >> PageShift, page = Pool.Rent());
             int stored = page is null ? 0 : Math.Clamp(page.Length - inPage, 0, count);
             if (stored > 0)
                 page.AsSpan(inPage, stored).CopyTo(buffer);
