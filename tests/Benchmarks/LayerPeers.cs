@@ -47,7 +47,7 @@ internal static class LayerPeers
         Write(archive, load);
         Run("sh", "-c", $"umoci init --layout {image} && umoci new --image {image}:a && umoci raw add-layer --image {image}:a {archive}");
         string blob = new DirectoryInfo($"{image}/blobs/sha256").GetFiles().MaxBy(static f => f.Length)!.FullName;
-        using var driver = DriverCatalog.Open(kernel, "overlay2", $"{Root}/home", new IdSource(1), []).Value;
+        using var driver = DriverCatalog.Open(kernel, "overlay2", $"{Root}/store", new IdSource(1), []).Value;
         Row("apply", "driverlab", () => Apply(driver, "a", File.OpenRead(archive)), () => driver.Remove("a"));
         Row("apply", "tar -x", () => Run("tar", "-xpf", archive, "-C", Directory.CreateDirectory($"{Root}/tar").FullName), () => Directory.Delete($"{Root}/tar", recursive: true));
         Row("apply, gzip", "driverlab", () => Apply(driver, "a", new GZipStream(File.OpenRead(blob), CompressionMode.Decompress)), () => driver.Remove("a"));
@@ -57,7 +57,7 @@ internal static class LayerPeers
         using (var tar = File.OpenRead(archive))
             Throw(driver.ApplyDiff("top", "base", tar).Error);
         Row("diff", "driverlab", () => Throw(driver.Diff("top", "base", Stream.Null)), null);
-        Row("diff", "tar -c", () => Run("sh", "-c", $"tar -C {Root}/home/top/diff -cf - . | cat > /dev/null"), null);
+        Row("diff", "tar -c", () => Run("sh", "-c", $"tar -C {Root}/store/top/diff -cf - . | cat > /dev/null"), null);
         _ = driver.Remove("top");
         _ = driver.Remove("base");
         Directory.Delete(Root, recursive: true);
@@ -87,7 +87,7 @@ internal static class LayerPeers
     private static void Deep(NativeKernel kernel, TextWriter output)
     {
         const int layers = 100, containers = 200;
-        using var driver = DriverCatalog.Open(kernel, "overlay2", $"{Root}/home", new IdSource(1), []).Value;
+        using var driver = DriverCatalog.Open(kernel, "overlay2", $"{Root}/store", new IdSource(1), []).Value;
         for (int i = 0; i < layers; i++)
             Throw(driver.Create($"l{i}", i == 0 ? "" : $"l{i - 1}", LayerOptions.None));
         foreach (int depth in (int[])[1, layers])
