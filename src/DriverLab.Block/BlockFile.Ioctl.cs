@@ -35,6 +35,7 @@ public sealed partial class BlockFile
             case Blk.BLKZEROOUT: return Done(ZeroOut(Range(argument)));
             case Blk.HDIO_GETGEO: return Errno.ENOTTY; // no disk that is modelled has cylinders
             case Blk.BLKFLSBUF or Blk.BLKRRPART or Blk.BLKRASET or Blk.BLKFRASET: return Ioctl(request, 0L, caller);
+            case Blk.BLKPG: return NotModelledException.Throw("BLKPG");
             default: return Device.Ioctl(request, argument, _forWriting, _exclusive, caller);
         }
     }
@@ -54,6 +55,8 @@ public sealed partial class BlockFile
                 return 0;
             case Blk.BLKRRPART:
                 return Done(RereadPartitions(caller));
+            case Blk.BLKPG:
+                return NotModelledException.Throw("BLKPG");
             default:
                 return Device.Ioctl(request, value, _forWriting, _exclusive, caller);
         }

@@ -13,6 +13,8 @@ public static class Blk
     public const uint BLKROGET = 0x125E;
     /// <summary>Reads the partition table again; no argument.</summary>
     public const uint BLKRRPART = 0x125F;
+    /// <summary>Adds, deletes or resizes a partition; struct blkpg_ioctl_arg. Not modelled.</summary>
+    public const uint BLKPG = 0x1269;
     /// <summary>Size in sectors; unsigned long.</summary>
     public const uint BLKGETSIZE = 0x1260;
     /// <summary>Writes back and drops the cached pages; no argument.</summary>
