@@ -85,18 +85,14 @@ public sealed class CrashSweep(WriteLog log, params IReadOnlyList<(long Sectors,
         private readonly LoggedWrite[] _byDurability = [.. log.Writes.Where(w => w.DurableAt != long.MaxValue).OrderBy(w => w.DurableAt)];
         private readonly CrashImage[] _safe = [.. disks.Select(disk => new CrashImage(null, disk.Content))];
         private readonly long[] _sectors = [.. disks.Select(disk => disk.Sectors)];
-        private long _safeAt = -1;
         private int _next, _firstVolatile;
 
         public CrashState Build(long number, CrashChoice choice)
         {
-            for (; _safeAt < choice.EpochStart; _safeAt = choice.EpochStart)
-            {
-                while (_next < _byDurability.Length && _byDurability[_next].DurableAt <= choice.EpochStart)
-                    Apply(_safe, _byDurability[_next++]);
-                while (_firstVolatile < log.Writes.Count && log.Writes[_firstVolatile].DurableAt <= choice.EpochStart)
-                    _firstVolatile++;
-            }
+            while (_next < _byDurability.Length && _byDurability[_next].DurableAt <= choice.EpochStart)
+                Apply(_safe, _byDurability[_next++]);
+            while (_firstVolatile < log.Writes.Count && log.Writes[_firstVolatile].DurableAt <= choice.EpochStart)
+                _firstVolatile++;
             var images = new CrashImage[_safe.Length];
             for (int i = 0; i < images.Length; i++)
                 images[i] = new(_safe[i], default);
