@@ -25,7 +25,8 @@ void RunTests(string filter)
     start.Environment["DOTNET_EnableWriteXorExecute"] = "0";
 
     using var process = System.Diagnostics.Process.Start(start);
-    int modules = 0;
+    const int FailureLines = 25;
+    int modules = 0, told = 0;
     using var heartbeat = new System.Threading.Timer(_ => Console.WriteLine($"  … {clock.Elapsed.TotalSeconds:F0} s, {modules} test programs done"), null, 20_000, 20_000);
     for (string line; (line = process.StandardOutput.ReadLine()) is not null;)
     {
@@ -36,7 +37,14 @@ void RunTests(string filter)
         else if (System.Text.RegularExpressions.Regex.IsMatch(line, @"\.dll \(.*\) (passed|failed)"))
             modules++;
         else if (line.StartsWith("failed ", StringComparison.Ordinal))
+            told = FailureLines;
+        else if (line.Length > 0 && line[0] != ' ')
+            told = 0;
+        if (told > 0)
+        {
+            told--;
             failures.Add(line);
+        }
     }
     process.WaitForExit();
 

@@ -65,6 +65,7 @@ public sealed class DriverContract(KernelKind kernel, string name)
     [SetUp]
     public void Open()
     {
+        TestContext.Out.WriteLine($"{name} on {kernel}"); // the runner shows no fixture's arguments
         _box = Sandbox.Make(kernel);
         _driver = _box.Driver(name);
     }
