@@ -30,7 +30,7 @@ public sealed unsafe partial class NativeKernel : IKernel, IProgramHost
         if (!OperatingSystem.IsLinux() || System.Runtime.InteropServices.RuntimeInformation.ProcessArchitecture != System.Runtime.InteropServices.Architecture.X64)
             throw new PlatformNotSupportedException("NativeKernel makes system calls of Linux on x86-64.");
         var profile = options.Profile is { } given ? new Lazy<KernelProfile>(given) : new Lazy<KernelProfile>(HostProfile.Read);
-        return new NativeKernel(new TaskThread(KeptDescriptors(options.KeepDescriptor)), profile, new StrongBox<bool>());
+        return new NativeKernel(new TaskThread(DescriptorsOfRuntime(), options.KeepDescriptor), profile, new StrongBox<bool>());
     }
 
     /// <inheritdoc/>
@@ -74,7 +74,7 @@ public sealed unsafe partial class NativeKernel : IKernel, IProgramHost
     public IKernel Fork()
     {
         TaskThread? child = null;
-        _task.Run(() => child = new TaskThread(keep: null));
+        _task.Run(() => child = new TaskThread(_task));
         return new NativeKernel(child!, _profile, _isElsewhere);
     }
 
@@ -146,12 +146,10 @@ public sealed unsafe partial class NativeKernel : IKernel, IProgramHost
         }
     }
 
-    /// <summary>The program's choice, and under a just-in-time compiler the memory file that it writes its code through.</summary>
-    private static int[] KeptDescriptors(int chosen)
+    /// <summary>Under a just-in-time compiler the memory file that it writes its code through.</summary>
+    private static int[] DescriptorsOfRuntime()
     {
         var kept = new SortedSet<int>();
-        if (chosen >= 0)
-            _ = kept.Add(chosen);
         foreach (var entry in new DirectoryInfo("/proc/self/fd").EnumerateFileSystemInfos())
         {
             if (entry.LinkTarget?.StartsWith("/memfd:doublemapper", StringComparison.Ordinal) == true)

@@ -34,7 +34,7 @@ internal sealed unsafe class TaskThread
 
     private readonly Mailbox* _mail = (Mailbox*)NativeMemory.AlignedAlloc((nuint)sizeof(Mailbox), 64);
     private readonly Thread _thread;
-    private readonly int[]? _keep;
+    private readonly int[] _ofRuntime;
     private int* _errno;
     private int _managedId;
     private int _startError;
@@ -49,20 +49,34 @@ internal sealed unsafe class TaskThread
     [ThreadStatic]
     private static TaskThread? t_self;
 
-    /// <summary>Starts the thread. Called on another task's thread it inherits that task's state, as fork does.</summary>
-    /// <param name="keep">Descriptors from 3 up that stay open in the new table, in rising order; null to keep all that the creating thread has.</param>
-    internal TaskThread(int[]? keep)
+    /// <summary>Starts the thread of a first task.</summary>
+    /// <param name="ofRuntime">Descriptors that the runtime needs on every thread, in rising order: they stay open in the new table.</param>
+    /// <param name="keep">One more that stays open; -1 for none.</param>
+    internal TaskThread(int[] ofRuntime, int keep)
+        : this(ofRuntime, keep, isFork: false)
+    {
+    }
+
+    /// <summary>Starts the thread of a fork; called on the thread of the task that forks, whose state and descriptors it inherits.</summary>
+    internal TaskThread(TaskThread parent)
+        : this(parent._ofRuntime, -1, isFork: true)
+    {
+    }
+
+    private TaskThread(int[] ofRuntime, int keep, bool isFork)
     {
         // Binds both symbols while the process's own root is in force.
         _ = Libc.Syscall(Nr.Getpid, 0, 0, 0, 0, 0, 0);
         // Where one processor serves both sides, a side that spins keeps the other one from answering.
         *_mail = new Mailbox { Posted = 1, Spins = Environment.ProcessorCount > 1 ? 400 : 0 };
-        _keep = keep;
+        _ofRuntime = ofRuntime;
         _thread = new Thread(Loop, StackBytes) { IsBackground = true, Name = "DriverLab task" };
         _thread.Start();
         WaitDone(1);
         if (_startError != 0)
             throw new InvalidOperationException($"A task's thread could not unshare its files: errno {_startError}.");
+        if (!isFork)
+            CloseAllBut(keep);
     }
 
     /// <summary>The kernel's id of the thread.</summary>
@@ -123,11 +137,12 @@ internal sealed unsafe class TaskThread
         failure?.Throw();
     }
 
-    /// <summary>Closes every descriptor and ends the thread; returns when the kernel has let go of its root, directory and name space.</summary>
+    /// <summary>Closes the task's descriptors and ends the thread; returns when the kernel has let go of its root, directory and name space.</summary>
     internal void End()
     {
         if (_ended)
             return;
+        LetGo();
         _ended = true;
         if (Environment.CurrentManagedThreadId == _managedId)
         {
@@ -140,6 +155,40 @@ internal sealed unsafe class TaskThread
         nint pid = Libc.Syscall(Nr.Getpid, 0, 0, 0, 0, 0, 0);
         while (Libc.Syscall(Nr.Tgkill, pid, Tid, 0, 0, 0, 0) == 0)
             _ = Libc.Syscall(Nr.SchedYield, 0, 0, 0, 0, 0, 0);
+    }
+
+    /// <summary>
+    /// Leaves the working directory and closes what the task had open. The exit would do both, but a thread that the runtime started from here meanwhile (its collector's, its compiler's)
+    /// shares table and directory and lives on: it would hold a file system that is to be unmounted, and it needs the runtime's own descriptors.
+    /// </summary>
+    private void LetGo()
+    {
+        fixed (byte* root = "/"u8)
+            _ = Call(Nr.Chdir, (nint)root);
+        CloseAllBut(-1);
+    }
+
+    /// <summary>Closes descriptors from 3 up but the runtime's and one more.</summary>
+    private void CloseAllBut(int keep)
+    {
+        int next = 3;
+        foreach (int descriptor in _ofRuntime)
+        {
+            CloseBetween(next, descriptor, keep);
+            next = descriptor + 1;
+        }
+        CloseBetween(next, int.MaxValue, keep);
+    }
+
+    private void CloseBetween(int from, int to, int keep)
+    {
+        if (keep >= from && keep < to)
+        {
+            CloseBetween(from, keep, -1);
+            from = keep + 1;
+        }
+        if (from < to)
+            _ = Call(Nr.CloseRange, from, to - 1);
     }
 
     /// <summary>The running loop keeps its object alive, so this is after its end.</summary>
@@ -194,7 +243,6 @@ internal sealed unsafe class TaskThread
         _sequence = 1;
         Finish(mail, 1);
         Serve(mail);
-        _ = Direct(Nr.CloseRange, 0, -1, 0, 0, 0, 0);
         Finish(mail, mail->Posted);
     }
 
@@ -248,17 +296,7 @@ internal sealed unsafe class TaskThread
         _ = Direct(Nr.RtSigprocmask, 0, (nint)(&blocked), 0, 8, 0, 0);
         Tid = (int)Direct(Nr.Gettid, 0, 0, 0, 0, 0, 0);
         nint error = Direct(Nr.Unshare, (nint)(Abi.Fs | Abi.Files), 0, 0, 0, 0, 0);
-        if (error < 0 || _keep is null)
-            return (int)-error;
-        int next = 3;
-        foreach (int descriptor in _keep)
-        {
-            if (descriptor > next)
-                _ = Direct(Nr.CloseRange, next, descriptor - 1, 0, 0, 0, 0);
-            next = Math.Max(next, descriptor + 1);
-        }
-        _ = Direct(Nr.CloseRange, next, -1, 0, 0, 0, 0);
-        return 0;
+        return (int)-error;
     }
 
     private static class Abi

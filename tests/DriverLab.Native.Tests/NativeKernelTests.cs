@@ -90,6 +90,37 @@ public sealed class NativeKernelTests
         Assert.That(() => kernel.Chdir("/"u8), Throws.TypeOf<ObjectDisposedException>());
     }
 
+    /// <summary>The runtime starts threads (of its collector, of its compiler) on whatever thread needs them first: they share a task's directory and table and live on.</summary>
+    [Test]
+    public void A_thread_that_was_started_inside_a_program_holds_nothing_of_the_task_afterwards()
+    {
+        using var checks = new ManualResetEventSlim();
+        using var started = new ManualResetEventSlim();
+        string directory = "", descriptors = "";
+        var thread = new Thread(() =>
+        {
+            started.Set();
+            checks.Wait();
+            directory = File.ResolveLinkTarget("/proc/thread-self/cwd", returnFinalTarget: false)!.FullName;
+            descriptors = string.Join(' ', new DirectoryInfo("/proc/thread-self/fd").EnumerateFileSystemInfos().Select(static f => f.LinkTarget));
+            GC.KeepAlive(File.ReadAllBytes("/proc/thread-self/comm"));
+        });
+        using (var kernel = NativeKernel.NewTask())
+        {
+            using var child = kernel.Fork();
+            child.Run(() =>
+            {
+                Assert.That(child.Chdir("/proc/sys"u8), Is.EqualTo(Errno.OK));
+                Assert.That(child.OpenAt(Fd.Cwd, "/proc/sys/kernel"u8, OpenFlags.O_PATH, 0).IsOk);
+                thread.Start();
+            });
+            started.Wait();
+        }
+        checks.Set();
+        thread.Join();
+        Assert.That((directory, descriptors.Contains("/proc/sys", StringComparison.Ordinal)), Is.EqualTo(("/", false)), descriptors);
+    }
+
     [Test]
     public void Calls_allocate_nothing()
     {

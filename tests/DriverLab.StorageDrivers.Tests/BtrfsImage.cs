@@ -1,8 +1,7 @@
 using System.Diagnostics;
-using System.Runtime.InteropServices;
 using DriverLab.Linux;
 using DriverLab.Linux.Abi;
-using DriverLab.Linux.Ioctl;
+using DriverLab.StorageDrivers.DeviceMapper;
 using DriverLab.StorageDrivers.Files;
 
 namespace DriverLab.StorageDrivers.Tests;
@@ -11,9 +10,9 @@ namespace DriverLab.StorageDrivers.Tests;
 public sealed class BtrfsImage : IDisposable
 {
     private readonly IKernel _kernel;
-    private readonly string _target, _file;
+    private readonly string _target;
 
-    private BtrfsImage(IKernel kernel, string target, string file) => (_kernel, _target, _file) = (kernel, target, file);
+    private BtrfsImage(IKernel kernel, string target) => (_kernel, _target) = (kernel, target);
 
     /// <summary>Makes an image, attaches it and mounts it. Each has an identity of its own: the kernel takes two of one identity for one file system, even a moment after the first was unmounted.</summary>
     public static BtrfsImage Mount(KernelKind kind, IKernel kernel, string target)
@@ -23,41 +22,14 @@ public sealed class BtrfsImage : IDisposable
             _ = Guests.Run(kind, $"truncate -s 256M {file} && mkfs.btrfs -q -f {file}");
         else
             Make(file);
-        var image = new BtrfsImage(kernel, target, file);
-        string device = image.Attach();
-        Sandbox.Check(kernel.Mount(ByteText.Bytes(device), ByteText.Bytes(target), "btrfs"u8, MountFlags.None, ""u8), "mount btrfs");
-        return image;
+        var loop = LoopFile.Attach(kernel, file);
+        Assert.That(loop.Error, Is.Null);
+        var mounted = kernel.Mount(ByteText.Bytes($"/dev/loop{loop.Value.Device.Minor}"), ByteText.Bytes(target), "btrfs"u8, MountFlags.None, ""u8);
+        _ = kernel.Close(loop.Value.Handle); // the mount holds the device now; where there is none, the device goes
+        _ = kernel.UnlinkAt(Fd.Cwd, ByteText.Bytes(file), AtFlags.None); // and the device holds the file
+        Sandbox.Check(mounted, "mount btrfs");
+        return new BtrfsImage(kernel, target);
     }
-
-    private string Attach()
-    {
-        var control = _kernel.OpenAt(Fd.Cwd, "/dev/loop-control"u8, OpenFlags.O_RDWR | OpenFlags.O_CLOEXEC, Mode.None);
-        Sandbox.Check(control.Error, "/dev/loop-control");
-        var backing = _kernel.OpenAt(Fd.Cwd, ByteText.Bytes(_file), OpenFlags.O_RDWR | OpenFlags.O_CLOEXEC, Mode.None);
-        Sandbox.Check(backing.Error, _file);
-        string device = "";
-        SysResult<int> configured = Errno.EBUSY;
-        // Another process may take the free number in between.
-        for (int tries = 0; configured.Error == Errno.EBUSY && tries < 20; tries++)
-        {
-            var number = _kernel.Ioctl(control.Value, Loop.LOOP_CTL_GET_FREE, 0);
-            Sandbox.Check(number.Error, "LOOP_CTL_GET_FREE");
-            device = $"/dev/loop{number.Value}";
-            if (!_kernel.Has(device))
-                Sandbox.Check(_kernel.MknodAt(Fd.Cwd, ByteText.Bytes(device), Mode.S_IFBLK | (Mode)0x180, new DevT(Loop.Major, (uint)number.Value)), device);
-            var loop = _kernel.OpenAt(Fd.Cwd, ByteText.Bytes(device), OpenFlags.O_RDWR | OpenFlags.O_CLOEXEC, Mode.None);
-            Sandbox.Check(loop.Error, device);
-            var config = new LoopConfig { Fd = (uint)backing.Value.Value, Info = new LoopInfo64 { Flags = LoopFlags.LO_FLAGS_AUTOCLEAR } };
-            configured = _kernel.Ioctl(loop.Value, Loop.LOOP_CONFIGURE, MemoryMarshal.AsBytes(new Span<LoopConfig>(ref config)));
-            _loop = loop.Value; // open until the mount holds the device: autoclear would let it go
-        }
-        Sandbox.Check(configured.Error, "LOOP_CONFIGURE");
-        _ = _kernel.Close(control.Value);
-        _ = _kernel.Close(backing.Value);
-        return device;
-    }
-
-    private Fd _loop;
 
     private static void Make(string file)
     {
@@ -76,11 +48,5 @@ public sealed class BtrfsImage : IDisposable
         Assert.That(process.ExitCode, Is.Zero, $"{program}: {error}");
     }
 
-    public void Dispose()
-    {
-        var error = _kernel.Umount(ByteText.Bytes(_target), UmountFlags.None);
-        _ = _kernel.Close(_loop);
-        _ = _kernel.UnlinkAt(Fd.Cwd, ByteText.Bytes(_file), AtFlags.None);
-        Sandbox.Check(error, "umount btrfs");
-    }
+    public void Dispose() => Sandbox.Check(_kernel.Umount(ByteText.Bytes(_target), UmountFlags.None), "umount btrfs");
 }
