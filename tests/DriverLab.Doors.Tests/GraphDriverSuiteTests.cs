@@ -5,7 +5,7 @@ using DriverLab.StorageDrivers.Files;
 
 namespace DriverLab.Doors.Tests;
 
-/// <summary>Docker's own graphdriver suite, through the daemon's client of plugins, against our plugin.</summary>
+/// <summary>Docker's own graphdriver suite, through the daemon's client of plugins, and that of containers/storage, through a client of ours, against our plugin.</summary>
 [NonParallelizable]
 [Category("long")]
 public sealed class GraphDriverSuiteTests
@@ -18,7 +18,7 @@ public sealed class GraphDriverSuiteTests
     [TearDown]
     public void End() => _machine.Dispose();
 
-    private static string Build(Machine machine) => GoSuite.Build(machine, "graphdriver", "golang-github-docker-docker-dev", "github.com/docker/docker/daemon/graphdriver/graphtest/graphtest_unix.go",
+    private string BuildDockers() => GoSuite.Build(_machine, "graphdriver", "golang-github-docker-docker-dev", "github.com/docker/docker/daemon/graphdriver/graphtest/graphtest_unix.go",
         new()
         {
             ["driverlab/graph/graph_test.go"] = "graphdriver_test.go.txt",
@@ -26,13 +26,34 @@ public sealed class GraphDriverSuiteTests
             ["github.com/docker/docker/quota/quota.go"] = "quota.go.txt",
         });
 
+    private string BuildContainers() => GoSuite.Build(_machine, "containers", "golang-github-containers-storage-dev", "github.com/containers/storage/drivers/graphtest/graphtest_unix.go",
+        new() { ["driverlab/containers/containers_test.go"] = "containers_test.go.txt" });
+
     [TestCase("overlay2", false)]
     [TestCase("overlay", false)]
     [TestCase("vfs", false)]
     [TestCase("btrfs", true)]
     public async Task Dockers_own_suite_passes(string driver, bool hasQuota)
     {
-        string binary = Build(_machine);
+        var lines = await RunAsync(BuildDockers(), driver, hasQuota);
+        Assert.That(lines, Has.Length.EqualTo(9));
+        Assert.That(lines.Where(static l => !l.StartsWith("--- PASS", StringComparison.Ordinal)), hasQuota ? Is.Empty : Has.Exactly(1).Contains("SetQuota"));
+    }
+
+    [TestCase("overlay2")]
+    [TestCase("overlay")]
+    [TestCase("vfs")]
+    [TestCase("btrfs")]
+    public async Task The_suite_of_containers_storage_passes(string driver)
+    {
+        var lines = await RunAsync(BuildContainers(), driver, hasQuota: false);
+        Assert.That(lines, Has.Length.EqualTo(10).And.All.StartsWith("--- PASS"));
+    }
+
+    /// <summary>Serves a driver and runs a suite against it.</summary>
+    /// <returns>A line for each case.</returns>
+    private async Task<string[]> RunAsync(string binary, string driver, bool hasQuota)
+    {
         string homes = _machine.At("homes");
         if (driver == "btrfs")
             _machine.MountBtrfs(homes);
@@ -46,7 +67,6 @@ public sealed class GraphDriverSuiteTests
         var lines = output.Split('\n').Select(static l => l.Trim()).Where(static l => l.StartsWith("--- ", StringComparison.Ordinal)).ToArray();
         TestContext.Out.WriteLine($"{driver}: {lines.Count(static l => l.StartsWith("--- PASS", StringComparison.Ordinal))} passed of {lines.Length}: {string.Join(", ", lines)}");
         Assert.That(code, Is.Zero, $"{output}\n{error}");
-        Assert.That(lines, Has.Length.EqualTo(9));
-        Assert.That(lines.Where(static l => !l.StartsWith("--- PASS", StringComparison.Ordinal)), hasQuota ? Is.Empty : Has.Exactly(1).Contains("SetQuota"));
+        return lines;
     }
 }
