@@ -58,6 +58,17 @@ public class ComparerTests
         Assert.That(Compare(s_real, scenario: scenario).Verdict, Is.EqualTo(Verdict.Different));
     }
 
+    [TestCase("would-hang", "would-hang", Verdict.Same)]
+    [TestCase("oops", "oops: NULL pointer", Verdict.Same)]
+    [TestCase("would-hang", "oops: NULL pointer", Verdict.Different)]
+    [TestCase("EIO", "would-hang", Verdict.Different)]
+    public void A_kernel_that_hangs_or_dies_where_the_emulator_says_so_is_same(string emulated, string reason, Verdict verdict)
+    {
+        var ours = Texts.Run(s_scenario, "ok", emulated, "none: the actor's task is gone");
+        var theirs = new ScenarioRun(s_scenario.Name, RunStatus.Broken, reason, [.. Texts.Run(s_scenario, s_real).Lines.Take(1), new("2", "-", "", reason)]);
+        Assert.That(new Comparer(NormaliserSet.None, Ledger.Empty).Compare(s_scenario, "6.1", ours, theirs).Verdict, Is.EqualTo(verdict));
+    }
+
     [Test]
     public void Leaving_something_behind_is_a_difference()
     {

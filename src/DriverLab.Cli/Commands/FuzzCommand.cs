@@ -61,6 +61,8 @@ internal static class FuzzCommand
                 error.WriteLine("all programs were run");
             else
                 error.WriteLine($"to go on: --first {run.Next}");
+            if (run.Hangs > 0)
+                error.WriteLine($"{run.Hangs} programs ended before a call that the emulator says would hang");
             if (parsed.GetValue(profile))
                 run.Profile.Write(error, run.Operations);
             FuzzOutput.Write(run, chosen, progress.Seconds, parsed.GetValue(json), output);

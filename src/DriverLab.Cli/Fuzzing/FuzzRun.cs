@@ -26,6 +26,9 @@ internal sealed class FuzzRun(FuzzOptions options, Progress progress) : IAsyncDi
 
     public long Programs { get; private set; }
 
+    /// <summary>Programs that ended before a call that would hang.</summary>
+    public long Hangs { get; private set; }
+
     /// <summary>The number of the first program that was not run: where another run goes on.</summary>
     public long Next { get; private set; }
 
@@ -110,8 +113,28 @@ internal sealed class FuzzRun(FuzzOptions options, Progress progress) : IAsyncDi
         return programs;
     }
 
+    /// <summary>
+    /// A call that hangs costs a real kernel a minute and its machine: where the emulator says that one would, the program ends before it. Such calls are told in the end, to be tried by hand.
+    /// </summary>
+    private async Task CutHangsAsync(List<Scenario> programs, CancellationToken cancellation)
+    {
+        foreach (var reference in _pairs.Select(static p => p.Reference).OfType<EmulatedSide>())
+        {
+            var traces = await _profile.MeasureAsync(reference.Name, reference.RunAsync(programs, cancellation));
+            for (int i = 0; i < programs.Count; i++)
+            {
+                int hang = traces[i].Outcomes.TakeWhile(static outcome => outcome != TraceLine.HangPrefix).Count();
+                if (hang == traces[i].Outcomes.Count)
+                    continue;
+                Hangs++;
+                programs[i] = programs[i] with { Steps = [.. programs[i].Steps.Take(hang)] };
+            }
+        }
+    }
+
     private async Task RunBatchAsync(List<Scenario> programs, CancellationToken cancellation)
     {
+        await CutHangsAsync(programs, cancellation);
         Programs += programs.Count;
         Operations += programs.Sum(static p => p.Steps.Count);
         if (_pairs.Count == 0)

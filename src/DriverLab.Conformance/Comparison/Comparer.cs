@@ -19,7 +19,7 @@ public sealed class Comparer(NormaliserSet normalisers, Ledger ledger)
         if (emulator.Status == RunStatus.Broken && emulator.Reason.StartsWith(TraceLine.GapPrefix, StringComparison.Ordinal))
             return new(scenario.Name, scenario.Suite, kernel, Verdict.Gap, emulator.Reason[TraceLine.GapPrefix.Length..], [], emulator, real);
 
-        bool crashed = CrashedAtTheSameStep(emulator, real);
+        bool crashed = EndedAtTheSameStep(emulator, real);
         var (found, gap) = CompareSteps(scenario, kernel, emulator, real, crashed);
         if (gap is null && !crashed && emulator.Reason != real.Reason)
             found.Insert(0, new(scenario.Name, kernel, 0, "run", "", Whole(emulator), Whole(real), "runner"));
@@ -56,13 +56,14 @@ public sealed class Comparer(NormaliserSet normalisers, Ledger ledger)
         return (found, null);
     }
 
-    /// <summary>True when the real kernel crashed and the emulator said that it would, at that very step: nothing can be compared after it.</summary>
-    private static bool CrashedAtTheSameStep(ScenarioRun emulator, ScenarioRun real)
+    /// <summary>True when the real kernel crashed or hung and the emulator said that it would, at that very step: nothing can be compared after it.</summary>
+    private static bool EndedAtTheSameStep(ScenarioRun emulator, ScenarioRun real)
     {
-        if (real.Status != RunStatus.Broken || !real.Reason.StartsWith(TraceLine.Oops, StringComparison.Ordinal) || real.Lines.Count == 0)
+        if (real.Status != RunStatus.Broken || real.Lines.Count == 0)
             return false;
+        string? end = new[] { TraceLine.Oops, TraceLine.HangPrefix }.FirstOrDefault(real.Reason.StartsWith);
         int step = real.Lines.Max(line => line.StepNumber);
-        return emulator.Lines.FirstOrDefault(line => line.StepNumber == step).Outcome == TraceLine.Oops;
+        return end is not null && emulator.Lines.FirstOrDefault(line => line.StepNumber == step).Outcome == end;
     }
 
     private static void CompareStep(Scenario scenario, string kernel, Step step, IReadOnlyList<TraceLine> a, IReadOnlyList<TraceLine> b, List<Divergence> found)

@@ -1,3 +1,4 @@
+using System.Globalization;
 using DriverLab.Conformance.Scenarios;
 
 namespace DriverLab.Conformance.Fuzzing;
@@ -5,7 +6,8 @@ namespace DriverLab.Conformance.Fuzzing;
 /// <summary>A program on a thin pool over loop devices: devices, snapshots, external origins, direct I/O, discards, full disks, reloads, suspension, failing metadata.</summary>
 /// <remarks>
 /// A full pool gives errors and never queues, and what is suspended is resumed before the next request: a request that waits would wait for ever. Nothing reads the data device: which of
-/// its blocks is taken depends on when the kernel commits by itself.
+/// its blocks is taken depends on when the kernel commits by itself. On a tiny metadata device a write stays in one block: whether the second block of a larger one is taken before the first
+/// is mapped, or after it, when the metadata are full, depends on when the kernel's worker runs.
 /// </remarks>
 internal sealed class ThinProgram(Draw draw, ProgramWriter writer)
 {
@@ -27,7 +29,7 @@ internal sealed class ThinProgram(Draw draw, ProgramWriter writer)
         new("write", 16, static p => p.Write()),
         new("read", 6, static p => p.Read()),
         new("discard", 6, static p => p.Range("blk discard")),
-        new("zeroout", 2, static p => p.Range("blk zeroout")),
+        new("zeroout", 2, static p => p.ZeroOut()),
         new("fsync", 3, static p => p.OnFile("fsync")),
         new("digest", 4, static p => p.Digest()),
         new("limits", 1, static p => p.OnThin(p.Draw.Of("blk size", "blk limits", "blk ro"), node: true)),
@@ -226,20 +228,34 @@ internal sealed class ThinProgram(Draw draw, ProgramWriter writer)
             Writer.Add(verb, Writer.Word(Draw.Of(_open)));
     }
 
-    private long Offset() => _blockSectors * 512 * Draw.Next(Draw.Of(4, 8, 18, 41)) + Draw.Of(0L, 0, 0, 512, 4096, 32768);
+    private bool IsTiny => _metadataSectors < 4096;
+
+    private long BlockBytes => _blockSectors * 512;
+
+    private long Offset() => BlockBytes * Draw.Next(Draw.Of(4, 8, 18, 41)) + Draw.Of(0L, 0, 0, 512, 4096, 32768);
 
     private void Write()
     {
         if (_open.Count == 0)
             return;
         _tag = _tag == 'z' ? 'a' : (char)(_tag + 1);
-        Writer.Add("pwrite", Writer.Word(Draw.Of(_open)), Writer.Word($"{{{_tag}*{Draw.Of(s_counts)}}}"), Writer.Number(Offset()));
+        string count = Draw.Of(s_counts);
+        long offset = Offset();
+        if (IsTiny)
+            count = Math.Min(long.Parse(count, CultureInfo.InvariantCulture), BlockBytes - offset % BlockBytes).ToString(CultureInfo.InvariantCulture);
+        Writer.Add("pwrite", Writer.Word(Draw.Of(_open)), Writer.Word($"{{{_tag}*{count}}}"), Writer.Number(offset));
     }
 
     private void Read()
     {
         if (_open.Count > 0)
             Writer.Add("pread", Writer.Word(Draw.Of(_open)), Writer.Word(Draw.Of(s_counts)), Writer.Number(Offset()));
+    }
+
+    private void ZeroOut()
+    {
+        if (!IsTiny)
+            Range("blk zeroout");
     }
 
     private void Range(string verb)
