@@ -12,6 +12,7 @@ public sealed partial class BlockFile
     private readonly bool _forWriting, _exclusive;
     private uint _seenErrors;
     private object? _holder;
+    private ReadAhead? _readAhead;
 
     private BlockFile(BlockDevice device, bool forWriting, bool exclusive)
     {
@@ -43,6 +44,7 @@ public sealed partial class BlockFile
         if (error != Errno.OK)
             return error;
         file._seenErrors = file.Device.Cache.Errors.Sample();
+        file._readAhead = file.Device.Cache.NewReadAhead();
         return file;
     }
 
@@ -69,7 +71,7 @@ public sealed partial class BlockFile
         if (buffer.IsEmpty)
             return 0;
         if (!direct)
-            return Device.Cache.Read(position, buffer);
+            return Device.Cache.Read(position, buffer, _readAhead);
         if (!IsAligned(position, buffer.Length))
             return Errno.EINVAL;
         if (FlushRange(position, buffer.Length) is var error and not Errno.OK)

@@ -56,6 +56,12 @@ public sealed record BlockQuirks
     /// <summary>The log tells a change of capacity in bytes, not in sectors (seen on 5.10.262, not on 6.1).</summary>
     public bool CapacityIsToldInBytes { get; init; }
 
+    /// <summary>
+    /// Pages of a device are cached in folios that are valid or not as one (6.15: "block/bdev: enable large folio support for large logical block sizes"): the order of those that read-ahead
+    /// makes first. 2 on 6.16.12; 0 on 6.17.13, 7.2.12 and 7.3.4 ("mm/readahead: honour new_order in page_cache_ra_order()"). Null: single pages.
+    /// </summary>
+    public int? FirstFolioOrder { get; init; }
+
     /// <summary>The quirks of a kernel.</summary>
     public static BlockQuirks For(KernelProfile profile) => new()
     {
@@ -71,6 +77,7 @@ public sealed record BlockQuirks
         LoopBlockSizeHonoursOwner = profile.AtLeast(6, 1),
         DiscardRangeWraps = !profile.AtLeast(5, 11),
         FallocateLeavesNoDirtyPage = !profile.AtLeast(5, 11),
+        FirstFolioOrder = profile.AtLeast(6, 17) ? 0 : profile.AtLeast(6, 15) ? 2 : null,
         CapacityIsToldInBytes = !profile.AtLeast(5, 11),
         OneReadOnlyState = !profile.AtLeast(5, 11),
         SecureDiscardChecksReadOnlyFirst = !profile.AtLeast(5, 19),

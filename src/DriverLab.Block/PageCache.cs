@@ -20,6 +20,7 @@ public sealed class PageCache
     private readonly Stack<Page> _freePages = new();
     private readonly WriteCompletion _writeCompletion;
     private readonly ReadCompletion _readCompletion;
+    private readonly FolioMap? _folios;
     private Page? _last;
     private int _writesInFlight;
     private BlkStatus _writeStatus;
@@ -30,6 +31,7 @@ public sealed class PageCache
         _device = device;
         _writeCompletion = new(this);
         _readCompletion = new(this);
+        _folios = device.Layer.Quirks.FirstFolioOrder is { } order ? new(_pages.ContainsKey, order) : null;
     }
 
     /// <summary>Size of a block, in bytes.</summary>
@@ -77,23 +79,66 @@ public sealed class PageCache
         return Errno.OK;
     }
 
-    /// <summary>Reads from within the device.</summary>
-    /// <returns>EIO with nothing read; else a count of bytes, short when a later page fails.</returns>
-    public SysResult<int> Read(long position, Span<byte> buffer)
+    /// <summary>The state of a file that is opened now; null where it does not matter.</summary>
+    internal ReadAhead? NewReadAhead()
     {
+        const long usual = 256;
+        if (_folios is null)
+            return null;
+        long pages = _device.ReadAheadSectors * 512 / PageBytes;
+        return new((int)(_device.ReadAheadSectors == usual ? Math.Max(pages, _device.Limits.IoOpt * 2L / PageBytes) : pages));
+    }
+
+    /// <summary>Reads from within the device.</summary>
+    /// <param name="position">Where, in bytes.</param>
+    /// <param name="buffer">Where to.</param>
+    /// <param name="ahead">What the file remembers of earlier reads; null: single pages are read.</param>
+    /// <returns>EIO with nothing read; else a count of bytes, short when a later page fails.</returns>
+    /// <remarks>Linux mm/filemap.c: filemap_read().</remarks>
+    internal SysResult<int> Read(long position, Span<byte> buffer, ReadAhead? ahead)
+    {
+        long wantedEnd = (position + buffer.Length + PageBytes - 1) / PageBytes;
         int done = 0;
         while (done < buffer.Length)
         {
             long at = position + done;
-            int offset = (int)(at & (PageBytes - 1));
-            int count = Math.Min(PageBytes - offset, buffer.Length - done);
-            var page = GetPage(at >> 12);
-            if (!Validate(page, SectorMask(offset, count), wholePage: true))
-                return done > 0 ? done : Errno.EIO;
-            page.Data.AsSpan(offset, count).CopyTo(buffer[done..]);
+            var folio = ahead is null ? new(at / PageBytes, 1) : FindFolio(at / PageBytes, wantedEnd, ahead);
+            int offset = (int)(at - folio.Start * PageBytes), count = Math.Min(folio.Pages * PageBytes - offset, buffer.Length - done);
+            if (!Validate(folio))
+            {
+                ahead?.Shrink();
+                break;
+            }
+            Copy(at, buffer.Slice(done, count));
             done += count;
         }
+        if (done == 0 && !buffer.IsEmpty)
+            return Errno.EIO;
+        ahead?.PreviousPosition = position + done;
         return done;
+    }
+
+    private Folio FindFolio(long page, long wantedEnd, ReadAhead ahead)
+        => _folios!.Find(page, wantedEnd, (_device.CapacityBytes - 1) / PageBytes, ahead, (int)Math.Min(_device.Limits.MaxSectors / (PageBytes >> 9), int.MaxValue));
+
+    private void Copy(long position, Span<byte> buffer)
+    {
+        for (int done = 0; done < buffer.Length;)
+        {
+            int offset = (int)((position + done) & (PageBytes - 1)), count = Math.Min(PageBytes - offset, buffer.Length - done);
+            GetPage((position + done) >> 12).Data.AsSpan(offset, count).CopyTo(buffer[done..]);
+            done += count;
+        }
+    }
+
+    /// <summary>Reads what is not valid of a folio. With one bad block nothing of it can be read, not even what is valid.</summary>
+    /// <remarks>Linux block/fops.c: def_blk_aops, which has no is_partially_uptodate.</remarks>
+    private bool Validate(Folio folio)
+    {
+        bool isValid = true;
+        for (long page = folio.Start; page < folio.End; page++)
+            isValid &= Validate(GetPage(page), 0xFF, wholePage: true);
+        return isValid;
     }
 
     /// <summary>Writes into the cache. Blocks that are covered in part are read first.</summary>
@@ -292,6 +337,7 @@ public sealed class PageCache
     /// <summary>Drops all pages, dirty ones too.</summary>
     public void Drop()
     {
+        _folios?.Clear();
         foreach (var page in _pages.Values)
             Recycle(page);
         _pages.Clear();
@@ -303,6 +349,7 @@ public sealed class PageCache
     public void DropClean()
     {
         _last = null;
+        _folios?.Clear();
         foreach (var (index, page) in _pages)
         {
             if (page.Dirty != 0)
@@ -325,6 +372,7 @@ public sealed class PageCache
     public void DropRange(long start, long end)
     {
         _last = null;
+        _folios?.Drop(start / PageBytes, (end + PageBytes - 1) / PageBytes);
         foreach (var (index, page) in _pages)
         {
             long pageStart = index * PageBytes, pageEnd = pageStart + PageBytes;

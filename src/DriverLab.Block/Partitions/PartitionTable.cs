@@ -48,7 +48,7 @@ public sealed class PartitionReader(BlockDevice device)
     /// <returns>EIO, also when the disk ends before.</returns>
     public Errno Read(long sector, Span<byte> buffer)
     {
-        var read = device.Cache.Read(sector << 9, buffer);
+        var read = device.Cache.Read(sector << 9, buffer, null);
         return !read.IsOk ? read.Error : read.Value == buffer.Length ? Errno.OK : Errno.EIO;
     }
 

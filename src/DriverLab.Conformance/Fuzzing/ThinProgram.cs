@@ -162,10 +162,12 @@ internal sealed class ThinProgram(Draw draw, ProgramWriter writer)
         Activate();
     }
 
+    /// <summary>What has changed is committed before: whether the kernel has done so by itself depends on how fast the program runs.</summary>
     private void FailMetadata()
     {
+        OnPool("dm status");
         Load($"0 {_metadataSectors} {Draw.Of("error", "flakey $m 0 0 1 1 error_writes")}");
-        Draw.Of<Action>(CreateThin, Write, () => OnFile("fsync"), () => Message($"delete {Id()}"))();
+        Draw.Of<Action>(CreateThin, Write, WriteDurably, () => Message($"delete {Id()}"))();
         OnPool("dm status");
         Load($"0 {_metadataSectors} linear $m 0");
         OnPool("dm status");
@@ -244,6 +246,12 @@ internal sealed class ThinProgram(Draw draw, ProgramWriter writer)
         if (IsTiny)
             count = Math.Min(long.Parse(count, CultureInfo.InvariantCulture), BlockBytes - offset % BlockBytes).ToString(CultureInfo.InvariantCulture);
         Writer.Add("pwrite", Writer.Word(Draw.Of(_open)), Writer.Word($"{{{_tag}*{count}}}"), Writer.Number(offset));
+    }
+
+    private void WriteDurably()
+    {
+        Write();
+        OnFile("fsync");
     }
 
     private void Read()

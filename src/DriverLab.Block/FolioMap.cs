@@ -1,0 +1,175 @@
+using System.Numerics;
+
+namespace DriverLab.Block;
+
+/// <summary>A run of cached pages that are valid or not as one: a power of two of them, aligned to it.</summary>
+/// <param name="Start">The first page.</param>
+/// <param name="Pages">Number of pages.</param>
+internal readonly record struct Folio(long Start, int Pages)
+{
+    public long End => Start + Pages;
+}
+
+/// <summary>How far an open file has been read, and how much is read ahead of it.</summary>
+/// <remarks>Linux include/linux/fs.h: struct file_ra_state.</remarks>
+internal sealed class ReadAhead(int mostPages)
+{
+    /// <summary>The window: pages, counted from <see cref="Start"/>; the last <see cref="AsyncSize"/> of them are there before somebody wants them.</summary>
+    public long Start;
+    public int Size, AsyncSize, Order;
+
+    /// <summary>Where the last read ended, in bytes; -1 before the first.</summary>
+    public long PreviousPosition = -1;
+
+    /// <summary>Pages that a window has at most.</summary>
+    public int MostPages { get; private set; } = mostPages;
+
+    /// <summary>A read has failed: the windows become smaller.</summary>
+    public void Shrink() => MostPages /= 4;
+}
+
+/// <summary>
+/// The sizes in which a kernel with large folios caches a device that is read: small at the start of a file, larger as reading goes on in sequence. They decide how much of a read fails with one
+/// bad block. Only the sizes are modelled: a page is read when it, or another one of its folio, is wanted, not before.
+/// </summary>
+/// <remarks>Linux mm/readahead.c: page_cache_sync_ra(), page_cache_async_ra(), page_cache_ra_order(). What is written is cached in single pages.</remarks>
+internal sealed class FolioMap(Func<long, bool> isCachedPage, int firstOrder)
+{
+    private const int LargestOrder = 9;
+    private readonly Dictionary<long, Folio> _folios = [];
+    private readonly HashSet<long> _marked = [];
+
+    /// <summary>The folio of a page that is about to be read; read-ahead makes it if there is none.</summary>
+    /// <param name="page">The page.</param>
+    /// <param name="wantedEnd">The page after the last one that the reader wants.</param>
+    /// <param name="lastPage">The device's last page.</param>
+    /// <param name="ahead">The reader's state.</param>
+    /// <param name="largestRequestPages">Pages that one request can have.</param>
+    public Folio Find(long page, long wantedEnd, long lastPage, ReadAhead ahead, int largestRequestPages)
+    {
+        int wanted = (int)Math.Min(wantedEnd - page, int.MaxValue);
+        int most = wanted > ahead.MostPages && largestRequestPages > ahead.MostPages ? Math.Min(wanted, largestRequestPages) : ahead.MostPages;
+        if (!IsPresent(page) && ahead.MostPages > 0)
+            Missed(page, wanted, most, lastPage, ahead);
+        var folio = _folios.GetValueOrDefault(page, new(page, 1));
+        if (ahead.MostPages > 0 && _marked.Remove(folio.Start))
+            GoOn(folio, wanted, most, lastPage, ahead);
+        return folio;
+    }
+
+    private bool IsPresent(long page) => _folios.ContainsKey(page) || isCachedPage(page);
+
+    private void Missed(long page, int wanted, int most, long lastPage, ReadAhead ahead)
+    {
+        ahead.Order = firstOrder;
+        if (page == 0 || wanted > most || page - (ahead.PreviousPosition >> 12) is 0 or 1)
+        {
+            (ahead.Start, ahead.Size) = (page, FirstSize(wanted, most));
+            ahead.AsyncSize = ahead.Size > wanted ? ahead.Size - wanted : ahead.Size >> 1;
+            Fill(lastPage, ahead);
+            return;
+        }
+        long before = page - 1;
+        while (before >= 0 && page - before <= most && IsPresent(before))
+            before--;
+        long run = page - before - 1;
+        if (run <= wanted)
+        {
+            FillSingly(page, wanted, lastPage, mark: -1);
+            return;
+        }
+        if (before < 0)
+            run *= 2;
+        (ahead.Start, ahead.Size, ahead.AsyncSize) = (page, (int)Math.Min(run + wanted, most), 1);
+        Fill(lastPage, ahead);
+    }
+
+    private void GoOn(Folio folio, int wanted, int most, long lastPage, ReadAhead ahead)
+    {
+        long expected = ahead.Start + ahead.Size - ahead.AsyncSize;
+        if (folio.Start == expected - expected % folio.Pages)
+        {
+            ahead.Start += ahead.Size;
+            ahead.Size = Math.Max(ahead.Size, NextSize(ahead.Size, most));
+        }
+        else
+        {
+            long next = folio.Start + 1;
+            while (next - folio.Start <= most && IsPresent(next))
+                next++;
+            if (next - folio.Start > most)
+                return;
+            ahead.Start = next;
+            ahead.Size = NextSize((int)(next - folio.Start) + wanted, most);
+        }
+        ahead.AsyncSize = ahead.Size;
+        ahead.Order += 2;
+        Fill(lastPage, ahead);
+    }
+
+    private static int FirstSize(int wanted, int most)
+    {
+        int size = (int)BitOperations.RoundUpToPowerOf2((uint)wanted);
+        return size <= most / 32 ? size * 4 : size <= most / 4 ? size * 2 : most;
+    }
+
+    private static int NextSize(int size, int most) => size < most / 16 ? size * 4 : size <= most / 2 ? size * 2 : most;
+
+    /// <summary>Makes the folios of a window.</summary>
+    private void Fill(long lastPage, ReadAhead ahead)
+    {
+        long limit = Math.Min(lastPage, ahead.Start + ahead.Size - 1), mark = ahead.Start + ahead.Size - ahead.AsyncSize, page = ahead.Start;
+        ahead.Order = Math.Min(Math.Min(LargestOrder, ahead.Order), BitOperations.Log2((uint)ahead.Size));
+        while (page <= limit)
+        {
+            int order = Math.Min(ahead.Order, page == 0 ? LargestOrder : BitOperations.TrailingZeroCount(page));
+            while (order > 0 && page + (1L << order) - 1 > limit)
+                order--;
+            var folio = new Folio(page, 1 << order);
+            if (!TryAdd(folio))
+            {
+                FillSingly(page, (int)(limit + 1 - page), lastPage, mark);
+                return;
+            }
+            if (page == mark >> order << order)
+                _ = _marked.Add(page);
+            page = folio.End;
+        }
+    }
+
+    private void FillSingly(long page, int count, long lastPage, long mark)
+    {
+        for (long end = Math.Min(page + count, lastPage + 1); page < end; page++)
+            if (TryAdd(new(page, 1)) && page == mark)
+                _ = _marked.Add(page);
+    }
+
+    private bool TryAdd(Folio folio)
+    {
+        for (long page = folio.Start; page < folio.End; page++)
+            if (IsPresent(page))
+                return false;
+        for (long page = folio.Start; page < folio.End; page++)
+            _folios.Add(page, folio);
+        return true;
+    }
+
+    /// <summary>The folios that touch a range of pages are gone.</summary>
+    public void Drop(long firstPage, long endPage)
+    {
+        foreach (var (page, folio) in _folios)
+        {
+            if (folio.End <= firstPage || folio.Start >= endPage)
+                continue;
+            _ = _folios.Remove(page);
+            _ = _marked.Remove(folio.Start);
+        }
+    }
+
+    /// <summary>Nothing is cached any more.</summary>
+    public void Clear()
+    {
+        _folios.Clear();
+        _marked.Clear();
+    }
+}
