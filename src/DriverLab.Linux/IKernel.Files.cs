@@ -56,4 +56,13 @@ public partial interface IKernel
     /// <summary>munmap(2) of a whole mapping.</summary>
     /// <returns>EINVAL (no such mapping).</returns>
     Errno Munmap(int mapping);
+
+    /// <summary>quotactl(2): a limit, and what is used, of the file system on a block device.</summary>
+    /// <param name="command">Reads or writes.</param>
+    /// <param name="type">Whose.</param>
+    /// <param name="device">Path of the device's node.</param>
+    /// <param name="id">User, group or project.</param>
+    /// <param name="quota">What is written or filled.</param>
+    /// <returns>(walk), ENOTBLK, EACCES (nodev), ENODEV (not mounted), EPERM (CAP_SYS_ADMIN), ENOSYS (no quota there), ESRCH (not switched on), EINVAL.</returns>
+    Errno Quotactl(QuotaCommand command, QuotaType type, ReadOnlySpan<byte> device, uint id, ref DiskQuota quota);
 }

@@ -151,4 +151,11 @@ public sealed unsafe partial class NativeKernel
     }
 
     private readonly List<(nint Address, int Length)> _mappings = [];
+
+    /// <inheritdoc/>
+    public Errno Quotactl(QuotaCommand command, QuotaType type, ReadOnlySpan<byte> device, uint id, ref DiskQuota quota)
+    {
+        fixed (DiskQuota* p = &quota)
+            return Error(_task.Call(Nr.Quotactl, (nint)((uint)command << 8 | (uint)type), CPath.Of(device, out CPath s1), (nint)id, (nint)p));
+    }
 }

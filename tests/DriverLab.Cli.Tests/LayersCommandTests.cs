@@ -84,7 +84,7 @@ public sealed class LayersCommandTests(string kernel, string driver)
     private static string Short(string digest) => digest[7..19];
 
     /// <summary>What <c>docker save</c> writes.</summary>
-    private static byte[] Image()
+    internal static byte[] Image()
     {
         string config = $$$"""
             {"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":["{{{Digest(s_base)}}}","{{{Digest(s_next)}}}"]},

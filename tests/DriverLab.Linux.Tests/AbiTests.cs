@@ -1,5 +1,7 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using DriverLab.Linux.Abi;
+using DriverLab.Linux.Ioctl;
 
 namespace DriverLab.Linux.Tests;
 
@@ -9,6 +11,16 @@ public sealed class AbiTests
     [Test]
     public void Structures_have_the_kernels_sizes()
         => Assert.That((Unsafe.SizeOf<Statx>(), Unsafe.SizeOf<StatFs>(), Unsafe.SizeOf<Timespec>(), Unsafe.SizeOf<StatxTimestamp>()), Is.EqualTo((256, 120, 16, 16)));
+
+    [Test]
+    public void Quotas_and_shared_attributes_are_laid_out_as_the_kernels()
+    {
+        Assert.That((Unsafe.SizeOf<DiskQuota>(), Unsafe.SizeOf<FsXattr>()), Is.EqualTo((112, 28)));
+        Assert.That((Offset<DiskQuota>(nameof(DiskQuota.Id)), Offset<DiskQuota>(nameof(DiskQuota.BlocksHard)), Offset<DiskQuota>(nameof(DiskQuota.InodesHard)), Offset<DiskQuota>(nameof(DiskQuota.BlocksUsed))), Is.EqualTo((4, 8, 24, 40)));
+        Assert.That(Offset<FsXattr>(nameof(FsXattr.Project)), Is.EqualTo(12));
+
+        static int Offset<T>(string field) => (int)Marshal.OffsetOf<T>(field);
+    }
 
     [TestCase(0u, 0u)]
     [TestCase(7u, 300u)]

@@ -23,7 +23,7 @@ public sealed class Guests
         try
         {
             // Files and checkers of the drivers' own file systems come with it.
-            var request = new MachineRequest { Recipe = new ImageRecipe { Tools = ["btrfs", "e2fsprogs", "thin", "xfsprogs"] } };
+            var request = new MachineRequest { Recipe = new ImageRecipe { Tools = ["btrfs", "e2fsprogs", "thin", "xfsprogs"], SpareModules = [.. ImageRecipe.DefaultSpareModules, "quota_v2"] } };
             return s_machines[kind] = Machine.StartAsync(kind == KernelKind.Guest61 ? "6.1" : "6.12", request).GetAwaiter().GetResult();
         }
         catch (RigException e) when (e is not MachineException and not RigUsageException)

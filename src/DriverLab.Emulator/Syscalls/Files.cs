@@ -36,6 +36,9 @@ public partial class EmulatedTask
         return file.Inode.IsDirectory ? Errno.OK : Errno.ENOTDIR;
     }
 
+    /// <inheritdoc/>
+    public Errno Quotactl(QuotaCommand command, QuotaType type, ReadOnlySpan<byte> device, uint id, ref DiskQuota quota) => NotModelledException.Throw("quotactl");
+
     // ---- file handles ----------------------------------------------------------------------------------------------------------------------------
 
     /// <inheritdoc/>

@@ -14,7 +14,7 @@ internal enum KernelOp : byte
     GetXattr = 100, FGetXattr, SetXattr, FSetXattr, ListXattr, FListXattr, RemoveXattr, FRemoveXattr,
     Mount = 120, Umount, ClockGetTime, Sleep,
     PivotRoot = 130, FsOpen, FsPick, FsConfig, FsMount, MoveMount, OpenTree, MountSetattr,
-    OpenAt2 = 150, NameToHandleAt, OpenByHandleAt, Flock, FcntlLock, InotifyInit, InotifyAddWatch, InotifyRmWatch, Mmap, MapRead, MapWrite, Msync, Munmap,
+    OpenAt2 = 150, NameToHandleAt, OpenByHandleAt, Flock, FcntlLock, InotifyInit, InotifyAddWatch, InotifyRmWatch, Mmap, MapRead, MapWrite, Msync, Munmap, Quotactl,
 }
 
 /// <summary>How a call ended, apart from its errno.</summary>

@@ -34,6 +34,7 @@ public sealed partial class KernelCallServer
         KernelOp.MapWrite => kernel.MapWrite(call.Int(0), call.Number(1), call.A),
         KernelOp.Msync => kernel.Msync(call.Int(0), (MsyncFlags)call.Int(1)),
         KernelOp.Munmap => kernel.Munmap(call.Int(0)),
+        KernelOp.Quotactl when call.B.Length == Marshal.SizeOf<DiskQuota>() => Quotactl(kernel, in call, room),
         _ => default,
     };
 
@@ -55,6 +56,16 @@ public sealed partial class KernelCallServer
         var region = MemoryMarshal.Read<FileLock>(call.A);
         var error = kernel.FcntlLock(call.Fd(0), (LockCommand)call.Int(1), ref region);
         MemoryMarshal.Write(room, in region);
+        return new Done(0, error, room.Length);
+    }
+
+    private static Done Quotactl(IKernel kernel, in CallView call, Span<byte> room)
+    {
+        if (room.Length != call.B.Length)
+            return default;
+        var quota = MemoryMarshal.Read<DiskQuota>(call.B);
+        var error = kernel.Quotactl((QuotaCommand)call.UInt(0), (QuotaType)call.UInt(1), call.A, call.UInt(2), ref quota);
+        MemoryMarshal.Write(room, in quota);
         return new Done(0, error, room.Length);
     }
 }

@@ -85,4 +85,12 @@ public sealed partial class RemoteKernel
 
     /// <inheritdoc/>
     public Errno Munmap(int mapping) => Error(KernelOp.Munmap, mapping);
+
+    /// <inheritdoc/>
+    public Errno Quotactl(QuotaCommand command, QuotaType type, ReadOnlySpan<byte> device, uint id, ref DiskQuota quota)
+    {
+        var before = quota;
+        return Call(KernelOp.Quotactl, ((long)command, (long)type, id), device, MemoryMarshal.AsBytes(new ReadOnlySpan<DiskQuota>(in before)),
+            output: MemoryMarshal.AsBytes(new Span<DiskQuota>(ref quota))).Error;
+    }
 }

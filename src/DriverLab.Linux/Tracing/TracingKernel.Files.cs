@@ -94,4 +94,11 @@ public sealed partial class TracingKernel
         Enter(_line.Begin("munmap"u8).Number(mapping));
         return Leave(_inner.Munmap(mapping));
     }
+
+    /// <inheritdoc/>
+    public Errno Quotactl(QuotaCommand command, QuotaType type, ReadOnlySpan<byte> device, uint id, ref DiskQuota quota)
+    {
+        Enter(_line.Begin("quotactl"u8).Flags(command).Flags(type).Path(device).Number(id).Number((long)quota.BlocksHard));
+        return Leave(_inner.Quotactl(command, type, device, id, ref quota));
+    }
 }

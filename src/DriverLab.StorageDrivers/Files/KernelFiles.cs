@@ -105,7 +105,7 @@ internal static class KernelFiles
             return listed;
         }
 
-        /// <summary>The directories in a driver's home whose names are layer ids, in byte order.</summary>
+        /// <summary>The names in a driver's home that are layer ids, in byte order; not the device node that <see cref="ProjectQuota"/> keeps there.</summary>
         public DriverResult<IReadOnlyList<string>> LayersIn(string home, string reserved)
         {
             var listed = kernel.ListPath(home);
@@ -113,7 +113,7 @@ internal static class KernelFiles
                 return DriverError.Of(listed.Error, "getdents64", ByteText.Bytes(home))!;
             var ids = new List<string>();
             foreach (var entry in listed.Value)
-                if (LayerId.Check("list", ByteText.Show(entry.Name), reserved) is null)
+                if (entry.Type != DirentType.DT_BLK && LayerId.Check("list", ByteText.Show(entry.Name), reserved) is null)
                     ids.Add(ByteText.Show(entry.Name));
             return DriverResult.Of<IReadOnlyList<string>>(ids);
         }

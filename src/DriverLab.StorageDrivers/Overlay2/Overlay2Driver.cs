@@ -22,6 +22,7 @@ public sealed partial class Overlay2Driver : IStorageDriver, ILayerMounts, ILaye
     private readonly IKernel _kernel;
     private readonly OverlayOptions _options;
     private readonly MountCounter _mounts;
+    private ProjectQuota? _quota;
 
     private Overlay2Driver(IKernel kernel, OverlayOptions options, OverlayFeatures features)
     {
@@ -40,7 +41,7 @@ public sealed partial class Overlay2Driver : IStorageDriver, ILayerMounts, ILaye
     private TreeFormat Format => Features.UserXattr ? TreeFormat.OverlayUser : TreeFormat.Overlay;
 
     /// <summary>Opens a home, making it if need be (0710, and 0700 for the links), and probes the kernel.</summary>
-    /// <returns>ENODEV or EINVAL (the kernel has no overlay, or not on this file system), EOPNOTSUPP (no d_type), then what the kernel says.</returns>
+    /// <returns>ENODEV or EINVAL (the kernel has no overlay, or not on this file system), EOPNOTSUPP (no d_type; <c>overlay2.size</c> without project quota), then what the kernel says.</returns>
     public static DriverResult<IStorageDriver> Open(IKernel kernel, OverlayOptions options)
     {
         byte[] home = ByteText.Bytes(options.Home);
@@ -51,7 +52,10 @@ public sealed partial class Overlay2Driver : IStorageDriver, ILayerMounts, ILaye
         if (error != Errno.OK)
             return DriverError.Of(error, "mkdir", home)!;
         var features = OverlayProbe.Run(kernel, options.Home);
-        return features.IsOk ? DriverResult.Of<IStorageDriver>(new Overlay2Driver(kernel, options, features.Value)) : features.Error!;
+        if (!features.IsOk)
+            return features.Error!;
+        var driver = new Overlay2Driver(kernel, options, features.Value);
+        return (options.SizeBytes is null ? null : driver.Quota().Error) is { } lacking ? lacking : DriverResult.Of<IStorageDriver>(driver);
     }
 
     /// <inheritdoc/>
@@ -60,9 +64,16 @@ public sealed partial class Overlay2Driver : IStorageDriver, ILayerMounts, ILaye
 
     /// <inheritdoc/>
     public DriverError? CreateReadWrite(string id, string parent, LayerOptions options) =>
-        options.SizeBytes is null ? Make(id, parent) : new DriverError("create", id, Errno.EOPNOTSUPP, "size needs a file system with project quota");
+        (options.SizeBytes ?? _options.SizeBytes) is { } bytes ? Quota() is var quota && quota.IsOk ? Make(id, parent, layer => quota.Value.Limit(layer, bytes)) : quota.Error : Make(id, parent);
 
-    private DriverError? Make(string id, string parent)
+    private DriverResult<ProjectQuota> Quota()
+    {
+        var quota = _quota is { } known ? known : ProjectQuota.Open(_kernel, Home, Home);
+        _quota = quota.IsOk ? quota.Value : null;
+        return quota;
+    }
+
+    private DriverError? Make(string id, string parent, Func<string, DriverError?>? limit = null)
     {
         if ((Check("create", id) ?? (parent.Length == 0 ? null : Check("create", parent))) is { } bad)
             return bad;
@@ -82,7 +93,7 @@ public sealed partial class Overlay2Driver : IStorageDriver, ILayerMounts, ILaye
         if (_kernel.MkdirAt(Fd.Cwd, layer, (Mode)0x1C8) is not Errno.OK and var error)
             return DriverError.Of(error, "mkdir", layer);
         string link = _options.Ids.Next(LinkLength);
-        var failed = Fill(id, parent, link, lowers);
+        var failed = limit?.Invoke($"{Home}/{id}") ?? Fill(id, parent, link, lowers);
         if (failed is not null)
         {
             // Unlike Docker, which leaves the link dangling.

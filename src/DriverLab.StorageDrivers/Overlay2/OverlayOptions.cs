@@ -12,12 +12,16 @@ public sealed record OverlayOptions(string Home, IdSource Ids)
     /// <summary>What archives may contain.</summary>
     public TarLimits Limits { get; init; } = TarLimits.Default;
 
+    /// <summary><c>overlay2.size</c>: the most that a container's layer may hold that was made without a size of its own, in bytes; null for no limit.</summary>
+    public long? SizeBytes { get; init; }
+
     /// <summary>Reads <c>key=value</c> words.</summary>
-    /// <returns>EINVAL: an unknown key, a value that is none; EOPNOTSUPP: <c>overlay2.size</c>, which needs project quota.</returns>
+    /// <returns>EINVAL: an unknown key, a value that is none.</returns>
     public static DriverResult<OverlayOptions> Parse(string home, IdSource ids, IEnumerable<string> words)
     {
         if (home is not ['/', ..])
             return new DriverError("init", home, Errno.EINVAL, "the home must be an absolute path");
+        var options = new OverlayOptions(home, ids);
         foreach (string word in words)
         {
             int equals = word.IndexOf('=');
@@ -29,12 +33,13 @@ public sealed record OverlayOptions(string Home, IdSource Ids)
                     break; // deprecated and without effect, as in Docker
                 case "overlay2.override_kernel_check":
                     return new DriverError("option", word, Errno.EINVAL, "expected true or false");
-                case "overlay2.size" when LayerOptions.TryParseSize(value, out _):
-                    return new DriverError("option", word, Errno.EOPNOTSUPP, "a size needs a file system with project quota");
+                case "overlay2.size" when LayerOptions.TryParseSize(value, out long bytes):
+                    options = options with { SizeBytes = bytes };
+                    break;
                 default:
                     return new DriverError("option", word, Errno.EINVAL, "overlay2 knows overlay2.size and overlay2.override_kernel_check");
             }
         }
-        return new OverlayOptions(home, ids);
+        return options;
     }
 }

@@ -17,6 +17,9 @@ public sealed record VfsOptions(string Home)
     /// <summary>What archives may contain.</summary>
     public TarLimits Limits { get; init; } = TarLimits.Default;
 
+    /// <summary><c>size</c>: the most that a container's layer may hold, with the copy of its parent, that was made without a size of its own, in bytes; null for no limit.</summary>
+    public long? SizeBytes { get; init; }
+
     /// <summary>Reads <c>key=value</c> words.</summary>
     /// <returns>EINVAL: an unknown key or value.</returns>
     public static DriverResult<VfsOptions> Parse(string home, IEnumerable<string> words)
@@ -31,8 +34,11 @@ public sealed record VfsOptions(string Home)
                 case "vfs.xattrs=all":
                     options = options with { Xattrs = CopiedXattrs.All };
                     break;
+                case ['s' or 'S', 'i' or 'I', 'z' or 'Z', 'e' or 'E', '=', .. var value] when LayerOptions.TryParseSize(value, out long bytes):
+                    options = options with { SizeBytes = bytes };
+                    break;
                 default:
-                    return new DriverError("option", word, Errno.EINVAL, "vfs knows vfs.xattrs=docker and vfs.xattrs=all");
+                    return new DriverError("option", word, Errno.EINVAL, "vfs knows size=NUMBER, vfs.xattrs=docker and vfs.xattrs=all");
             }
         return options;
     }
@@ -43,6 +49,7 @@ public sealed class VfsDriver : IStorageDriver, ILayerMounts, ILayerList
 {
     private readonly IKernel _kernel;
     private readonly VfsOptions _options;
+    private ProjectQuota? _quota;
 
     private VfsDriver(IKernel kernel, VfsOptions options) => (_kernel, _options) = (kernel, options);
 
@@ -57,7 +64,9 @@ public sealed class VfsDriver : IStorageDriver, ILayerMounts, ILayerList
         var driver = new VfsDriver(kernel, options);
         byte[] layers = ByteText.Bytes(driver.LayersDirectory);
         var error = kernel.MakeDirectories(layers, (Mode)0x1C8);
-        return error == Errno.OK ? DriverResult.Of<IStorageDriver>(driver) : DriverError.Of(error, "mkdir", layers)!;
+        if (error != Errno.OK)
+            return DriverError.Of(error, "mkdir", layers)!;
+        return (options.SizeBytes is null ? null : driver.Quota().Error) is { } lacking ? lacking : DriverResult.Of<IStorageDriver>(driver);
     }
 
     /// <inheritdoc/>
@@ -66,9 +75,16 @@ public sealed class VfsDriver : IStorageDriver, ILayerMounts, ILayerList
 
     /// <inheritdoc/>
     public DriverError? CreateReadWrite(string id, string parent, LayerOptions options) =>
-        options.SizeBytes is null ? Make(id, parent) : new DriverError("create", id, Errno.EOPNOTSUPP, "size needs a file system with project quota");
+        (options.SizeBytes ?? _options.SizeBytes) is { } bytes ? Quota() is var quota && quota.IsOk ? Make(id, parent, layer => quota.Value.Limit(layer, bytes)) : quota.Error : Make(id, parent);
 
-    private DriverError? Make(string id, string parent)
+    private DriverResult<ProjectQuota> Quota()
+    {
+        var quota = _quota is { } known ? known : ProjectQuota.Open(_kernel, _options.Home, LayersDirectory);
+        _quota = quota.IsOk ? quota.Value : null;
+        return quota;
+    }
+
+    private DriverError? Make(string id, string parent, Func<string, DriverError?>? limit = null)
     {
         if ((LayerId.Check("create", id, "") ?? (parent.Length == 0 ? null : LayerId.Check("create", parent, ""))) is { } bad)
             return bad;
@@ -79,6 +95,7 @@ public sealed class VfsDriver : IStorageDriver, ILayerMounts, ILayerList
         if (error != Errno.OK)
             return DriverError.Of(error, "mkdir", path);
         var failed = DriverError.Of(_kernel.FchmodAt(Fd.Cwd, path, (Mode)0x1ED), "chmod", path)
+            ?? limit?.Invoke(PathOf(id))
             ?? (parent.Length == 0 ? null : TreeCopy.Copy(_kernel, PathOf(parent), PathOf(id), _options.Xattrs));
         if (failed is not null)
             _ = TreeRemoval.Remove(_kernel, Fd.Cwd, path); // the first error is the one to tell
