@@ -7,7 +7,7 @@ namespace DriverLab.Conformance.Fuzzing;
 /// <remarks>
 /// A full pool gives errors and never queues, and what is suspended is resumed before the next request: a request that waits would wait for ever. Nothing reads the data device: which of
 /// its blocks is taken depends on when the kernel commits by itself. On a tiny metadata device a write stays in one block: whether the second block of a larger one is taken before the first
-/// is mapped, or after it, when the metadata are full, depends on when the kernel's worker runs.
+/// is mapped, or after it, when the metadata are full, depends on when the kernel's worker runs; and so does what is left for it, unless all is committed before.
 /// </remarks>
 internal sealed class ThinProgram(Draw draw, ProgramWriter writer)
 {
@@ -244,7 +244,10 @@ internal sealed class ThinProgram(Draw draw, ProgramWriter writer)
         string count = Draw.Of(s_counts);
         long offset = Offset();
         if (IsTiny)
+        {
+            OnPool("dm status");
             count = Math.Min(long.Parse(count, CultureInfo.InvariantCulture), BlockBytes - offset % BlockBytes).ToString(CultureInfo.InvariantCulture);
+        }
         Writer.Add("pwrite", Writer.Word(Draw.Of(_open)), Writer.Word($"{{{_tag}*{count}}}"), Writer.Number(offset));
     }
 

@@ -10,8 +10,8 @@ internal sealed class MetadataSpaceMap
     private readonly MetadataLowLevelMap _map;
     private readonly Queue<(ulong Block, bool Up)> _waiting = new();
     private readonly DeviceMapper _driver;
-    private ulong _next, _allocatedSinceCommit, _threshold;
-    private bool _isBusy, _isGrowing, _isBelowThreshold;
+    private ulong _next, _allocatedSinceCommit, _threshold, _lastFree;
+    private bool _isBusy, _isGrowing;
     private Action? _onLow;
 
     public MetadataSpaceMap(TransactionManager transactions, DeviceMapper driver)
@@ -141,16 +141,16 @@ internal sealed class MetadataSpaceMap
     {
         _threshold = threshold;
         _onLow = onLow;
-        _isBelowThreshold = false;
     }
 
+    /// <summary>The free blocks of the last look count against a threshold that was set since; a map that was opened just now begins with none.</summary>
+    /// <remarks>Linux drivers/md/persistent-data/dm-space-map-metadata.c: check_threshold().</remarks>
     private void CheckThreshold()
     {
-        bool isBelow = _onLow is not null && FreeCount <= _threshold;
-        bool tells = isBelow && !_isBelowThreshold;
-        _isBelowThreshold = isBelow;
-        if (tells)
-            _onLow!();
+        ulong free = FreeCount;
+        if (_onLow is not null && free <= _threshold && _lastFree > _threshold)
+            _onLow();
+        _lastFree = free;
     }
 
     public void Commit()
