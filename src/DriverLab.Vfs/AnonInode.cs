@@ -13,12 +13,15 @@ internal sealed class AnonInodeFileSystem : FileSystemType
 
     public override SysResult<Dentry> Mount(MountContext context) => Errno.EINVAL;
 
-    /// <summary>The place that all such descriptors have.</summary>
-    public static VfsPath NewPlace(VfsCore core)
+    /// <summary>The mount that nobody sees.</summary>
+    public static Mount NewMount(VfsCore core)
     {
         var sb = new AnonSuperBlock(core, new AnonInodeFileSystem());
-        return new(new Mount(sb, sb.Root, MountFlags.None), sb.Inode);
+        return new(sb, sb.Root, MountFlags.None);
     }
+
+    /// <summary>The place of descriptors of a kind.</summary>
+    public static VfsPath PlaceOf(Mount mount, string name) => new(mount, ((AnonSuperBlock)mount.Sb).EntryOf(name));
 
     private sealed class AnonSuperBlock : SuperBlock
     {
@@ -28,18 +31,32 @@ internal sealed class AnonInodeFileSystem : FileSystemType
         {
             Root = NewDentry(null, []);
             Root.Instantiate(new AnonDirectory(this) { Ino = core.NextIno() });
-            Inode = NewDentry(Root, "anon_inode"u8.ToArray());
-            Inode.Instantiate(new AnonInode(this) { Ino = core.NextIno() });
-            Inode.Rehash();
+            _inode = new AnonInode(this) { Ino = core.NextIno() };
         }
 
-        /// <summary>The entry of the one inode.</summary>
-        public Dentry Inode { get; }
+        private readonly AnonInode _inode;
+
+        public override bool NamesAreWhole => true;
+
+        /// <summary>An entry of the one inode.</summary>
+        public Dentry EntryOf(string name)
+        {
+            var entry = NewDentry(Root, System.Text.Encoding.ASCII.GetBytes("anon_inode:" + name));
+            entry.Instantiate(_inode);
+            entry.Rehash();
+            return entry;
+        }
 
         public override Errno StatFs(Dentry dentry, out StatFs result) => Helpers.Simple.StatFs(this, out result);
     }
 
     private sealed class AnonDirectory(SuperBlock sb) : Inode(sb, Mode.S_IFDIR);
 
-    private sealed class AnonInode(SuperBlock sb) : Inode(sb, Mode.S_IRUSR | Mode.S_IWUSR);
+    private sealed class AnonInode(SuperBlock sb) : Inode(sb, Mode.S_IRUSR | Mode.S_IWUSR)
+    {
+        public override SysResult<OpenFile> Open(Caller caller, in VfsPath path, OpenFlags flags) => Errno.ENXIO;
+
+        public override Errno SetAttr(Caller caller, Dentry dentry, ref Iattr attr) =>
+            Sb.Core.Quirks.AnonInodesRefuseChanges ? Errno.EOPNOTSUPP : base.SetAttr(caller, dentry, ref attr);
+    }
 }

@@ -79,7 +79,12 @@ public static class FileAttrs
         bool isRegular = inode.IsRegular, isDirectory = inode.IsDirectory;
         if ((extended & FS_XFLAG_EXTSIZE) != 0 && !isRegular || (extended & FS_XFLAG_EXTSZINHERIT) != 0 && !isDirectory || (extended & FS_XFLAG_COWEXTSIZE) != 0 && !isRegular && !isDirectory)
             return Errno.EINVAL;
-        return hasMore ? Errno.EOPNOTSUPP : inode.SetFileAttr(caller, dentry, flags);
+        if (hasMore)
+            return Errno.EOPNOTSUPP;
+        error = inode.SetFileAttr(caller, dentry, flags);
+        if (error == Errno.OK && inode.Sb.Core.Quirks.FlagsAreTold)
+            Notify.Entry(dentry, InotifyMask.IN_ATTRIB);
+        return error;
     }
 
     /// <summary>The flags of an inode that keeps them as <see cref="InodeFlags"/>.</summary>

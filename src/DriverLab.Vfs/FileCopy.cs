@@ -99,7 +99,17 @@ public static class FileCopy
         if (length == 0)
             return 0L;
         var copied = source.CopyFileRange(caller, from, target, to, length);
-        return !source.CopiesRangesItself && (copied.Error is Errno.EOPNOTSUPP or Errno.EXDEV) ? ByReading(caller, source, from, target, to, length) : copied;
+        bool byReading = !source.CopiesRangesItself && (copied.Error is Errno.EOPNOTSUPP or Errno.EXDEV);
+        if (byReading)
+            copied = ByReading(caller, source, from, target, to, length);
+        if (copied is { IsOk: true, Value: > 0 })
+        {
+            if (byReading && source.Inode.Sb.Core.Quirks.CopyTellsWriteTwice)
+                Notify.Entry(target.Path.Dentry, InotifyMask.IN_MODIFY);
+            Notify.Entry(source.Path.Dentry, InotifyMask.IN_ACCESS);
+            Notify.Entry(target.Path.Dentry, InotifyMask.IN_MODIFY);
+        }
+        return copied;
     }
 
     private static SysResult<long> ByReading(Caller caller, OpenFile source, long from, OpenFile target, long to, long length)

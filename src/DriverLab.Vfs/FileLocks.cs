@@ -49,6 +49,8 @@ internal sealed class FileLocks
     /// <summary>fcntl(2) with a region.</summary>
     public static Errno Fcntl(Caller caller, OpenFile file, LockCommand command, ref FileLock region)
     {
+        if (!Enum.IsDefined(command))
+            return Errno.EINVAL;
         bool isOpenFile = command >= LockCommand.F_OFD_GETLK, asks = command is LockCommand.F_GETLK or LockCommand.F_OFD_GETLK;
         if (asks && region.Type is not (LockType.F_RDLCK or LockType.F_WRLCK) && !(isOpenFile && region.Type == LockType.F_UNLCK && file.Inode.Sb.Core.Quirks.OfdGetsUnlocked))
             return Errno.EINVAL;

@@ -85,7 +85,7 @@ internal enum FsContextPhase
 
 /// <summary>The descriptor of fsopen(2) or fspick(2).</summary>
 /// <remarks>Linux fs/fsopen.c; fs/fs_context.c: vfs_parse_fs_param().</remarks>
-internal sealed class FsContextFile(VfsCore core, FileSystemType type, MountFlags flags, bool reconfigures) : OpenFile(core.AnonPlace, OpenFlags.O_RDWR)
+internal sealed class FsContextFile(VfsCore core, FileSystemType type, MountFlags flags, bool reconfigures) : OpenFile(core.AnonPlace("[fscontext]"), OpenFlags.O_RDWR)
 {
     private const int MaxMessages = 8;
     private readonly Queue<string> _messages = new();
@@ -180,19 +180,7 @@ internal sealed class FsContextFile(VfsCore core, FileSystemType type, MountFlag
 
     private bool SetFlag(string name)
     {
-        var (flag, isSet) = name switch
-        {
-            "ro" => (MountFlags.MS_RDONLY, true),
-            "rw" => (MountFlags.MS_RDONLY, false),
-            "sync" => (MountFlags.MS_SYNCHRONOUS, true),
-            "async" => (MountFlags.MS_SYNCHRONOUS, false),
-            "dirsync" => (MountFlags.MS_DIRSYNC, true),
-            "mand" => (MountFlags.MS_MANDLOCK, true),
-            "nomand" => (MountFlags.MS_MANDLOCK, false),
-            "lazytime" => (MountFlags.MS_LAZYTIME, true),
-            "nolazytime" => (MountFlags.MS_LAZYTIME, false),
-            _ => (MountFlags.None, false),
-        };
+        var (flag, isSet) = MountContext.GenericWord(name);
         _flags = isSet ? _flags | flag : _flags & ~flag;
         _changed |= flag;
         return flag != MountFlags.None;

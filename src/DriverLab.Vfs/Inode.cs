@@ -229,6 +229,9 @@ public abstract class Inode
     /// <summary>Removes an attribute, or ENODATA.</summary>
     public virtual Errno RemoveXattr(Caller caller, Dentry dentry, ReadOnlySpan<byte> name) => Errno.EOPNOTSUPP;
 
+    /// <summary>The file system has an operation that lists attributes; where it has none there are no attributes to copy from or to.</summary>
+    public virtual bool ListsXattrs => false;
+
     /// <summary>Names of all attributes that the caller may see, each ended by a NUL. An empty buffer asks for the size.</summary>
     public virtual SysResult<int> ListXattr(Caller caller, Dentry dentry, Span<byte> names) => 0;
 }

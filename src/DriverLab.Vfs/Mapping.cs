@@ -1,5 +1,6 @@
 using DriverLab.Linux;
 using DriverLab.Linux.Abi;
+using DriverLab.Vfs.Helpers;
 
 namespace DriverLab.Vfs;
 
@@ -44,7 +45,10 @@ public sealed class Mapping
         if (!target.IsOk)
             return target.Error;
         Files.TouchAtime(file);
-        return new Mapping(target.Value, protection, isPrivate, offset, length);
+        var mapping = new Mapping(target.Value, protection, isPrivate, offset, length);
+        if (isPrivate && target.Value.Inode is MemoryFile memory)
+            (memory.PrivateMappings ??= []).Add(mapping);
+        return mapping;
     }
 
     /// <summary>Loads.</summary>
@@ -125,5 +129,16 @@ public sealed class Mapping
     public Errno Sync(Caller caller) => _isPrivate ? Errno.OK : _file.Fsync(caller, dataOnly: false);
 
     /// <summary>munmap(2).</summary>
-    public void Release() => _file.Put();
+    public void Release()
+    {
+        _ = (_file.Inode as MemoryFile)?.PrivateMappings?.Remove(this);
+        _file.Put();
+    }
+
+    /// <summary>The file was cut off: copies of pages behind its end are gone.</summary>
+    internal void Truncate(long size)
+    {
+        foreach (long page in _copies.Keys.Where(p => p * PageSize >= size).ToArray())
+            _ = _copies.Remove(page);
+    }
 }

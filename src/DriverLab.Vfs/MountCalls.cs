@@ -71,7 +71,7 @@ public static partial class MountCalls
         if (!mounted.IsOk)
             return mounted.Error;
         var sb = mounted.Value.Sb;
-        var mount = new Mount(sb, mounted.Value, own) { Source = source.IsEmpty ? "none"u8.ToArray() : source.ToArray() };
+        var mount = new Mount(sb, mounted.Value, own) { Source = source.ToArray() };
         var error = CheckPlace(caller, path);
         if (error == Errno.OK && ReferenceEquals(path.Mount.Sb, sb) && path.IsMountRoot)
             error = Errno.EBUSY;
@@ -154,6 +154,8 @@ public static partial class MountCalls
             if (ReferenceEquals(at, mount))
                 return Errno.ELOOP;
         }
+        if (mount.Root.IsUnlinked)
+            return Errno.ENOENT;
         return isAttached ? MountTree.Move(mount, path.Mount, path.Dentry) : MountTree.Attach(mount, path.Mount, path.Dentry);
     }
 
@@ -197,7 +199,7 @@ public static partial class MountCalls
         if (error != Errno.OK)
             return error;
         const MountFlags changeable = MountFlags.MS_RDONLY | MountFlags.MS_SYNCHRONOUS | MountFlags.MS_MANDLOCK | MountFlags.MS_I_VERSION | MountFlags.MS_LAZYTIME;
-        sb.Flags = sb.Flags & ~changeable | flags & changeable;
+        sb.Flags = sb.Flags & ~changeable | context.Flags & changeable;
         path.Mount.Flags = own;
         return Errno.OK;
     }

@@ -16,7 +16,7 @@ public sealed class MountContext(VfsCore core, Caller caller, byte[] source, Mou
     public byte[] Source { get; } = source;
 
     /// <summary>Super block flags: MS_RDONLY, MS_SYNCHRONOUS, MS_MANDLOCK, MS_DIRSYNC, MS_SILENT, MS_LAZYTIME.</summary>
-    public MountFlags Flags { get; } = flags;
+    public MountFlags Flags { get; private set; } = flags;
 
     /// <summary>The option string up to its NUL, unparsed; <see cref="OptionReader"/> splits it as most file systems do.</summary>
     public byte[] Data { get; } = data;
@@ -26,6 +26,31 @@ public sealed class MountContext(VfsCore core, Caller caller, byte[] source, Mou
 
     /// <summary>FSCONFIG_CMD_CREATE_EXCL: an instance that exists already must not be shared.</summary>
     public bool IsExclusive { get; init; }
+
+    /// <summary>Takes a word that is for every file system, such as <c>ro</c> or <c>sync</c>, into <see cref="Flags"/>.</summary>
+    /// <returns>False when it is none of them.</returns>
+    /// <remarks>Linux fs/fs_context.c: vfs_parse_sb_flag().</remarks>
+    public bool TakeGeneric(ReadOnlySpan<byte> name)
+    {
+        var (flag, isSet) = GenericWord(Encoding.Latin1.GetString(name));
+        Flags = isSet ? Flags | flag : Flags & ~flag;
+        return flag != MountFlags.None;
+    }
+
+    /// <summary>The flag of a word that is for every file system, and whether the word sets or clears it; no flag for other words.</summary>
+    public static (MountFlags Flag, bool IsSet) GenericWord(string name) => name switch
+    {
+        "ro" => (MountFlags.MS_RDONLY, true),
+        "rw" => (MountFlags.MS_RDONLY, false),
+        "sync" => (MountFlags.MS_SYNCHRONOUS, true),
+        "async" => (MountFlags.MS_SYNCHRONOUS, false),
+        "dirsync" => (MountFlags.MS_DIRSYNC, true),
+        "mand" => (MountFlags.MS_MANDLOCK, true),
+        "nomand" => (MountFlags.MS_MANDLOCK, false),
+        "lazytime" => (MountFlags.MS_LAZYTIME, true),
+        "nolazytime" => (MountFlags.MS_LAZYTIME, false),
+        _ => (MountFlags.None, false),
+    };
 
     internal MountContext WithData(byte[] data) => new(Core, Caller, Source, Flags, data) { IsRemount = IsRemount, IsExclusive = IsExclusive };
 }

@@ -118,7 +118,7 @@ internal sealed class Watch(InotifyFile owner, int number, Inode inode, InotifyM
 
 /// <summary>An inotify descriptor: watches and a queue of events.</summary>
 /// <remarks>Linux fs/notify/inotify/inotify_user.c, inotify_fsnotify.c.</remarks>
-internal sealed class InotifyFile(VfsCore core, OpenFlags flags) : OpenFile(core.AnonPlace, flags)
+internal sealed class InotifyFile(VfsCore core, OpenFlags flags) : OpenFile(core.AnonPlace("inotify"), flags)
 {
     private const InotifyMask Known = InotifyMask.IN_ALL_EVENTS | InotifyMask.IN_UNMOUNT | InotifyMask.IN_Q_OVERFLOW | InotifyMask.IN_IGNORED | InotifyMask.IN_ONLYDIR | InotifyMask.IN_DONT_FOLLOW
         | InotifyMask.IN_EXCL_UNLINK | InotifyMask.IN_MASK_CREATE | InotifyMask.IN_MASK_ADD | InotifyMask.IN_ISDIR | InotifyMask.IN_ONESHOT;

@@ -78,6 +78,8 @@ public static class PathWalk
         var walker = new PathWalker(caller, start);
         error = walker.LinkPathWalk(path, out last, out type, out trailingSlash);
         parent = walker.Current;
+        if (error == Errno.OK)
+            parent.Mount.ExpiryMark = false;
         return error;
     }
 
@@ -125,6 +127,11 @@ public static class PathWalk
         var (mount, dentry) = path;
         int at = buffer.Length;
         reachable = true;
+        if (dentry.Sb.NamesAreWhole)
+        {
+            dentry.Name.CopyTo(buffer[^dentry.Name.Length..]);
+            return dentry.Name.Length;
+        }
         while (!(ReferenceEquals(dentry, root.Dentry) && ReferenceEquals(mount, root.Mount)))
         {
             if (ReferenceEquals(dentry, mount.Root))

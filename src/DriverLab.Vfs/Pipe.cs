@@ -7,13 +7,13 @@ namespace DriverLab.Vfs;
 /// <remarks>Linux fs/pipe.c: fifo_open(), pipe_read(), pipe_write().</remarks>
 internal sealed class Pipe
 {
-    private const int Capacity = 65536, PIPE_BUF = 4096;
-    private readonly Queue<byte> _bytes = new();
+    private const int Slots = 16;
+    private readonly Queue<Slot> _slots = new();
+    private Slot? _last;
 
     public int Readers { get; set; }
     public int Writers { get; set; }
-    public int Free => Capacity - _bytes.Count;
-    public bool IsEmpty => _bytes.Count == 0;
+    public bool IsEmpty => _slots.Count == 0;
 
     /// <summary>Opens one end, or both.</summary>
     /// <returns>ENXIO (for writing without a reader, O_NONBLOCK).</returns>
@@ -35,21 +35,45 @@ internal sealed class Pipe
 
     public int Take(Span<byte> buffer)
     {
-        int count = Math.Min(buffer.Length, _bytes.Count);
-        for (int i = 0; i < count; i++)
-            buffer[i] = _bytes.Dequeue();
-        return count;
+        int taken = 0;
+        while (taken < buffer.Length && _slots.TryPeek(out var slot))
+        {
+            int count = Math.Min(buffer.Length - taken, slot.End - slot.Start);
+            slot.Page.AsSpan(slot.Start, count).CopyTo(buffer[taken..]);
+            taken += count;
+            slot.Start += count;
+            if (slot.Start == slot.End)
+                _ = _slots.Dequeue();
+        }
+        return taken;
     }
 
+    /// <summary>Takes in as much as fits: what goes over whole pages behind the last bytes when their page has room for it, the rest a page a slot.</summary>
+    /// <returns>How much; up to a page goes whole or not at all.</returns>
     public int Put(ReadOnlySpan<byte> data)
     {
-        // Up to PIPE_BUF bytes go whole or not at all.
-        if (Free < data.Length && data.Length <= PIPE_BUF)
-            return 0;
-        int count = Math.Min(data.Length, Free);
-        foreach (byte b in data[..count])
-            _bytes.Enqueue(b);
-        return count;
+        int put = 0, odd = data.Length % Limits.PAGE_SIZE;
+        if (odd > 0 && !IsEmpty && _last!.End + odd <= Limits.PAGE_SIZE)
+            put = _last.Append(data[..odd]);
+        for (; put < data.Length && _slots.Count < Slots; _slots.Enqueue(_last))
+        {
+            _last = new Slot();
+            put += _last.Append(data[put..Math.Min(data.Length, put + Limits.PAGE_SIZE)]);
+        }
+        return put;
+    }
+
+    private sealed class Slot
+    {
+        public readonly byte[] Page = new byte[Limits.PAGE_SIZE];
+        public int Start, End;
+
+        public int Append(ReadOnlySpan<byte> data)
+        {
+            data.CopyTo(Page.AsSpan(End));
+            End += data.Length;
+            return data.Length;
+        }
     }
 }
 

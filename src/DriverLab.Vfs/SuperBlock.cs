@@ -43,6 +43,10 @@ public abstract class SuperBlock
     /// <summary>Longest name in bytes.</summary>
     public virtual int NameMax => Limits.NAME_MAX;
 
+    /// <summary>A path is told as the name of its entry alone, such as <c>anon_inode:inotify</c>.</summary>
+    /// <remarks>Linux struct dentry_operations: d_dname.</remarks>
+    public virtual bool NamesAreWhole => false;
+
     /// <summary>Most links of one inode; 0 leaves it to the file system.</summary>
     public uint MaxLinks { get; protected init; }
 

@@ -59,10 +59,16 @@ public sealed class VfsCore(World world, KernelProfile profile)
     /// <summary>Every mount that hangs somewhere, of all namespaces.</summary>
     internal HashSet<Mount> AttachedMounts { get; } = [];
 
-    /// <summary>The place of descriptors that are no files.</summary>
-    internal VfsPath AnonPlace => _anonPlace.IsValid ? _anonPlace : _anonPlace = AnonInodeFileSystem.NewPlace(this);
+    /// <summary>The place of descriptors that are no files, by their kind.</summary>
+    internal VfsPath AnonPlace(string kind)
+    {
+        if (!_anonPlaces.TryGetValue(kind, out var place))
+            _anonPlaces.Add(kind, place = AnonInodeFileSystem.PlaceOf(_anonMount ??= AnonInodeFileSystem.NewMount(this), kind));
+        return place;
+    }
 
-    private VfsPath _anonPlace;
+    private readonly Dictionary<string, VfsPath> _anonPlaces = [];
+    private Mount? _anonMount;
 
     /// <summary>Watches of inotify in the whole kernel: as long as there are none, nothing is told.</summary>
     internal int Watches { get; set; }

@@ -126,6 +126,27 @@ public sealed record VfsQuirks
     /// <summary>What a file system context says of its source begins with "VFS: " (seen on 5.10, not on 6.1).</summary>
     public bool SourceErrorsNameVfs { get; init; }
 
+    /// <summary>SEEK_DATA finds data in the last page that a file can have (seen on 5.10 and 7.3.4, not on 6.1 and 6.18.44).</summary>
+    public bool SeekFindsLastPage { get; init; }
+
+    /// <summary>FICLONE between two mounts of one file system is EXDEV (seen on 5.10, not on 6.1).</summary>
+    public bool CloneNeedsOneMount { get; init; }
+
+    /// <summary>mountinfo escapes number signs in sources (seen on 6.1, not on 5.10).</summary>
+    public bool MountsEscapeHash { get; init; }
+
+    /// <summary>The plain helpers of file systems in memory exchange names, and make files without a name (ramfs on 6.1, not on 5.10).</summary>
+    public bool SimpleExchangeAndTmpfile { get; init; }
+
+    /// <summary>copy_file_range that copies by way of a pipe tells watches of the writing twice, the first time before the reading (seen on 6.1, not on 6.12).</summary>
+    public bool CopyTellsWriteTwice { get; init; }
+
+    /// <summary>Descriptors that are no files refuse chmod and chown (seen on 6.18.44, not on 6.1).</summary>
+    public bool AnonInodesRefuseChanges { get; init; }
+
+    /// <summary>Watches are told of flags of chattr that are set (seen on 7.2.12, not on 6.18.44).</summary>
+    public bool FlagsAreTold { get; init; }
+
     /// <summary>The quirks of a kernel.</summary>
     public static VfsQuirks Of(KernelProfile profile) => new()
     {
@@ -164,6 +185,13 @@ public sealed record VfsQuirks
         HasOpenTreeNamespace = profile.AtLeast(7, 0),
         FlockLooksUpFirst = !profile.AtLeast(6, 0),
         SourceErrorsNameVfs = !profile.AtLeast(5, 14),
+        SeekFindsLastPage = !profile.AtLeast(5, 12) || profile.AtLeast(7, 3),
+        CloneNeedsOneMount = !profile.AtLeast(5, 18),
+        MountsEscapeHash = profile.AtLeast(5, 12),
+        SimpleExchangeAndTmpfile = profile.AtLeast(5, 17),
+        CopyTellsWriteTwice = !profile.AtLeast(6, 8),
+        AnonInodesRefuseChanges = profile.AtLeast(6, 16),
+        FlagsAreTold = profile.AtLeast(7, 0),
         HasMountSetattr = profile.AtLeast(5, 12),
     };
 }

@@ -13,11 +13,33 @@ public static class Xattrs
     public static ReadOnlySpan<byte> SecurityCapability => "security.capability"u8;
 
     /// <summary>Value of an attribute, or its size for an empty buffer.</summary>
-    /// <returns>ENODATA (trusted.* without CAP_SYS_ADMIN, user.* of a special file), EACCES, EOPNOTSUPP, EINVAL (bare prefix), ENODATA, ERANGE.</returns>
+    /// <returns>ENODATA (trusted.* without CAP_SYS_ADMIN, user.* of a special file), EACCES, EOPNOTSUPP, EINVAL (bare prefix; security.capability that is none), ENODATA, ERANGE.</returns>
     public static SysResult<int> VfsGetXattr(Caller caller, Dentry dentry, ReadOnlySpan<byte> name, Span<byte> value)
     {
         var error = MayAccess(caller, dentry.Inode!, name, AccessMode.R_OK);
-        return error != Errno.OK ? error : dentry.Inode!.GetXattr(caller, dentry, name, value);
+        if (error != Errno.OK)
+            return error;
+        return name.SequenceEqual(SecurityCapability) ? GetCapability(caller, dentry, value) : dentry.Inode!.GetXattr(caller, dentry, name, value);
+    }
+
+    // Linux security/commoncap.c: cap_inode_getsecurity(). Capabilities of the caller's own root are shown as those of revision 2.
+    private static SysResult<int> GetCapability(Caller caller, Dentry dentry, Span<byte> value)
+    {
+        Span<byte> stored = stackalloc byte[CapabilitySize3];
+        var result = dentry.Inode!.GetXattr(caller, dentry, SecurityCapability, stored);
+        if (!result.IsOk)
+            return result.Error == Errno.ERANGE ? Errno.EINVAL : result.Error;
+        stored = stored[..result.Value];
+        if (!IsCapabilityValue(stored))
+            return Errno.EINVAL;
+        if (stored.Length == CapabilitySize3 && BinaryPrimitives.ReadUInt32LittleEndian(stored[CapabilitySize2..]) == 0)
+        {
+            stored = stored[..CapabilitySize2];
+            stored[3] = 2;
+        }
+        if (value.IsEmpty)
+            return stored.Length;
+        return stored.TryCopyTo(value) ? stored.Length : Errno.ERANGE;
     }
 
     /// <summary>Sets an attribute.</summary>
@@ -122,12 +144,14 @@ public static class Xattrs
     private static bool MayChangeSecurity(Caller caller, Inode inode, Capabilities needed) =>
         caller.Credentials.Capable(needed) || inode.Sb.Core.Quirks.BpfLsmSkipsXattrCheck;
 
-    // struct vfs_cap_data: revision 2 is 20 bytes, revision 3 is 24.
+    // struct vfs_cap_data: revisions 2 and 3.
+    private const int CapabilitySize2 = 20, CapabilitySize3 = 24;
+
     private static bool IsCapabilityValue(ReadOnlySpan<byte> value)
     {
         if (value.Length < 4)
             return false;
         uint revision = BinaryPrimitives.ReadUInt32LittleEndian(value) & 0xFF000000;
-        return revision == 0x02000000 && value.Length == 20 || revision == 0x03000000 && value.Length == 24;
+        return revision == 0x02000000 && value.Length == CapabilitySize2 || revision == 0x03000000 && value.Length == CapabilitySize3;
     }
 }

@@ -179,7 +179,7 @@ public partial class EmulatedTask
     {
         if (FileOf(new((int)sourceFd)) is not { } source)
             return Errno.EBADF;
-        if (!ReferenceEquals(source.Inode.Sb, target.Inode.Sb))
+        if (!ReferenceEquals(source.Inode.Sb, target.Inode.Sb) || Quirks.CloneNeedsOneMount && !ReferenceEquals(source.Path.Mount, target.Path.Mount))
             return Errno.EXDEV;
         var error = FileCopy.CheckModes(source, target);
         if (error != Errno.OK)

@@ -194,6 +194,9 @@ internal abstract class AufsInode : Inode
 
     public override SysResult<int> GetXattr(Caller caller, Dentry dentry, ReadOnlySpan<byte> name, Span<byte> value) => Top.Inode.GetXattr(caller, Top.Dentry, name, value);
 
+    /// <inheritdoc/>
+    public override bool ListsXattrs => true;
+
     public override SysResult<int> ListXattr(Caller caller, Dentry dentry, Span<byte> names) => Top.Inode.ListXattr(caller, Top.Dentry, names);
 
     /// <summary>Copies up before the branch is asked, so that a call that fails has copied all the same.</summary>

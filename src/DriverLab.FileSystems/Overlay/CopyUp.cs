@@ -222,7 +222,7 @@ internal ref struct CopyUp
     {
         var lower = _inode.Lowers[0];
         var error = _inode.IsRegular && _stat.Size > 0 && !IsWithoutData ? CopyData(temp, (long)_stat.Size) : Errno.OK;
-        if (error == Errno.OK)
+        if (error == Errno.OK && temp.Inode!.ListsXattrs)
         {
             var sb = _sb;
             error = CopyAttributes.Xattrs(Mounter, lower.Dentry, temp, name => !sb.Names.IsOwn(name, sb.Escapes) && !sb.Core.IsMutated(Mutation.CopyUpLosesXattrs));

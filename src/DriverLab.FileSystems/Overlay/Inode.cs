@@ -424,6 +424,9 @@ internal abstract class OverlayInode : Inode
         return error == Errno.OK ? Overlay.Upper!.Mount.WantWrite() : error;
     }
 
+    /// <inheritdoc/>
+    public override bool ListsXattrs => true;
+
     public override SysResult<int> ListXattr(Caller caller, Dentry dentry, Span<byte> names) =>
         XattrName.List(Overlay, caller, Real, names);
 }

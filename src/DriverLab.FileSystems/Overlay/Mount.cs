@@ -53,6 +53,8 @@ internal sealed class MountProcedure : ILayerSink
         var flags = (_context.Flags | _options.GenericSet) & ~_options.GenericCleared;
         _sb = new OverlaySuperBlock(_context.Core, _type, flags, _options, mounter);
         error = Build();
+        _sb.Work.TriedTmpFile?.DropIfUnused();
+        _sb.Work.TriedTmpFile = null;
         if (error == Errno.OK)
             return _sb.Root;
         _sb.Put();

@@ -266,19 +266,7 @@ internal sealed class OptionParser(OverlayQuirks quirks, OverlayOptions options,
     /// <remarks>Linux fs/fs_context.c: vfs_parse_sb_flag().</remarks>
     private bool SetGeneric(string name)
     {
-        var (set, flag) = name switch
-        {
-            "ro" => (true, MountFlags.MS_RDONLY),
-            "sync" => (true, MountFlags.MS_SYNCHRONOUS),
-            "dirsync" => (true, MountFlags.MS_DIRSYNC),
-            "mand" => (true, MountFlags.MS_MANDLOCK),
-            "lazytime" => (true, MountFlags.MS_LAZYTIME),
-            "rw" => (false, MountFlags.MS_RDONLY),
-            "async" => (false, MountFlags.MS_SYNCHRONOUS),
-            "nomand" => (false, MountFlags.MS_MANDLOCK),
-            "nolazytime" => (false, MountFlags.MS_LAZYTIME),
-            _ => (false, MountFlags.None),
-        };
+        var (flag, set) = MountContext.GenericWord(name);
         if (flag == MountFlags.None)
             return false;
         options.GenericSet = set ? options.GenericSet | flag : options.GenericSet & ~flag;

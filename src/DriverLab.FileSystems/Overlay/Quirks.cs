@@ -74,6 +74,9 @@ public sealed record OverlayQuirks
     /// <summary>No workdir is ENOMEM, and an upper layer on a mount that is read-only is EROFS (seen on 5.10; EINVAL on 6.1).</summary>
     public required bool OldMountErrors { get; init; }
 
+    /// <summary>A nameless file made while mounting takes its inode until mount(2) returns: it is a file, not an entry (seen on 6.1, not on 5.10).</summary>
+    public required bool TmpFilesEndLate { get; init; }
+
     /// <summary>The record for a kernel. With an empty configuration the upstream defaults hold (follow always, everything else off).</summary>
     public static OverlayQuirks For(KernelProfile profile)
     {
@@ -102,6 +105,7 @@ public sealed record OverlayQuirks
             NewDirectoriesAreOpaque = !profile.AtLeast(5, 12),
             ListsWhatItCannotLookUp = !profile.AtLeast(5, 12),
             OldMountErrors = !profile.AtLeast(5, 12),
+            TmpFilesEndLate = profile.AtLeast(6, 1),
             MissingUpperIsEnoent = profile.AtLeast(7, 0),
             KeepsUuidOff = profile.AtLeast(7, 0),
         };

@@ -21,11 +21,15 @@ internal static class UpperPreparation
         if (!sb.Work.TryAddTrap(work))
             return Errno.ELOOP;
         TryTmpFile(sb, work, log);
+        var canWhiteout = TryWhiteout(sb, work);
+        if (!canWhiteout.IsOk)
+            return canWhiteout.Error;
+        if (!canWhiteout.Value)
+            log("upper fs does not support RENAME_WHITEOUT.");
         TryXattrs(sb, work, log);
         // A file system whose entries have to be checked each time counts as a remote one, and of those more is asked.
-        if (sb.Upper!.Mount.Root.NeedsRevalidation && !CanWhiteout(sb, work))
+        if (sb.Upper!.Mount.Root.NeedsRevalidation && !canWhiteout.Value)
         {
-            log("upper fs does not support RENAME_WHITEOUT.");
             log("upper fs missing required features.");
             return Errno.EINVAL;
         }
@@ -131,26 +135,31 @@ internal static class UpperPreparation
     {
         var temp = Namei.VfsTmpfile(sb.Mounter, work, Mode.S_IFREG);
         sb.Work.HasTmpFile = temp.IsOk;
-        if (temp.IsOk)
-            temp.Value.Inode!.DropIfUnused();
-        else
+        if (!temp.IsOk)
             log("upper fs does not support tmpfile.");
+        else if (sb.Quirks.TmpFilesEndLate)
+            sb.Work.TriedTmpFile = temp.Value.Inode;
+        else
+            temp.Value.Inode!.DropIfUnused();
     }
 
+    /// <summary>Whether a rename can leave a whiteout; other failures than that end the mount.</summary>
     /// <remarks>Linux fs/overlayfs/super.c: ovl_check_rename_whiteout().</remarks>
-    private static bool CanWhiteout(OverlaySuperBlock sb, Dentry work)
+    private static SysResult<bool> TryWhiteout(OverlaySuperBlock sb, Dentry work)
     {
         var temp = sb.Work.CreateTemp(sb.Mounter, new(Mode.S_IFREG));
-        var other = sb.Work.CreateTemp(sb.Mounter, new(Mode.S_IFREG));
-        var error = temp.IsOk ? other.Error : temp.Error;
-        if (error == Errno.OK)
-            error = sb.Work.Rename(work, temp.Value, work, other.Value, RenameFlags.RENAME_WHITEOUT);
-        foreach (var left in new[] { temp, other })
-        {
-            if (left is { IsOk: true, Value.IsHashed: true })
-                sb.Work.Cleanup(work, left.Value);
-        }
-        return error == Errno.OK;
+        if (!temp.IsOk)
+            return temp.Error;
+        byte[] name = temp.Value.Name.ToArray();
+        var target = sb.Work.TempName();
+        var error = target.IsOk ? sb.Work.Rename(work, temp.Value, work, target.Value, RenameFlags.RENAME_WHITEOUT) : target.Error;
+        sb.Work.Cleanup(work, temp.Value); // it has the new name, or none
+        if (error != Errno.OK)
+            return error == Errno.EINVAL ? false : error;
+        var whiteout = Namei.LookupOnePositive(sb.Mounter, work, name);
+        if (whiteout.IsOk)
+            sb.Work.Cleanup(work, whiteout.Value);
+        return whiteout.IsOk;
     }
 
     private static void TryXattrs(OverlaySuperBlock sb, Dentry work, Action<string> log)

@@ -30,6 +30,9 @@ internal sealed class WorkDirectory(OverlaySuperBlock sb)
     /// <summary>O_TMPFILE works on the upper file system.</summary>
     public bool HasTmpFile { get; set; }
 
+    /// <summary>The nameless file that was made to see whether it can be: it lives until the mount is done.</summary>
+    public Inode? TriedTmpFile { get; set; }
+
     private Caller Mounter => sb.Mounter;
 
     // ---- traps: directories that must not appear in a layer -----------------------------------------------------------------------------

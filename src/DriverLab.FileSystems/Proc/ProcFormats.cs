@@ -63,7 +63,7 @@ internal static class ProcFormats
             if (mount.IsUnbindable)
                 writer.Text(" unbindable");
             writer.Text($" - {mount.Sb.Type.Name} ");
-            writer.Escaped(mount.Source, " \t\n\\#"u8);
+            WriteSource(writer, mount);
             writer.Text(mount.Sb.IsReadOnly ? " ro" : " rw");
             WriteFlags(writer, s_superOptions, mount.Sb.Flags);
             mount.Sb.ShowOptions(writer, mount.Root);
@@ -71,6 +71,10 @@ internal static class ProcFormats
         }
         return writer.ToArray();
     }
+
+    // Linux fs/proc_namespace.c: mangle().
+    private static void WriteSource(MountOptionWriter writer, Mount mount) =>
+        writer.Escaped(mount.Source, mount.Sb.Core.Quirks.MountsEscapeHash ? " \t\n\\#"u8 : " \t\n\\"u8);
 
     /// <summary>/proc/self/mounts, in the format of fstab.</summary>
     public static byte[] Mounts(Caller task)
@@ -82,7 +86,7 @@ internal static class ProcFormats
             var place = PathWalk.Print(new(mount, mount.Root), task.Root, room, out bool reachable);
             if (!reachable || !place.IsOk)
                 continue;
-            writer.Escaped(mount.Source, " \t\n\\#"u8);
+            WriteSource(writer, mount);
             writer.Text(" ");
             writer.Escaped(room[^place.Value..], " \t\n\\"u8);
             writer.Text($" {mount.Sb.Type.Name} {(mount.IsReadOnly ? "ro" : "rw")}");

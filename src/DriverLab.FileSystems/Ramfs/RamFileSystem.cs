@@ -19,7 +19,7 @@ public sealed class RamFileSystem : FileSystemType
         var options = new OptionReader(context.Data);
         while (options.MoveNext())
         {
-            if (!options.Name.SequenceEqual("mode"u8))
+            if (context.TakeGeneric(options.Name) || !options.Name.SequenceEqual("mode"u8))
                 continue;
             if (!OptionValue.TryOctal(options.Value, out uint value))
                 return context.BadValue("ramfs", options.Name);
@@ -136,6 +136,8 @@ internal sealed class RamDirectory : Inode
 
     public override Errno Tmpfile(Caller caller, Dentry dentry, Mode mode)
     {
+        if (!Sb.Core.Quirks.SimpleExchangeAndTmpfile)
+            return Errno.EOPNOTSUPP;
         var inode = new RamFile(Sb, mode) { Nlink = 0 };
         Simple.InitOwner(inode, caller, this);
         dentry.Instantiate(inode);

@@ -57,6 +57,12 @@ internal sealed class TmpfsOpenFile(VfsPath path, OpenFlags flags) : MemoryOpenF
 
     public override bool SupportsFallocate => true;
 
+    protected override bool EmptyReadsCount => true;
+
+    // A page fault makes a page of a hole, also when it only reads.
+    public override Errno MapRead(long offset, Span<byte> buffer) =>
+        ((TmpfsFile)Inode).FillHoles(offset, buffer.Length) == Errno.OK ? base.MapRead(offset, buffer) : Errno.EFAULT;
+
     public override SysResult<long> LSeek(Caller caller, long offset, SeekWhence whence)
     {
         if (whence is not (SeekWhence.SEEK_DATA or SeekWhence.SEEK_HOLE))
@@ -77,9 +83,10 @@ internal sealed class TmpfsOpenFile(VfsPath path, OpenFlags flags) : MemoryOpenF
     public override Errno Fallocate(Caller caller, FallocFlags mode, long offset, long length)
     {
         var error = ((TmpfsFile)Inode).Fallocate(mode, offset, length);
+        if (error != Errno.OK || !((TmpfsSuperBlock)Inode.Sb).Quirks.FallocateIsModification)
+            return error;
+        error = Attributes.FileRemovePrivs(caller, this);
         if (error == Errno.OK)
-            error = Attributes.FileRemovePrivs(caller, this);
-        if (error == Errno.OK && ((TmpfsSuperBlock)Inode.Sb).Quirks.FallocateIsModification)
             Files.FileUpdateTime(this);
         return error;
     }

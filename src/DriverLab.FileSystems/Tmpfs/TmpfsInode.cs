@@ -156,6 +156,9 @@ internal abstract class TmpfsInode : MemoryFile
         return Errno.OK;
     }
 
+    /// <inheritdoc/>
+    public override bool ListsXattrs => true;
+
     public override SysResult<int> ListXattr(Caller caller, Dentry dentry, Span<byte> names)
     {
         var lists = SimpleAcl.List(this, names);

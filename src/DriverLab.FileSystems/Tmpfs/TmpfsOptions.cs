@@ -29,6 +29,8 @@ internal sealed class TmpfsOptions
         var options = new OptionReader(context.Data);
         while (options.MoveNext())
         {
+            if (context.TakeGeneric(options.Name))
+                continue;
             var error = result.ParseOne(context, quirks, options.Name, options.Value, options.HasValue);
             if (error != Errno.OK)
                 return error;

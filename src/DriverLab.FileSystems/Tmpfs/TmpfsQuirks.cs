@@ -29,7 +29,7 @@ public sealed record TmpfsQuirks
     /// <summary>/proc/mounts shows <c>inode64</c> (CONFIG_TMPFS_INODE64).</summary>
     public bool ShowsInode64 { get; init; }
 
-    /// <summary>fallocate stamps a file as modified (5.19, "fs: use file_modified in tmpfs fallocate", 15f242bb65f6).</summary>
+    /// <summary>fallocate stamps a file as modified, and takes set-IDs and capabilities away (5.19, "fs: use file_modified in tmpfs fallocate", 15f242bb65f6).</summary>
     public bool FallocateIsModification { get; init; }
 
     /// <summary>A hole that the kernel itself reads, for a loop device, becomes a page (SGP_CACHE; gone with 5.18, "tmpfs: do not allocate pages on read").</summary>

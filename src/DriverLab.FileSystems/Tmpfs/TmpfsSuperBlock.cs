@@ -65,6 +65,7 @@ internal sealed class TmpfsSuperBlock : SuperBlock
     {
         Quirks = quirks;
         _generations = Core.World.Stream($"tmpfs {Dev}");
+        Uuid = NewUuid();
         _maxBlocks = options.Blocks ?? DefaultBlocks;
         _maxInodes = options.Inodes ?? DefaultBlocks;
         _freeInodeSpace = _maxInodes * InodeSpace;
@@ -75,6 +76,15 @@ internal sealed class TmpfsSuperBlock : SuperBlock
         _ = ChargeInode(); // a new instance has room for its root unless nr_inodes says 0, which is no limit
         Root = NewDentry(null, []);
         Root.Instantiate(new TmpfsDirectory(this, Mode.S_IFDIR | _mode) { Uid = _uid, Gid = _gid });
+    }
+
+    private UInt128 NewUuid()
+    {
+        Span<byte> uuid = stackalloc byte[16];
+        Core.World.Stream("tmpfs uuid").Fill(uuid);
+        uuid[6] = (byte)((uuid[6] & 0x0f) | 0x40);
+        uuid[8] = (byte)((uuid[8] & 0x3f) | 0x80);
+        return System.Buffers.Binary.BinaryPrimitives.ReadUInt128BigEndian(uuid);
     }
 
     public TmpfsQuirks Quirks { get; }

@@ -13,6 +13,9 @@ public abstract class MemoryFile(SuperBlock sb, Mode mode) : Inode(sb, mode)
     /// <summary>The content.</summary>
     protected PageStore Pages;
 
+    /// <summary>Private mappings: truncation takes their copies of pages away too. Null when there are none.</summary>
+    internal List<Mapping>? PrivateMappings { get; set; }
+
     private PagePool Pool => Sb.Core.Pages;
 
     /// <summary>Asks for space for pages.</summary>
@@ -47,6 +50,8 @@ public abstract class MemoryFile(SuperBlock sb, Mode mode) : Inode(sb, mode)
         if (size < Size || (size == Size && !Sb.Core.IsMutated(Mutation.TruncateKeepsPreallocated)))
             Punch(size, long.MaxValue);
         Size = size;
+        foreach (var mapping in PrivateMappings ?? [])
+            mapping.Truncate(size);
     }
 
     /// <inheritdoc/>
@@ -56,7 +61,7 @@ public abstract class MemoryFile(SuperBlock sb, Mode mode) : Inode(sb, mode)
     protected void Punch(long offset, long end)
     {
         long first = (offset >> PageShift) + ((offset & (PageSize - 1)) != 0 ? 1 : 0); // the largest offset must not overflow
-        long last = end == long.MaxValue ? long.MaxValue >> PageShift : end >> PageShift;
+        long last = end == long.MaxValue ? (long.MaxValue >> PageShift) + 1 : end >> PageShift;
         if (first > last)
         {
             ClearPart(last, (int)(offset & (PageSize - 1)), (int)(end & (PageSize - 1)));
@@ -86,7 +91,13 @@ public abstract class MemoryFile(SuperBlock sb, Mode mode) : Inode(sb, mode)
         if (offset >= Size)
             return 0;
         int total = (int)Math.Min(buffer.Length, Size - offset);
-        buffer = buffer[..total];
+        ReadPages(buffer[..total], offset);
+        return total;
+    }
+
+    /// <summary>Copies bytes out of the pages, whatever the length of the file is.</summary>
+    internal void ReadPages(Span<byte> buffer, long offset)
+    {
         while (buffer.Length > 0)
         {
             int inPage = (int)(offset & (PageSize - 1));
@@ -102,7 +113,6 @@ public abstract class MemoryFile(SuperBlock sb, Mode mode) : Inode(sb, mode)
             buffer = buffer[count..];
             offset += count;
         }
-        return total;
     }
 
     /// <summary>Copies bytes in, page by page; the file grows.</summary>
@@ -202,8 +212,9 @@ public abstract class MemoryFile(SuperBlock sb, Mode mode) : Inode(sb, mode)
     {
         if (offset < 0 || offset >= Size)
             return Errno.ENXIO;
-        long end = (Size + PageSize - 1) >> PageShift;
-        long found = Pages.Find(offset >> PageShift, end, data);
+        long found = Pages.Find(offset >> PageShift, ((Size - 1) >> PageShift) + 1, data);
+        if (data && found == long.MaxValue >> PageShift && !Sb.Core.Quirks.SeekFindsLastPage)
+            found = -1; // the kernel does not find the last of all pages, the end of which is no offset
         if (found < 0)
             return data ? Errno.ENXIO : Size;
         return Math.Min(Math.Max(offset, found << PageShift), Size);
@@ -216,10 +227,13 @@ public class MemoryOpenFile(VfsPath path, OpenFlags flags) : OpenFile(path, flag
     /// <summary>The inode.</summary>
     protected MemoryFile File => (MemoryFile)Inode;
 
+    /// <summary>A read of no bytes is an access too.</summary>
+    protected virtual bool EmptyReadsCount => false;
+
     /// <inheritdoc/>
     public override SysResult<int> Read(Caller caller, Span<byte> buffer, ref long position)
     {
-        if (buffer.IsEmpty)
+        if (buffer.IsEmpty && !EmptyReadsCount)
             return 0;
         int count = File.ReadAt(buffer, position);
         position += count;
@@ -262,19 +276,17 @@ public class MemoryOpenFile(VfsPath path, OpenFlags flags) : OpenFile(path, flag
     /// <inheritdoc/>
     public override Errno MapRead(long offset, Span<byte> buffer)
     {
-        int count = File.ReadAt(buffer, offset);
-        buffer[count..].Clear();
+        File.ReadPages(buffer, offset);
         return Errno.OK;
     }
 
     /// <inheritdoc/>
     public override Errno MapWrite(long offset, ReadOnlySpan<byte> data)
     {
-        // Bytes behind the end of the file share its last page and are lost when it grows over them.
-        long room = Inode.Size - offset;
-        if (data.Length > room)
-            data = data[..(int)Math.Max(0, room)];
-        var written = data.IsEmpty ? 0 : File.WriteAt(data, offset);
+        // Bytes behind the end of the file share its last page, and are part of the file when it grows over them.
+        long size = Inode.Size;
+        var written = File.WriteAt(data, offset);
+        Inode.Size = size;
         return written.IsOk && written.Value == data.Length ? Errno.OK : Errno.EFAULT;
     }
 }

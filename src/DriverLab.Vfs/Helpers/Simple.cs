@@ -135,7 +135,8 @@ public static class Simple
     /// <remarks>Linux fs/libfs.c: simple_rename().</remarks>
     public static Errno Rename(Inode oldDirectory, Dentry old, Inode newDirectory, Dentry target, RenameFlags flags)
     {
-        if ((flags & ~(RenameFlags.RENAME_NOREPLACE | RenameFlags.RENAME_EXCHANGE)) != 0)
+        var known = RenameFlags.RENAME_NOREPLACE | (oldDirectory.Sb.Core.Quirks.SimpleExchangeAndTmpfile ? RenameFlags.RENAME_EXCHANGE : 0);
+        if ((flags & ~known) != 0)
             return Errno.EINVAL;
         if ((flags & RenameFlags.RENAME_EXCHANGE) != 0)
         {
