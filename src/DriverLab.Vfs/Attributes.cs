@@ -61,6 +61,8 @@ public static class Attributes
         var error = MaySetAttr(caller, inode, attr.Valid);
         if (error != Errno.OK)
             return error;
+        if (attr.Has(AttrValid.ATTR_MODE) && inode.IsSymlink)
+            return Errno.EOPNOTSUPP; // reached through /proc; 6.6 and every stable line, "attr: block mode changes of symlinks"
         long now = inode.Sb.Core.NowNs;
         attr.CtimeNs = now;
         if (!attr.Has(AttrValid.ATTR_ATIME_SET))

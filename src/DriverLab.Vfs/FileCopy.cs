@@ -81,7 +81,8 @@ public static class FileCopy
         var error = CheckModes(source, target);
         if (error != Errno.OK)
             return error;
-        if (!ReferenceEquals(source.Inode.Sb, target.Inode.Sb))
+        bool isOneInstance = ReferenceEquals(source.Inode.Sb, target.Inode.Sb);
+        if (!isOneInstance && !(source.CopiesAcrossInstances && target.CopiesAcrossInstances))
             return Errno.EXDEV;
         if (target.Inode.IsImmutable)
             return Errno.EPERM;
@@ -99,7 +100,7 @@ public static class FileCopy
         if (length == 0)
             return 0L;
         var copied = source.CopyFileRange(caller, from, target, to, length);
-        bool byReading = !source.CopiesRangesItself && (copied.Error is Errno.EOPNOTSUPP or Errno.EXDEV);
+        bool byReading = !source.CopiesRangesItself && (copied.Error == Errno.EOPNOTSUPP || isOneInstance && copied.Error == Errno.EXDEV);
         if (byReading)
             copied = ByReading(caller, source, from, target, to, length);
         if (copied is { IsOk: true, Value: > 0 })

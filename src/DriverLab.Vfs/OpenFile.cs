@@ -100,6 +100,9 @@ public class OpenFile(VfsPath path, OpenFlags flags)
     /// <summary>What <see cref="CopyFileRange"/> says is final: nothing is copied by reading and writing instead.</summary>
     public virtual bool CopiesRangesItself => false;
 
+    /// <summary>copy_file_range also works between two instances of the file system.</summary>
+    public virtual bool CopiesAcrossInstances => false;
+
     /// <summary>Shares blocks with <paramref name="target"/> (FICLONE, FICLONERANGE).</summary>
     public virtual SysResult<long> RemapFileRange(Caller caller, long offset, OpenFile target, long targetOffset, long length) => Errno.EOPNOTSUPP;
 

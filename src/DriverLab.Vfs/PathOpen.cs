@@ -38,7 +38,7 @@ public static class PathOpen
     {
         flags = (OpenFlags)how.Flags;
         const ResolveFlags scoped = ResolveFlags.RESOLVE_BENEATH | ResolveFlags.RESOLVE_IN_ROOT;
-        var known = (ResolveFlags)(quirks.HasResolveCached ? 0x3f : 0x1f);
+        var known = (ResolveFlags)0x3f; // RESOLVE_CACHED of 5.12 is in stable 5.10 as well
         if ((how.Flags & ~(ulong)(Valid | FASYNC)) != 0 || (how.Resolve & ~known) != 0 || (how.Resolve & scoped) == scoped)
             return Errno.EINVAL;
         bool creates = (flags & (OpenFlags.O_CREAT | TmpfileBit)) != 0;

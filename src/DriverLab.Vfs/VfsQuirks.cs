@@ -86,9 +86,6 @@ public sealed record VfsQuirks
     /// <remarks>6.2, "acl: add vfs_set_acl()" (e4cc9163032b); before, EINVAL.</remarks>
     public bool EmptyAclRemoves { get; init; }
 
-    /// <summary>openat2 takes RESOLVE_CACHED (5.12).</summary>
-    public bool HasResolveCached { get; init; }
-
     /// <summary>name_to_handle_at takes AT_HANDLE_FID (6.5).</summary>
     public bool HasHandleFid { get; init; }
 
@@ -172,7 +169,6 @@ public sealed record VfsQuirks
         MoveMountFlags = (Linux.Abi.MoveMountFlags)(profile.AtLeast(6, 5) ? 0x377 : profile.AtLeast(5, 15) ? 0x177 : 0x77),
         HandleMountComesFirst = profile.AtLeast(6, 11),
         EmptyAclRemoves = profile.AtLeast(6, 2),
-        HasResolveCached = profile.AtLeast(5, 12),
         HasHandleFid = profile.AtLeast(6, 5),
         OfdGetsUnlocked = profile.AtLeast(6, 5),
         HasCreateExclusive = profile.AtLeast(6, 6),

@@ -154,8 +154,11 @@ internal sealed class OverlayOpenFile(VfsPath path, OpenFlags flags, OpenFile re
         return error;
     }
 
+    public override bool CopiesAcrossInstances => true;
+
     public override SysResult<long> CopyFileRange(Caller caller, long offset, OpenFile target, long targetOffset, long length) =>
-        Between(target, (source, real) => source.CopyFileRange(Mounter, offset, real, targetOffset, length));
+        Between(target, (source, real) =>
+            ReferenceEquals(source.Inode.Sb, real.Inode.Sb) ? source.CopyFileRange(Mounter, offset, real, targetOffset, length) : Errno.EXDEV);
 
     public override SysResult<long> RemapFileRange(Caller caller, long offset, OpenFile target, long targetOffset, long length) =>
         Between(target, (source, real) => source.RemapFileRange(Mounter, offset, real, targetOffset, length));

@@ -102,7 +102,9 @@ internal static class OptionRules
 
     private static Errno ResolveMetacopy(OverlayOptions options, OverlayQuirks quirks, Reporter report)
     {
-        if (!options.Metacopy || options.Redirect == RedirectMode.On)
+        // Before 6.5 the mode is shown as it was given, but works without an upper layer as "on" all the same.
+        bool isOn = options.Redirect == RedirectMode.On || !quirks.FsContext && options.UpperText is null && options.Redirect == RedirectMode.Follow;
+        if (!options.Metacopy || isOn)
             return Errno.OK;
         if (options.MetacopyGiven && options.RedirectGiven)
             return report.Conflict($"metacopy=on,redirect_dir={RedirectWord(options, quirks)}");

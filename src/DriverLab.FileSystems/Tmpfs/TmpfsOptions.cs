@@ -56,7 +56,12 @@ internal sealed class TmpfsOptions
         bool? ok = ParseNumber(context.Core, name, value, hasValue);
         if (ok is null)
             return name.SequenceEqual("source"u8) ? Errno.EINVAL : context.UnknownParameter("tmpfs", name);
-        return ok.Value ? Errno.OK : context.BadValue("tmpfs", name);
+        if (ok.Value)
+            return Errno.OK;
+        bool isId = name.SequenceEqual("uid"u8) || name.SequenceEqual("gid"u8);
+        if (isId && quirks.BadIdsAreToldTwice && !OptionValue.TryUnsigned(value, out _))
+            _ = context.BadValue("tmpfs", name); // and once more below
+        return context.BadValue("tmpfs", name);
     }
 
     // Null for an unknown name, false for a bad value.
@@ -105,7 +110,8 @@ internal sealed class TmpfsOptions
             size = (size << 12) * (ulong)core.TotalRamPages / 100;
             rest = rest[1..];
         }
-        Blocks = (size + Limits.PAGE_SIZE - 1) / Limits.PAGE_SIZE;
+        if (rest.IsEmpty)
+            Blocks = (size + Limits.PAGE_SIZE - 1) / Limits.PAGE_SIZE;
         return rest.IsEmpty;
     }
 }

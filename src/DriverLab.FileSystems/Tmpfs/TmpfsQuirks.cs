@@ -41,12 +41,16 @@ public sealed record TmpfsQuirks
     /// <summary>statx leaves the times of changes out unless one of them is asked for (6.13, multigrain timestamps).</summary>
     public bool HasMultigrainTimes { get; init; }
 
+    /// <summary>A uid or gid that is no number is complained of twice (6.11, fs_param_is_uid(); seen on 6.12, not on 6.1).</summary>
+    public bool BadIdsAreToldTwice { get; init; }
+
     /// <summary>POSIX ACLs are compiled in (CONFIG_TMPFS_POSIX_ACL).</summary>
     public bool HasAcl { get; init; }
 
     /// <summary>The quirks of a kernel.</summary>
     public static TmpfsQuirks Of(KernelProfile profile) => new()
     {
+        BadIdsAreToldTwice = profile.AtLeast(6, 11),
         HasUserXattrs = profile.AtLeast(6, 6),
         HasStableOffsets = profile.AtLeast(6, 6),
         FirstOffset = profile.AtLeast(6, 12) ? 3u : 2u,
