@@ -4,7 +4,7 @@ using DriverLab.Benchmarks;
 // driverlab-bench --quick    the same rows with a short loop of our own
 // driverlab-bench --memory   only the memory rows
 // driverlab-bench --thin     check, dump and restore of thin metadata beside thin-provisioning-tools (and those in the folder DRIVERLAB_THIN_PEER)
-// driverlab-bench --layers   layers unpacked and written out beside GNU tar and umoci, and a stack of 100 layers
+// driverlab-bench --layers   layers unpacked and written out beside GNU tar and umoci, a stack of 100 layers, and containers a second beside containerd's own snapshotter
 // driverlab-bench --thin-scale  their cost per mapping from 10^4 to 10^7 mappings
 if (ThinPeers.IsWorker(args))
     return ThinPeers.Work(args);

@@ -199,7 +199,7 @@ internal sealed partial class DeviceSet
     {
         const long usual = 10L << 30;
         if (_options.FileSystem != "ext4")
-            return new DriverError("init", $"dm.fs={_options.FileSystem}", Errno.EOPNOTSUPP, "only an ext4 is made here; a base device that has an xfs is used as it is");
+            return new DriverError("init", $"dm.fs={_options.FileSystem}", Errno.EOPNOTSUPP, "an xfs is made by a program, mkfs.xfs, and a driver makes system calls only; a base device that has one is used as it is: make it there and note its UUID in deviceset-metadata, or take ext4");
         if ((Register(Base, "create_thin {0}", _options.BaseSizeBytes ?? usual) ?? Activate(_devices[Base])) is { } error)
             return error;
         string node = MappedDevices.NodeOf(NameOf(Base));
