@@ -286,6 +286,7 @@ internal sealed class Connection : IThreadPoolWorkItem
 
     private NbdRequest? TakeEnded()
     {
+        _gate.RunDue();
         var ended = _ended;
         _ended = null;
         return ended;

@@ -59,13 +59,17 @@ public sealed class DeviceGate : IDisposable
             clock.Advance(behind);
     }
 
+    /// <summary>Runs the background work that is due, so that who is inside sees what it ends.</summary>
+    internal void RunDue() => Layer.World.Queue.RunDue(Layer.World.Clock);
+
     internal void Leave()
     {
-        Layer.World.Queue.RunDue(Layer.World.Clock);
+        // The connection has taken what ended: what ends from here on it must be told.
+        _inside = null;
+        RunDue();
         Schedule();
         var woken = _woken;
         _woken = null;
-        _inside = null;
         _lock.Exit();
         while (woken is not null)
         {

@@ -51,6 +51,7 @@ internal sealed class ToldDisk : BlockDevice
     public BlkStatus WriteStatus { get; set; }
     public Dictionary<string, int> Counts { get; } = [];
     public bool Delays { get; set; }
+    public long DelayNs { get; set; } = 20_000_000;
 
     public override void SubmitBio(Bio bio)
     {
@@ -61,7 +62,7 @@ internal sealed class ToldDisk : BlockDevice
         else if (bio.Op is BioOp.Discard or BioOp.WriteZeroes || bio.Sectors == 0)
             bio.End();
         else if (Delays)
-            Layer.World.Queue.Add(new Later(_inner, bio), Layer.World.Clock.NowNs + 20_000_000);
+            Layer.World.Queue.Add(new Later(_inner, bio), Layer.World.Clock.NowNs + DelayNs);
         else
             _inner.SubmitBio(bio);
     }

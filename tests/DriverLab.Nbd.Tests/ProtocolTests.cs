@@ -29,6 +29,17 @@ public class ProtocolTests
     }
 
     [Test]
+    public void What_the_kernels_worker_ends_at_once_is_answered_without_another_request()
+    {
+        using var served = new Served(make: layer => new ToldDisk(layer, 4096) { Delays = true, DelayNs = 0 });
+        using var client = new RawClient(served.Socket).Go();
+        client.Request(Write, 1, 0, 512, payload: new byte[512]);
+        Assert.That(client.Simple(), Is.EqualTo((0u, 1UL)));
+        client.Request(Read, 2, 0, 512);
+        Assert.That(client.Simple(new byte[512]), Is.EqualTo((0u, 2UL)));
+    }
+
+    [Test]
     public void A_write_past_the_end_is_ENOSPC_and_its_payload_is_taken()
     {
         using var served = new Served(4096);

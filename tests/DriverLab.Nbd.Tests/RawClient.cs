@@ -7,7 +7,7 @@ namespace DriverLab.Nbd.Tests;
 /// <summary>A client that says exactly what a test wants.</summary>
 internal sealed class RawClient : IDisposable
 {
-    private readonly Socket _socket = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+    private readonly Socket _socket = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified) { ReceiveTimeout = 60_000 };
     private readonly byte[] _head = new byte[64];
 
     public RawClient(string path)
