@@ -4,11 +4,12 @@ using DriverLab.Benchmarks;
 // driverlab-bench --quick    the same rows with a short loop of our own
 // driverlab-bench --memory   only the memory rows
 // driverlab-bench --thin     check, dump and restore of thin metadata beside thin-provisioning-tools (and those in the folder DRIVERLAB_THIN_PEER)
+// driverlab-bench --crash    states of a power cut built and judged per second
 // driverlab-bench --layers   layers unpacked and written out beside GNU tar and umoci, a stack of 100 layers, and containers a second beside containerd's own snapshotter
 // driverlab-bench --thin-scale  their cost per mapping from 10^4 to 10^7 mappings
 if (ThinPeers.IsWorker(args))
     return ThinPeers.Work(args);
-string[] known = ["--thin", "--thin-scale", "--quick", "--memory", "--layers"];
+string[] known = ["--thin", "--thin-scale", "--quick", "--memory", "--layers", "--crash"];
 if (args.FirstOrDefault(argument => !known.Contains(argument)) is { } unknown)
 {
     Console.Error.WriteLine($"bench: '{unknown}': expected {string.Join(" or ", known)}, or nothing");
@@ -22,6 +23,8 @@ if (args.Contains("--thin") || args.Contains("--thin-scale"))
         ThinPeers.PrintScale(Console.Out);
     return 0;
 }
+if (args.Contains("--crash"))
+    return CrashRow.Print(Console.Out);
 if (!PrivateMounts.Entered && PrivateMounts.Enter(args) is { } code)
     return code;
 

@@ -1,37 +1,20 @@
 using DriverLab.Block;
+using DriverLab.Block.Crash;
 using DriverLab.Block.Devices;
 using DriverLab.DeviceMapper.Targets;
 using DriverLab.Linux;
 
 namespace DriverLab.DeviceMapper.Tests;
 
-/// <summary>What reached the disks of a lab, in one order, so that any moment can be cut out of it.</summary>
-internal sealed record DiskWrite(int Disk, bool IsFlush, long Sector, byte[] Data);
-
-/// <summary>A disk with a write cache that notes every write and flush before it passes them on.</summary>
-internal sealed class CachedDisk : FilterDisk
+/// <summary>A disk that says that a flush is done and does nothing: what it holds is safe never.</summary>
+internal sealed class LyingDisk(BlockDevice below, DevT number, string name) : FilterDisk(below, number, name)
 {
-    private readonly int _index;
-    private readonly List<DiskWrite> _log;
-
-    public CachedDisk(BlockDevice below, int index, List<DiskWrite> log) : base(below, new(200, (uint)index), $"disk{index}")
-    {
-        _index = index;
-        _log = log;
-        Limits.WriteCache = true;
-        Limits.MaxDiscardSectors = Limits.MaxHwDiscardSectors = QueueLimits.MaxBioSectors;
-        Limits.DiscardGranularity = 4096;
-    }
-
     protected override BlkStatus? Inspect(Bio bio)
     {
-        if (bio.Has(BioFlags.PreFlush))
-            _log.Add(new(_index, IsFlush: true, 0, []));
-        if (bio.Op == BioOp.Write && bio.Sectors != 0)
-            _log.Add(new(_index, IsFlush: false, bio.Sector, bio.Span.ToArray()));
-        if (bio.Op == BioOp.Discard)
-            _log.Add(new(_index, IsFlush: false, bio.Sector, new byte[bio.Sectors << 9]));
-        return bio.Op == BioOp.Discard ? BlkStatus.OK : null;
+        if (bio.IsEmptyFlush)
+            return BlkStatus.OK;
+        bio.Flags &= ~(BioFlags.PreFlush | BioFlags.Fua);
+        return null;
     }
 }
 
@@ -40,28 +23,34 @@ internal sealed class ThinLab
 {
     public const int BlockBytes = 65536, DataBlocks = 48, MetadataBytes = 512 << 10;
 
-    public ThinLab(byte[]? metadata = null, byte[]? data = null, string features = "", int minor = 1)
+    /// <summary>A pool on new disks, or on disks that another lab or a power cut left.</summary>
+    /// <param name="disk">Gives the disk below 0, metadata, and 1, data, in this lab's layer; null for new ones.</param>
+    /// <param name="features">Features of the pool's table.</param>
+    /// <param name="minor">The minor number of the kernel's version.</param>
+    /// <param name="lies">True for disks that do not flush.</param>
+    public ThinLab(Func<int, BlockLayer, BlockDevice>? disk = null, string features = "", int minor = 1, bool lies = false)
     {
         Lab = new DmLab(minor, disks: 0);
         var pools = new ThinPools();
         Lab.Driver.Register(new ThinType(pools, Lab.Driver.Quirks));
         Lab.Driver.Register(new ThinPoolType(pools, Lab.Driver.Quirks));
-        AddDisk(0, MetadataBytes, metadata);
-        AddDisk(1, DataBlocks * BlockBytes, data);
+        for (int index = 0; index < 2; index++)
+        {
+            var logged = new LoggedDisk(disk?.Invoke(index, Lab.Layer) ?? new RamDisk(Lab.Layer, (uint)index, Sectors[index]), new(lies ? 201u : 200u, (uint)index), $"disk{index}", Log, index);
+            logged.Limits.MaxDiscardSectors = logged.Limits.MaxHwDiscardSectors = QueueLimits.MaxBioSectors;
+            logged.Limits.DiscardGranularity = 4096;
+            Lab.Layer.Devices.Add(lies ? new LyingDisk(logged, new(200, (uint)index), $"disk{index}") : logged);
+        }
         _ = Lab.Make("pool", $"0 {DataBlocks * 128} thin-pool 200:0 200:1 128 0{features}");
     }
 
+    /// <summary>The sizes of metadata and data.</summary>
+    public static readonly long[] Sectors = [MetadataBytes >> 9, (DataBlocks * BlockBytes) >> 9];
+
     public DmLab Lab { get; }
 
-    public List<DiskWrite> Log { get; } = [];
-
-    private void AddDisk(int index, int bytes, byte[]? content)
-    {
-        var ram = new RamDisk(Lab.Layer, (uint)index, bytes >> 9);
-        if (content is not null)
-            Transfer(Lab.Layer, ram, BioOp.Write, content);
-        Lab.Layer.Devices.Add(new CachedDisk(ram, index, Log));
-    }
+    /// <summary>What reached the disks.</summary>
+    public WriteLog Log { get; } = new();
 
     private static void Transfer(BlockLayer layer, BlockDevice disk, BioOp op, byte[] content)
     {
@@ -78,6 +67,14 @@ internal sealed class ThinLab
         Transfer(Lab.Layer, disk, BioOp.Read, content);
         return content;
     }
+
+    /// <summary>Disks of another lab with what is on this one's now.</summary>
+    public Func<int, BlockLayer, BlockDevice> Copies => (index, layer) =>
+    {
+        var ram = new RamDisk(layer, (uint)index, Sectors[index]);
+        Transfer(layer, ram, BioOp.Write, Read(index));
+        return ram;
+    };
 
     public Errno Message(string text) => Lab.Message("pool", text);
 

@@ -71,7 +71,7 @@ public sealed class ThinMetadataTests
         var work = new ThinWorkload(seed, first);
         work.Run(100);
         string status = first.PoolStatus;
-        var second = new ThinLab(first.Read(0), first.Read(1));
+        var second = new ThinLab(first.Copies);
         Assert.That(second.PoolStatus, Is.EqualTo(status));
         Assert.That(second.Message("create_thin 2000"), Is.EqualTo(Errno.OK));
         var file = second.Open(2000);

@@ -14,15 +14,15 @@ internal sealed class ThinWorkload(int seed, ThinLab lab)
     private byte _tag;
 
     /// <summary>What holds from a moment of the log on.</summary>
-    /// <param name="From">The index in the log.</param>
+    /// <param name="From">The time of the log.</param>
     /// <param name="Devices">For each device and block, the tag; 0 is unwritten.</param>
-    public sealed record Moment(int From, Dictionary<ulong, byte[]> Devices);
+    public sealed record Moment(long From, Dictionary<ulong, byte[]> Devices);
 
     /// <summary>States that were synced.</summary>
     public List<Moment> Synced { get; } = [];
 
     /// <summary>Each write or discard: when, where, which tag.</summary>
-    public List<(int At, ulong Device, int Block, byte Tag)> Changes { get; } = [];
+    public List<(long At, ulong Device, int Block, byte Tag)> Changes { get; } = [];
 
     public void Run(int steps)
     {
@@ -66,7 +66,7 @@ internal sealed class ThinWorkload(int seed, ThinLab lab)
         byte tag = (byte)(1 + _tag++ % 250);
         byte[] data = new byte[whole ? ThinLab.BlockBytes : 4096];
         data.AsSpan().Fill(tag);
-        Changes.Add((lab.Log.Count, id, block, tag));
+        Changes.Add((lab.Log.Now, id, block, tag));
         var result = _open[id].Write((long)block * ThinLab.BlockBytes, data, direct: true, sync: false);
         if (result.IsOk)
             _now[id][block] = tag;
@@ -79,7 +79,7 @@ internal sealed class ThinWorkload(int seed, ThinLab lab)
         count = Math.Min(count, Blocks - block);
         for (int i = block; i < block + count; i++)
         {
-            Changes.Add((lab.Log.Count, id, i, 0));
+            Changes.Add((lab.Log.Now, id, i, 0));
             NoteSharers(id, i);
         }
         Assert.That(lab.Lab.Device($"t{id}").IssueDiscard(block * 128L, count * 128L), Is.EqualTo(Errno.OK));
@@ -95,7 +95,7 @@ internal sealed class ThinWorkload(int seed, ThinLab lab)
         byte tag = _now[id][block];
         foreach (var (other, tags) in _now)
             if (other != id && tag != 0 && tags[block] != tag && Synced.FindLast(m => m.Devices.ContainsKey(other)) is { } moment && moment.Devices[other][block] == tag)
-                Changes.Add((lab.Log.Count, other, block, 0));
+                Changes.Add((lab.Log.Now, other, block, 0));
     }
 
     /// <summary>After an fsync of a device everything of it is safe; so is all that the commit took along.</summary>
@@ -105,7 +105,7 @@ internal sealed class ThinWorkload(int seed, ThinLab lab)
         NoteSynced([id]);
     }
 
-    private void NoteSynced(IEnumerable<ulong> ids) => Synced.Add(new(lab.Log.Count, ids.ToDictionary(i => i, i => (byte[])_now[i].Clone())));
+    private void NoteSynced(IEnumerable<ulong> ids) => Synced.Add(new(lab.Log.Now, ids.ToDictionary(i => i, i => (byte[])_now[i].Clone())));
 
     private void CreateThin(ulong id)
     {
@@ -132,13 +132,13 @@ internal sealed class ThinWorkload(int seed, ThinLab lab)
     {
         lab.Close(id, _open[id]);
         _ = _open.Remove(id);
-        Changes.Add((lab.Log.Count, id, -1, 0));
+        Changes.Add((lab.Log.Now, id, -1, 0));
         Assert.That(lab.Message($"delete {id}"), Is.EqualTo(Errno.OK));
         _ = _now.Remove(id);
     }
 
     /// <summary>The devices that must be there after a cut, with the tags that each of their blocks may hold.</summary>
-    public Dictionary<ulong, HashSet<byte>[]> Allowed(int cut)
+    public Dictionary<ulong, HashSet<byte>[]> Allowed(long cut)
     {
         var result = new Dictionary<ulong, HashSet<byte>[]>();
         foreach (var moment in Synced)
@@ -154,7 +154,7 @@ internal sealed class ThinWorkload(int seed, ThinLab lab)
         return result;
     }
 
-    private HashSet<byte> Since(ulong id, int block, byte tag, int from, int cut)
+    private HashSet<byte> Since(ulong id, int block, byte tag, long from, long cut)
     {
         var tags = new HashSet<byte> { tag };
         foreach (var change in Changes)
