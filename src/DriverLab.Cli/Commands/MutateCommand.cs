@@ -1,14 +1,7 @@
 using System.CommandLine;
-using System.Diagnostics;
 using System.Globalization;
-using DriverLab.Cli.Fuzzing;
+using DriverLab.Cli.Mutating;
 using DriverLab.Cli.Output;
-using DriverLab.Cli.Targets;
-using DriverLab.Conformance.Comparison;
-using DriverLab.Conformance.Fuzzing;
-using DriverLab.Conformance.Golden;
-using DriverLab.Conformance.Running;
-using DriverLab.Conformance.Scenarios;
 using DriverLab.Simulation;
 
 namespace DriverLab.Cli.Commands;
@@ -19,117 +12,113 @@ internal static class MutateCommand
     public static Command Create(TextWriter output, TextWriter error)
     {
         var data = new Option<string?>("--data") { Description = "The folder with Scenarios, Ledger and Golden." };
-        var names = new Option<string[]>("--mutation") { Description = "Only this fault; may be repeated. All when left out.", DefaultValueFactory = _ => [] };
+        var names = new Option<string[]>("--mutation") { Description = "Only this fault with a name, and none that is drawn; may be repeated.", DefaultValueFactory = _ => [] };
+        var named = new Option<bool>("--named") { Description = "Also the faults with names (true).", DefaultValueFactory = _ => true };
+        var drawn = new Option<int>("--drawn") { Description = "How many faults to draw from the emulator's code, as many of each suite (200): conditions negated, constants one off, operations swapped, calls left out.", DefaultValueFactory = _ => 200 };
         var seconds = new Option<double>("--seconds") { Description = "How long fuzzing may look for one fault (60); 0 for goldens only.", DefaultValueFactory = _ => 60 };
-        var seed = new Option<ulong>("--seed") { Description = "The seed of the programs (1).", DefaultValueFactory = _ => 1 };
+        var seed = new Option<ulong>("--seed") { Description = "The seed of the drawn faults and of the programs (1).", DefaultValueFactory = _ => 1 };
+        var list = new Option<bool>("--list") { Description = "Only list the faults." };
         var json = new Option<bool>("--json") { Description = "One JSON object a line on stdout; the last one is the summary." };
-        var command = new Command("mutate", "Switch faults on in the emulator, one at a time: which are caught by recorded scenarios, and which by fuzzing against the emulator without the fault?") { names, seconds, seed, json, data };
-        command.SetAction((parsed, cancellation) =>
+        var worker = new Option<bool>("--worker") { Hidden = true };
+        var command = new Command("mutate", "Put faults into the emulator, one at a time, those with names and those drawn from its code: which are caught by recorded scenarios, and which by fuzzing against the emulator without the fault?")
         {
-            var mutations = Chosen(parsed.GetValue(names)!);
-            var progress = new Progress(error);
-            var corpus = Corpus.Of(DataFolder.Find(parsed.GetValue(data)));
-            progress.Report($"driverlab {ConformRun.Version()}: {mutations.Count} faults, {corpus.Count} recorded runs, {parsed.GetValue(seconds)} s of fuzzing for each");
-            int golden = 0, fuzz = 0, either = 0;
-            foreach (var mutation in mutations)
+            names, named, drawn, seconds, seed, list, json, worker, data,
+        };
+        drawn.Validators.Add(result =>
+        {
+            if (result.GetValueOrDefault<int>() is < 0 or > 100_000)
+                result.AddError($"--drawn {result.GetValueOrDefault<int>()} is out of range; expected a number from 0 to 100000.");
+        });
+        command.SetAction(async (parsed, cancellation) =>
+        {
+            var time = TimeSpan.FromSeconds(parsed.GetValue(seconds));
+            string[] only = parsed.GetValue(names)!;
+            var faults = only.Length > 0 ? Chosen(only) : [.. parsed.GetValue(named) ? Fault.AllNamed() : [], .. Fault.Draw(parsed.GetValue(drawn), parsed.GetValue(seed))];
+            if (parsed.GetValue(list))
             {
-                string? by = corpus.Catches(mutation, cancellation);
-                string? program = Fuzz(mutation, TimeSpan.FromSeconds(parsed.GetValue(seconds)), parsed.GetValue(seed), cancellation);
-                golden += by is null ? 0 : 1;
-                fuzz += program is null ? 0 : 1;
-                either += by is null && program is null ? 0 : 1;
-                output.WriteLine(parsed.GetValue(json) ? Json(mutation, by, program) : $"{mutation,-28} golden: {by ?? "-",-48} fuzz: {program ?? "-"}");
+                foreach (var fault in faults)
+                    output.WriteLine(fault.Name);
+                return ExitCode.Same;
             }
-            output.WriteLine(parsed.GetValue(json)
-                ? JsonLines.Line(w =>
-                {
-                    w.WriteStartObject("summary");
-                    w.WriteNumber("faults", mutations.Count);
-                    w.WriteNumber("caught_by_goldens", golden);
-                    w.WriteNumber("caught_by_fuzz", fuzz);
-                    w.WriteNumber("caught", either);
-                    w.WriteEndObject();
-                })
-                : string.Create(CultureInfo.InvariantCulture, $"{mutations.Count} faults: {100.0 * golden / mutations.Count:0.0} % caught by goldens, {100.0 * fuzz / mutations.Count:0.0} % by fuzzing, {100.0 * either / mutations.Count:0.0} % by either"));
-            return Task.FromResult(either == mutations.Count ? ExitCode.Same : ExitCode.Different);
+            var folder = DataFolder.Find(parsed.GetValue(data));
+            if (parsed.GetValue(worker))
+            {
+                new FaultWorker(faults, Corpus.Of(folder), time, parsed.GetValue(seed), output).Run(Console.In, cancellation);
+                return ExitCode.Same;
+            }
+            var progress = new Progress(error);
+            progress.Report($"driverlab {ConformRun.Version()}: {faults.Count} faults, {Corpus.Of(folder).Count} recorded runs, {time.TotalSeconds} s of fuzzing for each");
+            var results = new List<FaultResult>();
+            string[] arguments = ["--data", folder.Root, "--seconds", time.TotalSeconds.ToString(CultureInfo.InvariantCulture), "--seed", parsed.GetValue(seed).ToString(CultureInfo.InvariantCulture),
+                "--drawn", parsed.GetValue(drawn).ToString(CultureInfo.InvariantCulture), "--named", parsed.GetValue(named) ? "true" : "false", .. only.SelectMany(static n => (string[])["--mutation", n])];
+            await new FaultTrial(arguments, fuzz: time > TimeSpan.Zero).RunAsync(faults, result =>
+            {
+                results.Add(result);
+                output.WriteLine(parsed.GetValue(json) ? Json(result) : Text(result));
+                progress.Count($"{results.Count} of {faults.Count} faults, {results.Count(static r => r.Golden is null && r.Fuzz is null)} not caught");
+            }, cancellation);
+            progress.Close();
+            Summarise(results, parsed.GetValue(json), output);
+            return results.TrueForAll(static r => r.Golden is not null || r.Fuzz is not null) ? ExitCode.Same : ExitCode.Different;
         });
         return command;
     }
 
-    private static List<Mutation> Chosen(string[] names)
+    private static IReadOnlyList<Fault> Chosen(string[] names)
     {
-        var chosen = new List<Mutation>();
+        var chosen = new List<Fault>();
         foreach (string name in names)
-            chosen.Add(Enum.TryParse<Mutation>(name, out var mutation) ? mutation : throw new UsageException($"there is no fault '{name}'; expected one of {string.Join(", ", Enum.GetNames<Mutation>())}"));
-        return chosen.Count > 0 ? chosen : [.. Enum.GetValues<Mutation>()];
+            chosen.Add(Fault.AllNamed().FirstOrDefault(f => f.Name == name) ?? throw new UsageException($"there is no fault '{name}'; expected one of {string.Join(", ", Enum.GetNames<Mutation>())}"));
+        return chosen;
     }
 
-    /// <summary>Runs programs of all suites in turn on the emulator with and without the fault; the first that differs is named.</summary>
-    private static string? Fuzz(Mutation mutation, TimeSpan time, ulong seed, CancellationToken cancellation)
+    private static string Text(FaultResult result)
     {
-        var sources = ProgramGenerator.Suites.Select(s => new ProgramGenerator(s, seed)).ToArray();
-        var profile = Profiles.Of("6.12");
-        var (good, bad) = (new EmulatedSide(profile), new EmulatedSide(profile, new MutationSet(mutation)));
-        var watch = Stopwatch.StartNew();
-        for (long number = 0; watch.Elapsed < time; number++)
-        {
-            var program = sources[number % sources.Length].Make(number);
-            if (!good.Run(program, cancellation).IsSame(bad.Run(program, cancellation)))
-                return string.Create(CultureInfo.InvariantCulture, $"{program.Name} after {watch.Elapsed.TotalSeconds:0.0} s");
-        }
-        return null;
+        string caught = result is { Golden: null, Fuzz: null } ? "NOT CAUGHT" : "caught";
+        string entered = result is { Golden: null, Fuzz: null, Fault.Drawn: not null } ? $"\n    method entered by: {result.Entered ?? "nothing that is recorded"}" : "";
+        return $"{caught}: {result.Fault.Name}\n    golden: {result.Golden ?? "-"}; fuzz: {result.Fuzz ?? "-"}{entered}";
     }
 
-    private static string Json(Mutation mutation, string? golden, string? fuzz) => JsonLines.Line(w =>
+    private static void Summarise(List<FaultResult> results, bool json, TextWriter output)
+    {
+        foreach (var group in results.GroupBy(static r => r.Fault.Named is null ? $"drawn, {r.Fault.Suite}" : "named").OrderBy(static g => g.Key, StringComparer.Ordinal))
+            WriteShare(group.Key, [.. group], json, output);
+        WriteShare("summary", results, json, output);
+    }
+
+    private static void WriteShare(string name, List<FaultResult> results, bool json, TextWriter output)
+    {
+        int golden = results.Count(static r => r.Golden is not null), fuzz = results.Count(static r => r.Fuzz is not null), either = results.Count(static r => r.Golden is not null || r.Fuzz is not null);
+        int away = results.Count(static r => r is { Golden: null, Fuzz: null, Entered: null, Fault.Drawn: not null });
+        if (json)
+        {
+            output.WriteLine(JsonLines.Line(w =>
+            {
+                w.WriteStartObject(name == "summary" ? name : "group");
+                if (name != "summary")
+                    w.WriteString("name", name);
+                w.WriteNumber("faults", results.Count);
+                w.WriteNumber("caught_by_goldens", golden);
+                w.WriteNumber("caught_by_fuzz", fuzz);
+                w.WriteNumber("caught", either);
+                w.WriteNumber("method_not_entered", away);
+                w.WriteEndObject();
+            }));
+            return;
+        }
+        double Share(int part) => 100.0 * part / results.Count;
+        output.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"{(name == "summary" ? "all" : name)}: {results.Count} faults: {Share(golden):0.0} % caught by goldens, {Share(fuzz):0.0} % by fuzzing, {Share(either):0.0} % by either; {results.Count - either} not caught, of them {away} in methods that nothing recorded enters"));
+    }
+
+    private static string Json(FaultResult result) => JsonLines.Line(w =>
     {
         w.WriteStartObject("fault");
-        w.WriteString("name", mutation.ToString());
-        w.WriteString("golden", golden);
-        w.WriteString("fuzz", fuzz);
+        w.WriteString("name", result.Fault.Name);
+        w.WriteString("suite", result.Fault.Suite);
+        w.WriteString("golden", result.Golden);
+        w.WriteString("fuzz", result.Fuzz);
+        w.WriteString("entered", result.Entered);
         w.WriteEndObject();
     });
-
-    /// <summary>The recorded runs with which the emulator agrees as it is.</summary>
-    private sealed class Corpus
-    {
-        private readonly List<(Scenario Scenario, string Line, EmulatedSide Side, ScenarioRun Recorded)> _runs = [];
-        private readonly Comparer _comparer;
-
-        private Corpus(Comparer comparer) => _comparer = comparer;
-
-        public int Count => _runs.Count;
-
-        public static Corpus Of(DataFolder folder)
-        {
-            var store = new GoldenStore(folder.Golden);
-            var corpus = new Corpus(folder.Comparer());
-            var scenarios = folder.Load([], []);
-            foreach (string line in store.Lines)
-            {
-                var side = new EmulatedSide(store.Profile(line));
-                var recorded = store.Runs(line);
-                foreach (var scenario in scenarios)
-                {
-                    if (recorded.TryGetValue(scenario.Name, out var golden) && golden.Digest == GoldenFile.DigestOf(scenario) && golden.Run.Status == RunStatus.Done
-                        && corpus.Verdict(scenario, line, side, golden.Run) is Conformance.Comparison.Verdict.Same)
-                        corpus._runs.Add((scenario, line, side, golden.Run));
-                }
-            }
-            return corpus;
-        }
-
-        public string? Catches(Mutation mutation, CancellationToken cancellation)
-        {
-            foreach (var (scenario, line, side, recorded) in _runs)
-            {
-                cancellation.ThrowIfCancellationRequested();
-                if (Verdict(scenario, line, new EmulatedSide(side.Profile, new MutationSet(mutation)), recorded) == Conformance.Comparison.Verdict.Different)
-                    return $"{scenario.Name} on {line}";
-            }
-            return null;
-        }
-
-        private Verdict Verdict(Scenario scenario, string line, EmulatedSide side, ScenarioRun recorded) =>
-            _comparer.Compare(scenario, line, side.Run(scenario, default).ToRun(scenario), recorded).Verdict;
-    }
 }

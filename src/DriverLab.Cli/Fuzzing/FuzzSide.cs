@@ -24,7 +24,9 @@ internal interface IFuzzSide : IAsyncDisposable
 }
 
 /// <summary>The emulator with a profile; every program gets a kernel of its own.</summary>
-internal sealed class EmulatedSide(KernelProfile profile, MutationSet? mutations = null) : IFuzzSide
+/// <param name="profile">The kernel to be.</param>
+/// <param name="boot">Boots an emulator; null for the one that there is.</param>
+internal sealed class EmulatedSide(KernelProfile profile, Func<KernelProfile, IKernel>? boot = null) : IFuzzSide
 {
     public string Name => $"emulator of {profile.Version.Line}";
 
@@ -40,9 +42,9 @@ internal sealed class EmulatedSide(KernelProfile profile, MutationSet? mutations
     {
         cancellation.ThrowIfCancellationRequested();
         var trace = new StepTrace();
-        using var kernel = new EmulatedKernel(profile, ModuleSet.Standard, new World(0, mutations));
         try
         {
+            using var kernel = boot?.Invoke(profile) ?? new EmulatedKernel(profile);
             _ = new ScenarioRunner(kernel).Run(program, trace); // the trace holds the status
         }
         catch (Exception e) when (e is not OutOfMemoryException)

@@ -17,8 +17,13 @@ public sealed class GoldenStore(string root)
     private static readonly string[] s_prefixes = ["CONFIG_OVERLAY_FS", "CONFIG_TMPFS", "CONFIG_DEVTMPFS", "CONFIG_BLK_DEV_LOOP", "CONFIG_BLK_DEV_DM", "CONFIG_DM_", "CONFIG_FS_POSIX_ACL", "CONFIG_FS_VERITY", "CONFIG_HZ", "CONFIG_BTRFS", "CONFIG_EXT4", "CONFIG_SECURITY", "CONFIG_LSM", "CONFIG_BLK_DEV_RAM", "CONFIG_AUFS"];
 
     /// <summary>The kernel lines that are recorded, oldest first. Those that are only observed are not among them.</summary>
-    public IReadOnlyList<string> Lines => !Directory.Exists(root) ? [] :
-        [.. Directory.EnumerateDirectories(root).Where(d => File.Exists(Path.Combine(d, ProfileFile)) && Directory.EnumerateFiles(d, "*" + Extension).Any()).Select(d => Path.GetFileName(d)).OrderBy(l => KernelVersion.TryParse(l, out var v) ? v : default)];
+    public IReadOnlyList<string> Lines => LinesWith(Extension);
+
+    /// <summary>The kernel lines that were observed, oldest first.</summary>
+    public IReadOnlyList<string> ObservedLines => LinesWith(ObservedFile.Extension);
+
+    private IReadOnlyList<string> LinesWith(string extension) => !Directory.Exists(root) ? [] :
+        [.. Directory.EnumerateDirectories(root).Where(d => File.Exists(Path.Combine(d, ProfileFile)) && Directory.EnumerateFiles(d, "*" + extension).Any()).Select(d => Path.GetFileName(d)).OrderBy(l => KernelVersion.TryParse(l, out var v) ? v : default)];
 
     /// <summary>The profile of a recorded kernel.</summary>
     /// <exception cref="DataException">The file cannot be read.</exception>

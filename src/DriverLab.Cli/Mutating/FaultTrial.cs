@@ -1,0 +1,105 @@
+using System.Diagnostics;
+using DriverLab.Labs.Keeping;
+
+namespace DriverLab.Cli.Mutating;
+
+/// <summary>What became of one fault.</summary>
+/// <param name="Fault">The fault.</param>
+/// <param name="Golden">The recorded run that noticed it; null for none.</param>
+/// <param name="Fuzz">The generated program that noticed it; null for none.</param>
+/// <param name="Entered">For one that nothing noticed: a recorded run that enters its method at least; null when none does, or that is not known.</param>
+internal sealed record FaultResult(Fault Fault, string? Golden, string? Fuzz, string? Entered);
+
+/// <summary>Tries faults in processes of this command, as many at once as the machine has processors.</summary>
+/// <param name="arguments">What the processes are started with, so that they draw the same faults.</param>
+/// <param name="fuzz">False to leave fuzzing out.</param>
+internal sealed class FaultTrial(IReadOnlyList<string> arguments, bool fuzz)
+{
+    /// <summary>A process is ended after this many faults: what was loaded for them cannot be unloaded.</summary>
+    private const int FaultsPerProcess = 12;
+
+    /// <summary>Tries all; results come as they are there.</summary>
+    public async Task RunAsync(IReadOnlyList<Fault> faults, Action<FaultResult> onResult, CancellationToken cancellation)
+    {
+        int next = -1;
+        var results = new Lock();
+        await Task.WhenAll(Enumerable.Range(0, Math.Max(1, Math.Min(Environment.ProcessorCount, faults.Count))).Select(_ => Task.Run(async () =>
+        {
+            using var worker = new Worker(arguments);
+            for (int number; (number = Interlocked.Increment(ref next)) < faults.Count;)
+            {
+                string? golden = await worker.AskAsync($"golden {number}", cancellation);
+                string? program = fuzz ? await worker.AskAsync($"fuzz {number}", cancellation) : null;
+                string? entered = golden is null && program is null && faults[number].Drawn is not null ? await worker.AskAsync($"entered {number}", cancellation) : null;
+                lock (results)
+                    onResult(new(faults[number], golden, program, entered));
+                worker.Used();
+            }
+        }, cancellation)));
+    }
+
+    private sealed class Worker(IReadOnlyList<string> arguments) : IDisposable
+    {
+        private Process? _process;
+        private int _uses;
+
+        /// <summary>Asks for one trial. A process that ends instead of an answer was ended by the fault.</summary>
+        public async Task<string?> AskAsync(string question, CancellationToken cancellation)
+        {
+            var process = _process ??= Start();
+            try
+            {
+                await process.StandardInput.WriteLineAsync(question.AsMemory(), cancellation);
+                await process.StandardInput.FlushAsync(cancellation);
+                string? answer = await process.StandardOutput.ReadLineAsync(cancellation);
+                if (answer is not null)
+                {
+                    if (answer.EndsWith("does not end", StringComparison.Ordinal))
+                        Dispose();
+                    return answer == "-" ? null : answer;
+                }
+            }
+            catch (IOException)
+            {
+                // The pipe of a process that has ended: told below.
+            }
+            await process.WaitForExitAsync(cancellation);
+            string reason = $"the emulator's process ends with code {process.ExitCode}";
+            Dispose();
+            return reason;
+        }
+
+        /// <summary>One fault is done.</summary>
+        public void Used()
+        {
+            if (++_uses % FaultsPerProcess == 0)
+                Dispose();
+        }
+
+        public void Dispose()
+        {
+            try
+            {
+                _process?.Kill();
+            }
+            catch (InvalidOperationException)
+            {
+                // It has ended by itself.
+            }
+            _process?.Dispose();
+            _process = null;
+        }
+
+        private Process Start()
+        {
+            var command = LabClient.KeeperCommand();
+            var start = new ProcessStartInfo(command[0], [.. command.Skip(1), "mutate", "--worker", .. arguments]) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
+            start.Environment["DOTNET_GCHeapHardLimit"] = "0x60000000"; // 1.5 GiB: a fault that eats memory ends its process, not the machine
+            start.Environment["DOTNET_DbgEnableMiniDump"] = "0";
+            var process = Process.Start(start)!;
+            process.ErrorDataReceived += static (_, _) => { }; // the last words of a process that a fault ended
+            process.BeginErrorReadLine();
+            return process;
+        }
+    }
+}
