@@ -28,9 +28,10 @@ internal sealed class AlignedBuffer
         return copy;
     }
 
-    private Span<byte> Room(long length)
+    /// <summary>A buffer of this many bytes, with whatever is in it, that starts on a page boundary and does not move; the next call takes it again.</summary>
+    public Span<byte> Room(long length)
     {
-        byte[] room = length > KeptBytes ? GC.AllocateArray<byte>(checked((int)length + Alignment), pinned: true)
+        byte[] room = length is < 0 or > KeptBytes ? GC.AllocateArray<byte>(checked((int)length + Alignment), pinned: true)
             : _kept ??= GC.AllocateArray<byte>(KeptBytes + Alignment, pinned: true);
         nint address = Marshal.UnsafeAddrOfPinnedArrayElement(room, 0);
         int skip = (int)(-address & (Alignment - 1));

@@ -17,37 +17,42 @@ internal static class Files
     /// <summary>The whole content of a file, or the outcome of the call that failed.</summary>
     public static (byte[]? Content, string Problem) ReadAll(IKernel task, ReadOnlySpan<byte> path)
     {
-        var opened = task.OpenAt(Fd.Cwd, path, OpenFlags.O_RDONLY, Mode.None);
-        if (!opened.IsOk)
-            return (null, $"{opened.Error} at open");
-        byte[] buffer = ArrayPool<byte>.Shared.Rent(ChunkBytes);
-        byte[] content = [];
-        MemoryStream? more = null; // most files fit into one read
-        SysResult<int> read;
-        while ((read = task.Read(opened.Value, buffer.AsSpan(0, ChunkBytes))).IsOk && read.Value > 0 && (more?.Length ?? 0) < MostBytes)
-        {
-            if (content.Length == 0)
-            {
-                content = buffer[..read.Value];
-                continue;
-            }
-            if (more is null)
-                (more = new()).Write(content);
-            more.Write(buffer, 0, read.Value);
-        }
-        content = more?.ToArray() ?? content;
+        var (buffer, length, problem) = Read(task, path);
+        byte[]? content = problem.Length == 0 ? buffer[..length] : null;
         ArrayPool<byte>.Shared.Return(buffer);
-        _ = task.Close(opened.Value); // nothing was written, so there is nothing a close could report
-        if (read.IsOk && read.Value > 0)
-            return (null, $"more than {MostBytes >> 20}M of content");
-        return read.IsOk ? (content, "") : (null, $"{read.Error} at read after {content.Length}");
+        return (content, problem);
     }
 
     /// <summary>The canonical text of a file's content.</summary>
     public static string Describe(IKernel task, ReadOnlySpan<byte> path)
     {
-        var (content, problem) = ReadAll(task, path);
-        return content is null ? problem : Render.Data(content);
+        var (buffer, length, problem) = Read(task, path);
+        string text = problem.Length == 0 ? Render.Data(buffer.AsSpan(0, length)) : problem;
+        ArrayPool<byte>.Shared.Return(buffer);
+        return text;
+    }
+
+    /// <summary>The content in a buffer of the pool, which the caller gives back.</summary>
+    private static (byte[] Buffer, int Length, string Problem) Read(IKernel task, ReadOnlySpan<byte> path)
+    {
+        var opened = task.OpenAt(Fd.Cwd, path, OpenFlags.O_RDONLY, Mode.None);
+        if (!opened.IsOk)
+            return ([], 0, $"{opened.Error} at open");
+        byte[] buffer = ArrayPool<byte>.Shared.Rent(2 * ChunkBytes);
+        int length = 0;
+        SysResult<int> read;
+        while ((read = task.Read(opened.Value, buffer.AsSpan(length, ChunkBytes))).IsOk && read.Value > 0 && length < MostBytes)
+        {
+            length += read.Value;
+            if (buffer.Length - length >= ChunkBytes)
+                continue;
+            byte[] larger = ArrayPool<byte>.Shared.Rent(2 * buffer.Length);
+            buffer.AsSpan(0, length).CopyTo(larger);
+            ArrayPool<byte>.Shared.Return(buffer);
+            buffer = larger;
+        }
+        _ = task.Close(opened.Value); // nothing was written, so there is nothing a close could report
+        return (buffer, length, !read.IsOk ? $"{read.Error} at read after {length}" : read.Value > 0 ? $"more than {MostBytes >> 20}M of content" : "");
     }
 
     /// <summary>The names in a directory with their types, in the kernel's order, without <c>.</c> and <c>..</c>.</summary>

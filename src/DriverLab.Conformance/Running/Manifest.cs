@@ -81,7 +81,7 @@ internal static class Manifest
         var length = task.ListXattr(path, list, AtFlags.AT_SYMLINK_NOFOLLOW);
         if (length.Error == Errno.ERANGE)
         {
-            list = new byte[Limits.XATTR_LIST_MAX];
+            list = c.Run.Buffer.Room(Limits.XATTR_LIST_MAX);
             length = task.ListXattr(path, list, AtFlags.AT_SYMLINK_NOFOLLOW);
         }
         if (!length.IsOk)
@@ -93,21 +93,19 @@ internal static class Manifest
         if (length.Value == 0)
             return;
         var names = Encoding.UTF8.GetString(list[..length.Value]).Split('\0', StringSplitOptions.RemoveEmptyEntries);
-        var value = new byte[4096];
+        var value = c.Run.Buffer.Room(Limits.XATTR_SIZE_MAX);
         foreach (var name in names.Order(StringComparer.Ordinal))
         {
             byte[] bytes = Encoding.UTF8.GetBytes(name);
             var got = task.GetXattr(path, bytes, value, AtFlags.AT_SYMLINK_NOFOLLOW);
-            if (got.Error == Errno.ERANGE)
-                got = task.GetXattr(path, bytes, value = new byte[Limits.XATTR_SIZE_MAX], AtFlags.AT_SYMLINK_NOFOLLOW);
-            _ = text.Append(' ').Append(name).Append('=').Append(got.IsOk ? c.Run.Labels.Overlay.Xattr(bytes, value.AsSpan(0, got.Value)) : got.Error.ToString());
+            _ = text.Append(' ').Append(name).Append('=').Append(got.IsOk ? c.Run.Labels.Overlay.Xattr(bytes, value[..got.Value]) : got.Error.ToString());
         }
     }
 
     private static string Target(IKernel task, byte[] path)
     {
-        var target = new byte[Limits.PATH_MAX];
+        Span<byte> target = stackalloc byte[Limits.PATH_MAX];
         var length = task.ReadLinkAt(Fd.Cwd, path, target);
-        return length.IsOk ? Render.Quote(target.AsSpan(0, length.Value)) : length.Error.ToString();
+        return length.IsOk ? Render.Quote(target[..length.Value]) : length.Error.ToString();
     }
 }

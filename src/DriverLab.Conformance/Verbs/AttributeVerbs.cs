@@ -87,11 +87,11 @@ internal static class AttributeVerbs
 
     private static string GetXattr(StepContext c)
     {
-        var buffer = new byte[c.Number(2, Limits.XATTR_SIZE_MAX)];
+        var buffer = c.Run.Buffer.Room(c.Number(2, Limits.XATTR_SIZE_MAX));
         var result = c.IsFd(0) ? c.Task.FGetXattr(c.Fd(0), c.Bytes(1), buffer) : c.Task.GetXattr(c.Bytes(0), c.Bytes(1), buffer, Follow(c));
         if (!result.IsOk)
             return Render.Of(result.Error);
-        return buffer.Length == 0 ? $"ok size {result.Value}" : $"ok {result.Value} {c.Run.Labels.Overlay.Xattr(c.Bytes(1), buffer.AsSpan(0, result.Value))}";
+        return buffer.Length == 0 ? $"ok size {result.Value}" : $"ok {result.Value} {c.Run.Labels.Overlay.Xattr(c.Bytes(1), buffer[..result.Value])}";
     }
 
     private static string SetXattr(StepContext c) => Render.Of(c.IsFd(0)
@@ -100,13 +100,13 @@ internal static class AttributeVerbs
 
     private static string ListXattr(StepContext c)
     {
-        var buffer = new byte[c.Number(1, Limits.XATTR_LIST_MAX)];
+        var buffer = c.Run.Buffer.Room(c.Number(1, Limits.XATTR_LIST_MAX));
         var result = c.IsFd(0) ? c.Task.FListXattr(c.Fd(0), buffer) : c.Task.ListXattr(c.Bytes(0), buffer, Follow(c));
         if (!result.IsOk)
             return Render.Of(result.Error);
         if (buffer.Length == 0)
             return $"ok size {result.Value}";
-        var names = Encoding.UTF8.GetString(buffer.AsSpan(0, result.Value)).Split('\0', StringSplitOptions.RemoveEmptyEntries);
+        var names = Encoding.UTF8.GetString(buffer[..result.Value]).Split('\0', StringSplitOptions.RemoveEmptyEntries);
         return $"ok {string.Join(' ', names.Order(StringComparer.Ordinal))}".TrimEnd();
     }
 }

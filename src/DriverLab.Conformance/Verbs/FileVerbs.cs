@@ -114,11 +114,11 @@ internal static class FileVerbs
 
     private static string GetDents(StepContext c)
     {
-        var buffer = new byte[c.Number(1, 32768)];
+        var buffer = c.Run.Buffer.Room(c.Number(1, 32768));
         var result = c.Task.GetDents(c.Fd(0), buffer);
         if (!result.IsOk)
             return Render.Of(result.Error);
-        var reader = new DirentReader(buffer.AsSpan(0, result.Value));
+        var reader = new DirentReader(buffer[..result.Value]);
         int count = 0;
         for (; reader.MoveNext(); count++)
             c.Detail(Render.Name(reader.Name), c.Has("offsets") ? $"{Render.Type(reader.Type)} next={reader.Offset}" : Render.Type(reader.Type));

@@ -51,8 +51,8 @@ internal static class NameVerbs
 
     private static string ReadLink(StepContext c)
     {
-        var buffer = new byte[c.Number(1, 4096)];
+        var buffer = c.Run.Buffer.Room(c.Number(1, 4096));
         var result = c.Task.ReadLinkAt(c.Fd("at"), c.Bytes(0), buffer);
-        return result.IsOk ? $"ok {Render.Quote(buffer.AsSpan(0, result.Value))}" : Render.Of(result.Error);
+        return result.IsOk ? $"ok {Render.Quote(buffer[..result.Value])}" : Render.Of(result.Error);
     }
 }

@@ -27,9 +27,9 @@ internal static class TaskVerbs
 
     private static string GetCwd(StepContext c)
     {
-        var buffer = new byte[c.Number(0, 4096)];
+        var buffer = c.Run.Buffer.Room(c.Number(0, 4096));
         var result = c.Task.GetCwd(buffer);
-        return result.IsOk ? $"ok {Render.Name(buffer.AsSpan(0, result.Value))}" : Render.Of(result.Error);
+        return result.IsOk ? $"ok {Render.Name(buffer[..result.Value])}" : Render.Of(result.Error);
     }
 
     private static string SetIds(StepContext c)
