@@ -19,15 +19,14 @@ internal static class ConformCommand
         var machine = MachineOption.Create();
         var scenarios = new Option<string[]>("--scenario") { Description = "Only scenarios of this name, or pattern such as 'vfs/rename/*'; or one file; may be repeated.", DefaultValueFactory = _ => [] };
         var all = new Option<bool>("--all") { Description = "Slow scenarios too (half a second and more on a real kernel, a tenth in the suites dm and block), and those of what the emulator does not model yet. They are also run when --suite, --scenario, --kernels or --shard chooses." };
-        var json = new Option<bool>("--json") { Description = "One JSON object a line on stdout; the last one is the summary." };
-        var junit = new Option<string?>("--junit") { Description = "Write JUnit XML to this file." };
-        var html = new Option<string?>("--html") { Description = "Write a self-contained page to this file." };
+        var to = new ReportOptions();
         var data = new Option<string?>("--data") { Description = "The folder with Scenarios, Ledger and Golden." };
         var noInstall = new Option<bool>("--no-install") { Description = "Install nothing. This command never does ('./build.sh conform' may); it says what is missing and ends with 3." };
         var command = new Command("conform", "Run scenarios on the emulator and on real kernels, and compare.\n" + ExitCode.Help)
         {
-            suites, kernels, matrix, shard, image, modules, config, machine, scenarios, all, json, junit, html, data, noInstall,
+            suites, kernels, matrix, shard, image, modules, config, machine, scenarios, all, data, noInstall,
         };
+        to.AddTo(command);
         command.SetAction((parsed, cancellation) => RunAsync(new()
         {
             Suites = parsed.GetValue(suites)!,
@@ -39,7 +38,7 @@ internal static class ConformCommand
             Machine = parsed.GetValue(machine)!,
             Scenarios = parsed.GetValue(scenarios)!,
             IsPlain = !parsed.GetValue(all) && new[] { suites, scenarios, matrix }.All(option => parsed.GetValue(option)!.Length == 0) && parsed.GetResult(shard) is null or { Implicit: true },
-            Reports = new(parsed.GetValue(json), parsed.GetValue(junit), parsed.GetValue(html)),
+            Reports = to.Of(parsed),
             Data = parsed.GetValue(data),
         }, output, error, cancellation));
         return command;

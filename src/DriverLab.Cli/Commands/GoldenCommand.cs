@@ -52,18 +52,53 @@ internal static class GoldenCommand
     {
         var kernels = new Option<string[]>("--kernel") { Description = "Only this kernel line; may be repeated. All that are recorded when left out.", DefaultValueFactory = _ => [] };
         var json = new Option<bool>("--json") { Description = "One JSON object a line on stdout; the last one is the summary." };
-        var command = new Command("verify", "Replay every recorded scenario on the emulator and compare.\n" + ExitCode.Help) { kernels, json };
-        command.SetAction(parsed =>
+        var times = new Option<int>("--times") { Description = "Replay everything this many times (1) and hold every trace against the first replay's: what does not do the same each time is named, and ends the run with 1.", DefaultValueFactory = _ => 1 };
+        var command = new Command("verify", "Replay every recorded scenario on the emulator and compare.\n" + ExitCode.Help) { kernels, times, json };
+        times.Validators.Add(result =>
+        {
+            if (result.GetValueOrDefault<int>() is < 1 or > 1_000_000)
+                result.AddError($"--times {result.GetValueOrDefault<int>()} is out of range; expected a number from 1 to 1000000.");
+        });
+        command.SetAction((parsed, cancellation) =>
         {
             var progress = new Progress(error);
-            var model = Replay(DataFolder.Find(parsed.GetValue(data)), parsed.GetValue(suites)!, parsed.GetValue(kernels)!, progress);
+            var folder = DataFolder.Find(parsed.GetValue(data));
+            var model = Replay(folder, parsed.GetValue(suites)!, parsed.GetValue(kernels)!, progress);
+            var unsteady = parsed.GetValue(times) == 1 ? [] : Again(folder, parsed.GetValue(suites)!, parsed.GetValue(kernels)!, parsed.GetValue(times), progress, cancellation);
             if (parsed.GetValue(json))
                 JsonLines.Write(model, output);
             else
                 SummaryTable.Write(model, output);
-            return ReportFiles.Code(model);
+            foreach (string name in unsteady)
+                error.WriteLine($"not the same each time: {name}");
+            return Task.FromResult(unsteady.Count > 0 ? ExitCode.Different : ReportFiles.Code(model));
         });
         return command;
+    }
+
+    /// <summary>Replays everything over and over; the digests of all traces of a scenario must be one.</summary>
+    /// <returns>Scenarios of which they are not, with the number of the replay that was the first to differ.</returns>
+    private static IReadOnlyList<string> Again(DataFolder folder, IReadOnlyCollection<string> suites, IReadOnlyCollection<string> kernels, int times, Progress progress, CancellationToken cancellation)
+    {
+        var store = new GoldenStore(folder.Golden);
+        var runs = (from line in kernels.Count > 0 ? [.. kernels] : store.Lines let target = new EmulatedTarget(store.Profile(line)) from scenario in folder.Load(suites, []) select (Line: line, Scenario: scenario, Target: target)).ToArray();
+        ulong[] first = new ulong[runs.Length];
+        int[] differs = new int[runs.Length];
+        for (int time = 1; time <= times; time++)
+        {
+            int now = time;
+            _ = Parallel.For(0, runs.Length, new ParallelOptions { CancellationToken = cancellation }, i =>
+            {
+                ulong digest = GoldenFile.DigestOf(runs[i].Target.Run(runs[i].Scenario));
+                if (now == 1)
+                    first[i] = digest;
+                else if (digest != first[i] && differs[i] == 0)
+                    differs[i] = now;
+            });
+            progress.Count($"replay {time} of {times}: {differs.Count(static d => d > 0)} of {runs.Length} runs not the same each time");
+        }
+        progress.Report($"{times} replays of {runs.Length} runs: {differs.Count(static d => d > 0)} not the same each time");
+        return [.. Enumerable.Range(0, runs.Length).Where(i => differs[i] > 0).Select(i => $"{runs[i].Scenario.Name} on {runs[i].Line}, first in replay {differs[i]}")];
     }
 
     /// <summary>Compares the emulator with everything that is recorded.</summary>

@@ -44,6 +44,18 @@ internal static class JsonLines
                 w.WriteEndObject();
             }));
         }
+        foreach (var one in model.Coverage)
+        {
+            output.WriteLine(Line(w =>
+            {
+                w.WriteStartObject("coverage");
+                w.WriteString("call", one.Call);
+                w.WriteString("outcome", one.Outcome);
+                w.WriteNumber("seen", one.Seen);
+                w.WriteNumber("matched", one.Matched);
+                w.WriteEndObject();
+            }));
+        }
         output.WriteLine(Line(w =>
         {
             w.WriteStartObject("summary");

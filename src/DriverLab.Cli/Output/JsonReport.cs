@@ -45,6 +45,7 @@ internal static class JsonReport
         private readonly List<(string, string)> _missing = [];
         private readonly List<CaseResult> _cases = [];
         private readonly List<LedgerUse> _ledger = [];
+        private readonly List<CallCoverage> _coverage = [];
         private string _shard = "1/1";
 
         public ReportModel? Model { get; private set; }
@@ -62,8 +63,10 @@ internal static class JsonReport
                 _cases.Add(Case(one));
             else if (line.TryGetProperty("ledger", out var use))
                 _ledger.Add(new(Text(use, "id"), Text(use, "scenario"), Text(use, "kernels"), use.GetProperty("seen").GetBoolean()));
+            else if (line.TryGetProperty("coverage", out var covered))
+                _coverage.Add(new(Text(covered, "call"), Text(covered, "outcome"), covered.GetProperty("seen").GetInt32(), covered.GetProperty("matched").GetInt32()));
             else
-                Model = new(_facts, _cases, line.GetProperty("summary").GetProperty("seconds").GetDouble()) { Shard = _shard, Ledger = _ledger, Missing = _missing };
+                Model = new(_facts, _cases, line.GetProperty("summary").GetProperty("seconds").GetDouble()) { Shard = _shard, Ledger = _ledger, Coverage = _coverage, Missing = _missing };
         }
 
         private static CaseResult Case(JsonElement e) => new()

@@ -16,6 +16,9 @@ public sealed record GoldenFile(string Stamp, IReadOnlyDictionary<string, (ulong
     /// <summary>The digest that ties a recorded run to the scenario's text.</summary>
     public static ulong DigestOf(Scenario scenario) => TestData.Digest(Encoding.UTF8.GetBytes(scenario.Source));
 
+    /// <summary>The digest of everything that a run said.</summary>
+    public static ulong DigestOf(ScenarioRun run) => TestData.Digest(Encoding.UTF8.GetBytes($"{run.Status} {run.Reason}\n{string.Join('\n', run.Lines)}"));
+
     /// <summary>The file's text.</summary>
     public static string Write(string stamp, IEnumerable<(Scenario Scenario, ScenarioRun Run)> runs)
     {

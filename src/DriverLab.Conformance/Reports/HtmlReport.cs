@@ -8,7 +8,9 @@ namespace DriverLab.Conformance.Reports;
 public static class HtmlReport
 {
     /// <summary>The page.</summary>
-    public static string Render(ReportModel model)
+    /// <param name="model">The run.</param>
+    /// <param name="trend">A chart of this and earlier runs as SVG; null for none.</param>
+    public static string Render(ReportModel model, string? trend = null)
     {
         var page = new StringBuilder(64 * 1024);
         bool bad = model.Count(CaseVerdict.Different) > 0;
@@ -18,41 +20,15 @@ public static class HtmlReport
         foreach (var (name, value) in model.Facts)
             _ = page.Append("<span>").Append(E(name)).Append(" <b>").Append(E(value)).Append("</b></span> ");
         _ = page.Append("<span>time <b>").Append(N(model.Seconds)).Append(" s</b></span></p></header>\n");
-        AppendTable(page, model);
+        HtmlCharts.AppendHeatMap(page, model);
         AppendCases(page, model, CaseVerdict.Different, "Differences");
         AppendCases(page, model, CaseVerdict.Gap, "Not modelled");
+        if (trend is not null)
+            _ = page.Append("<h2>Scenarios, run by run</h2>\n<figure id=\"trend\">").Append(trend).Append("</figure>\n");
+        HtmlCharts.AppendCalls(page, model);
+        HtmlCharts.AppendErrnos(page, model);
         AppendList(page, model);
         return page.Append("<script>").Append(Script).Append("</script></body></html>\n").ToString();
-    }
-
-    private static void AppendTable(StringBuilder page, ReportModel model)
-    {
-        _ = page.Append("<table class=\"matrix\"><thead><tr><th>suite</th>");
-        foreach (string kernel in model.Kernels)
-            _ = page.Append("<th>").Append(E(kernel)).Append("</th>");
-        _ = page.Append("</tr></thead><tbody>\n");
-        foreach (string suite in model.Suites)
-        {
-            _ = page.Append("<tr><th>").Append(E(suite)).Append("</th>");
-            foreach (string kernel in model.Kernels)
-                AppendCell(page, model, suite, kernel);
-            _ = page.Append("</tr>\n");
-        }
-        _ = page.Append("</tbody></table>\n");
-    }
-
-    private static void AppendCell(StringBuilder page, ReportModel model, string suite, string kernel)
-    {
-        int same = model.Count(suite, kernel, CaseVerdict.Same), different = model.Count(suite, kernel, CaseVerdict.Different);
-        int gap = model.Count(suite, kernel, CaseVerdict.Gap), skipped = model.Count(suite, kernel, CaseVerdict.Skipped);
-        string kind = different > 0 ? "bad" : gap > 0 ? "gap" : same > 0 ? "good" : "none";
-        _ = page.Append("<td class=\"").Append(kind).Append("\"><b>").Append(same).Append("</b> same");
-        foreach (var (count, word) in new[] { (different, "different"), (gap, "gap"), (skipped, "skipped") })
-        {
-            if (count > 0)
-                _ = page.Append("<br><b>").Append(count).Append("</b> ").Append(word);
-        }
-        _ = page.Append("</td>");
     }
 
     private static void AppendCases(StringBuilder page, ReportModel model, CaseVerdict verdict, string title)
@@ -125,7 +101,7 @@ public static class HtmlReport
 
     private static string Word(CaseVerdict verdict) => verdict.ToString().ToLowerInvariant();
 
-    private static string E(string text) => WebUtility.HtmlEncode(text);
+    internal static string E(string text) => WebUtility.HtmlEncode(text);
 
     private static string N(double value) => value.ToString("0.0", CultureInfo.InvariantCulture);
 
@@ -138,6 +114,11 @@ public static class HtmlReport
         code,pre{font:13px/1.4 ui-monospace,monospace;overflow-wrap:anywhere}pre{background:var(--soft);padding:10px;overflow:auto}
         table{border-collapse:collapse}td,th{border:1px solid var(--line);padding:4px 10px;text-align:left;vertical-align:top}thead th{background:var(--soft)}
         .matrix td{min-width:110px}td.good{border-left:4px solid var(--good)}td.bad{border-left:4px solid var(--bad)}td.gap{border-left:4px solid var(--gap)}
+        .heat td{background:color-mix(in srgb,var(--good) calc(var(--share)*45%),var(--bg))}.heat td.bad{background:color-mix(in srgb,var(--bad) calc(18% + var(--share)*60%),var(--bg))}
+        .heat td.gap{background:color-mix(in srgb,var(--gap) calc(12% + var(--share)*50%),var(--bg))}.heat td.none{background:none;color:var(--none)}
+        .bars td{border:0;padding:1px 8px}.bars code{white-space:nowrap}.bars td:last-child{width:100%}.bars span{display:inline-block;height:11px;background:var(--good);vertical-align:middle}.bars span.bad{background:var(--bad)}
+        .scroll{overflow-x:auto}.errnos th{font-weight:400;font-size:12px}.errnos thead th{writing-mode:vertical-rl;padding:6px 1px}.errnos td{padding:0 4px;font-size:11px;text-align:right}.errnos td.bad{background:color-mix(in srgb,var(--bad) 55%,var(--bg))}
+        figure{margin:0;background:#fff}figure svg{max-width:100%;height:auto}
         .case{border:1px solid var(--line);border-left:4px solid var(--bad);padding:8px 14px;margin:8px 0}.case[data-gap]{border-left-color:var(--gap)}summary{cursor:pointer}
         summary i,td i{font-style:normal;background:var(--soft);border:1px solid var(--line);border-radius:4px;padding:0 6px;font-size:12px}
         .pair{display:grid;grid-template-columns:max-content 1fr;gap:2px 12px;margin:6px 0 0 18px}.pair>code:first-child{grid-column:1/3;font-weight:600}.pair span{color:var(--none)}

@@ -1,4 +1,5 @@
 using DriverLab.Conformance.Comparison;
+using DriverLab.Conformance.Coverage;
 using DriverLab.Conformance.Running;
 using DriverLab.Conformance.Scenarios;
 
@@ -17,7 +18,10 @@ public static class ReportBuilder
     {
         var cases = comparisons.Select(c => Case(scenarios[c.Scenario], c)).ToList();
         cases.AddRange(vanished.Select(entry => Vanished(new(entry.Id, entry.Scenario, entry.Kernels, Seen: false))));
-        return new(facts, cases, seconds);
+        var coverage = new ErrnoCoverage();
+        foreach (var comparison in comparisons.Where(static c => c.Verdict != Verdict.Skipped))
+            coverage.Add(scenarios[comparison.Scenario], comparison);
+        return new(facts, cases, seconds) { Coverage = [.. coverage.Calls.SelectMany(static c => c.Outcomes.Select(o => new CallCoverage(c.Call, o.Key, o.Value.Seen, o.Value.Matched)))] };
     }
 
     /// <summary>The case that an entry of the ledger makes when nothing that it lists was seen.</summary>

@@ -19,6 +19,8 @@ public static class ReportMerge
         return new(Facts(reports), [.. cases.Concat(vanished).OrderBy(c => c.Kernel, VersionOrder.Comparer).ThenBy(c => c.Scenario, StringComparer.Ordinal)], reports.Max(r => r.Report.Seconds))
         {
             Ledger = ledger,
+            Coverage = [.. reports.SelectMany(r => r.Report.Coverage).GroupBy(c => (c.Call, c.Outcome)).Select(g => new CallCoverage(g.Key.Call, g.Key.Outcome, g.Sum(c => c.Seen), g.Sum(c => c.Matched)))
+                .OrderBy(c => c.Call, StringComparer.Ordinal).ThenBy(c => c.Outcome, StringComparer.Ordinal)],
             Missing = [.. reports.SelectMany(r => r.Report.Missing).Distinct().OrderBy(m => m.Kernel, VersionOrder.Comparer)],
         };
     }

@@ -68,6 +68,13 @@ public sealed record CaseResult
     public required string Reproduce { get; init; }
 }
 
+/// <summary>How often a call had an outcome on real kernels, and how often the emulator gave the same.</summary>
+/// <param name="Call">The call as scenarios write it.</param>
+/// <param name="Outcome"><c>ok</c>, or an errno.</param>
+/// <param name="Seen">Steps of real kernels.</param>
+/// <param name="Matched">Those in which the emulator did not differ.</param>
+public sealed record CallCoverage(string Call, string Outcome, int Seen, int Matched);
+
 /// <summary>An entry of the ledger about scenarios that were run.</summary>
 /// <param name="Id">Its name.</param>
 /// <param name="Scenario">The scenarios that it is about, a pattern.</param>
@@ -89,6 +96,9 @@ public sealed record ReportModel(IReadOnlyList<(string Name, string Value)> Fact
 
     /// <summary>Kernels that were asked for and could not be had, with the reason. Their scenarios are among the skipped cases; a run with one is not passed.</summary>
     public IReadOnlyList<(string Kernel, string Reason)> Missing { get; init; } = [];
+
+    /// <summary>Calls and outcomes that the run covered, in order.</summary>
+    public IReadOnlyList<CallCoverage> Coverage { get; init; } = [];
 
     /// <summary>Cases with this verdict.</summary>
     public int Count(CaseVerdict verdict) => Cases.Count(c => c.Verdict == verdict);
