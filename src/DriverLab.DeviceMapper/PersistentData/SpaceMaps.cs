@@ -10,7 +10,7 @@ internal sealed class MetadataSpaceMap
     private readonly MetadataLowLevelMap _map;
     private readonly Queue<(ulong Block, bool Up)> _waiting = new();
     private readonly DeviceMapper _driver;
-    private ulong _next, _allocatedSinceCommit, _threshold, _lastFree;
+    private ulong _next, _allocatedSinceCommit, _threshold, _lastFree = ulong.MaxValue;
     private bool _isBusy, _isGrowing;
     private Action? _onLow;
 
@@ -143,7 +143,7 @@ internal sealed class MetadataSpaceMap
         _onLow = onLow;
     }
 
-    /// <summary>The free blocks of the last look count against a threshold that was set since; a map that was opened just now begins with none.</summary>
+    /// <summary>The free blocks of the last look count against a threshold that was set since; after opening, the first look counts whatever it finds.</summary>
     /// <remarks>Linux drivers/md/persistent-data/dm-space-map-metadata.c: check_threshold().</remarks>
     private void CheckThreshold()
     {
