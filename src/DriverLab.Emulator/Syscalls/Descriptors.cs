@@ -36,7 +36,8 @@ public partial class EmulatedTask
         if (Caller.Files.Remove(fd.Value) is not { } file)
             return Errno.EBADF;
         var error = file.IsPath ? Errno.OK : file.Flush(Caller);
-        Locks.Closing(Caller, file);
+        if (!file.IsPath)
+            Locks.Closing(Caller, file);
         file.Put();
         return error;
     }

@@ -92,6 +92,9 @@ public partial class EmulatedTask
         if (!found.IsOk)
             return found.Error;
         var error = PathOpen.CheckFlags(Quirks, ref flags);
+        const OpenFlags exclusive = OpenFlags.O_CREAT | OpenFlags.O_EXCL;
+        if (error == Errno.OK && (flags & exclusive) == exclusive)
+            error = Errno.EEXIST;
         return error != Errno.OK ? error : Install(PathOpen.OpenPlace(Caller, new(place.Mount, found.Value), flags));
     }
 
