@@ -7,9 +7,14 @@ using DriverLab.Benchmarks;
 // driverlab-bench --crash    states of a power cut built and judged per second
 // driverlab-bench --layers   layers unpacked and written out beside GNU tar and umoci, a stack of 100 layers, and containers a second beside containerd's own snapshotter
 // driverlab-bench --thin-scale  their cost per mapping from 10^4 to 10^7 mappings
+// driverlab-bench --thin-io  bios of 4 KiB through a thin device in process: fresh, provisioned, after a snapshot
+// driverlab-bench --thin-io-scale  their cost as the number of mappings grows, 10^4 to 10^8 (10^8 takes 6 GiB of memory)
+// driverlab-bench --nbd      4 KiB at depth 1 and 32, 1 MiB in sequence with fio, beside nbdkit and qemu-nbd
 if (ThinPeers.IsWorker(args))
     return ThinPeers.Work(args);
-string[] known = ["--thin", "--thin-scale", "--quick", "--memory", "--layers", "--crash"];
+if (NbdPeers.IsWorker(args))
+    return NbdPeers.Work(args);
+string[] known = ["--thin", "--thin-scale", "--thin-io", "--thin-io-scale", "--nbd", "--quick", "--memory", "--layers", "--crash"];
 if (args.FirstOrDefault(argument => !known.Contains(argument)) is { } unknown)
 {
     Console.Error.WriteLine($"bench: '{unknown}': expected {string.Join(" or ", known)}, or nothing");
@@ -25,6 +30,14 @@ if (args.Contains("--thin") || args.Contains("--thin-scale"))
 }
 if (args.Contains("--crash"))
     return CrashRow.Print(Console.Out);
+if (args.Contains("--thin-io"))
+    ThinIo.Print(Console.Out);
+if (args.Contains("--thin-io-scale"))
+    ThinIo.PrintScale(Console.Out, 100_000_000);
+if (args.Contains("--nbd"))
+    return NbdPeers.Print(Console.Out);
+if (args.Contains("--thin-io") || args.Contains("--thin-io-scale"))
+    return 0;
 if (!PrivateMounts.Entered && PrivateMounts.Enter(args) is { } code)
     return code;
 
