@@ -18,7 +18,7 @@ internal static class ConformCommand
         var config = new Option<string?>("--config") { Description = "Its configuration file." };
         var machine = MachineOption.Create();
         var scenarios = new Option<string[]>("--scenario") { Description = "Only scenarios of this name, or pattern such as 'vfs/rename/*'; or one file; may be repeated.", DefaultValueFactory = _ => [] };
-        var all = new Option<bool>("--all") { Description = "Slow scenarios too (half a second and more on a real kernel, a tenth in the suites dm and block), and those of what the emulator does not model yet. They are also run when --suite, --scenario, --kernels or --shard chooses." };
+        var all = new Option<bool>("--all") { Description = "Slow scenarios too (some 0.15 s and more on a real kernel, 0.1 s in the suites dm and block), and those of what the emulator does not model yet. They are also run when --suite, --scenario, --kernels or --shard chooses." };
         var to = new ReportOptions();
         var data = new Option<string?>("--data") { Description = "The folder with Scenarios, Ledger and Golden." };
         var noInstall = new Option<bool>("--no-install") { Description = "Install nothing. This command never does ('./build.sh conform' may); it says what is missing and ends with 3." };

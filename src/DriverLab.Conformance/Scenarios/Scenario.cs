@@ -27,7 +27,7 @@ public sealed record Scenario
     /// <summary>True when the clock ticks between steps and times are shown as the step that set them.</summary>
     public required bool Times { get; init; }
 
-    /// <summary>True when a real kernel needs about half a second or more: left out of a plain <c>conform</c>, and said so.</summary>
+    /// <summary>True when a real kernel needs some 0.15 s or more: left out of a plain <c>conform</c>, and said so.</summary>
     public bool Slow { get; init; }
 
     /// <summary>The steps, in order.</summary>
