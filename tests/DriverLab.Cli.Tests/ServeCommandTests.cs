@@ -53,7 +53,7 @@ public sealed class ServeCommandTests
 
     [Test]
     public Task An_option_that_the_driver_does_not_know_is_refused() =>
-        Fails("vfs knows vfs.xattrs", "snapshotter", "--socket", Socket, "--root", Root, "--driver", "vfs", "--opt", "vfs.nosuch=1");
+        Fails("vfs knows size=NUMBER, vfs.xattrs=docker and vfs.xattrs=all", "snapshotter", "--socket", Socket, "--root", Root, "--driver", "vfs", "--opt", "vfs.nosuch=1");
 
     [Test]
     public async Task Something_else_at_the_sockets_place_stays()
