@@ -17,6 +17,7 @@ internal sealed class FuzzRun(FuzzOptions options, Progress progress) : IAsyncDi
     private readonly Dictionary<Signature, int> _seen = [];
     private readonly Dictionary<string, int> _gaps = [];
     private readonly FuzzProfile _profile = new();
+    private static readonly EmulatedSide s_alone = new(Profiles.Of("6.12"));
     private readonly Comparer _comparer = DataFolder.Find(options.Data).Comparer();
     private readonly Ledger _ledger = DataFolder.Find(options.Data).Ledger();
 
@@ -50,22 +51,25 @@ internal sealed class FuzzRun(FuzzOptions options, Progress progress) : IAsyncDi
             _ = await real.RunAsync([sources[0].Make(0)], cancellation);
         var watch = Stopwatch.StartNew();
         int size = _pairs.Count == 0 ? 64 : _pairs.Min(static p => p.Real.Batch);
-        for (Next = options.First; watch.Elapsed < options.Time && (options.Programs == 0 || Programs < options.Programs);)
+        Next = options.First;
+        // The emulator is one batch ahead: it works while the real kernels do.
+        for (var ahead = PrepareAsync(sources, Next, size, cancellation); ;)
         {
-            cancellation.ThrowIfCancellationRequested();
-            var programs = _profile.Measure("generate", () => Make(sources, size));
-            if (programs.Count == 0)
-            {
-                IsComplete = true;
+            var batch = await ahead;
+            IsComplete = batch.Programs.Count == 0;
+            if (IsComplete)
                 break;
-            }
-            await RunBatchAsync(programs, cancellation);
+            ahead = PrepareAsync(sources, batch.Next, size, cancellation);
+            await RunBatchAsync(batch, cancellation);
             progress.Count($"{Programs} programs, {Operations} operations, {Findings.Count} differences");
             if (Findings.Count >= options.MostFindings)
             {
                 progress.Report($"{Findings.Count} differences are enough for one run (--most)");
                 break;
             }
+            cancellation.ThrowIfCancellationRequested();
+            if (watch.Elapsed >= options.Time || (options.Programs > 0 && Programs >= options.Programs))
+                break;
         }
     }
 
@@ -97,58 +101,66 @@ internal sealed class FuzzRun(FuzzOptions options, Progress progress) : IAsyncDi
             _pairs.Add((options.Between ? real[0] : new EmulatedSide(side.Profile), side));
     }
 
+    /// <summary>Programs with what the emulated sides make of them.</summary>
+    /// <param name="Programs">The programs.</param>
+    /// <param name="Traces">By side, in the order of the programs.</param>
+    /// <param name="Hangs">Programs that end before a call that would hang.</param>
+    /// <param name="Next">The number of the program behind the last one.</param>
+    private sealed record Batch(List<Scenario> Programs, Dictionary<IFuzzSide, StepTrace[]> Traces, int Hangs, long Next);
+
     /// <summary>The next programs of this shard; fewer, or none, at the end of what there is.</summary>
-    private List<Scenario> Make(IProgramSource[] sources, int count)
+    private static (List<Scenario> Programs, long Next) Make(IProgramSource[] sources, long first, int count, Shard shard)
     {
         long all = sources.Max(static s => s.Count) is var most && most < long.MaxValue ? most * sources.Length : long.MaxValue;
         var programs = new List<Scenario>(count);
-        for (; programs.Count < count && Next < all; Next++)
+        long next = first;
+        for (; programs.Count < count && next < all; next++)
         {
             // A number is one of a suite's: suites take turns. Random programs have the number itself, so that it repeats them.
-            var source = sources[Next % sources.Length];
-            long number = source.Count == long.MaxValue ? Next : Next / sources.Length;
-            if (number < source.Count && Next % options.Shard.Count == options.Shard.Index - 1)
+            var source = sources[next % sources.Length];
+            long number = source.Count == long.MaxValue ? next : next / sources.Length;
+            if (number < source.Count && next % shard.Count == shard.Index - 1)
                 programs.Add(source.Make(number));
         }
-        return programs;
+        return (programs, next);
     }
 
     /// <summary>
-    /// A call that hangs costs a real kernel a minute and its machine: where the emulator says that one would, the program ends before it. Such calls are told in the end, to be tried by hand.
+    /// Makes programs and runs them on the emulated sides. A call that hangs costs a real kernel a minute and its machine: where the emulator says that one would, the program ends before it.
+    /// Such calls are told in the end, to be tried by hand.
     /// </summary>
-    private async Task CutHangsAsync(List<Scenario> programs, CancellationToken cancellation)
+    private Task<Batch> PrepareAsync(IProgramSource[] sources, long first, int count, CancellationToken cancellation) => Task.Run(async () =>
     {
-        foreach (var reference in _pairs.Select(static p => p.Reference).OfType<EmulatedSide>())
+        var (programs, next) = _profile.Measure("generate", () => Make(sources, first, count, options.Shard));
+        EmulatedSide[] sides = _pairs.Count == 0 ? [s_alone] : [.. _pairs.Select(static p => p.Reference).OfType<EmulatedSide>().Distinct()];
+        var traces = new Dictionary<IFuzzSide, StepTrace[]>();
+        foreach (var side in sides)
+            traces[side] = [.. await _profile.MeasureAsync(side.Name, side.RunAsync(programs, cancellation))];
+        int hangs = 0;
+        for (int i = 0; i < programs.Count && _pairs.Count > 0; i++)
         {
-            var traces = await _profile.MeasureAsync(reference.Name, reference.RunAsync(programs, cancellation));
-            for (int i = 0; i < programs.Count; i++)
-            {
-                int hang = traces[i].Outcomes.TakeWhile(static outcome => outcome != TraceLine.HangPrefix).Count();
-                if (hang == traces[i].Outcomes.Count)
-                    continue;
-                Hangs++;
-                programs[i] = programs[i] with { Steps = [.. programs[i].Steps.Take(hang)] };
-            }
+            int hang = traces.Values.Select(t => t[i].Outcomes.TakeWhile(static outcome => outcome != TraceLine.HangPrefix).Count()).DefaultIfEmpty(int.MaxValue).Min();
+            if (traces.Values.All(t => hang >= t[i].Outcomes.Count))
+                continue;
+            hangs++;
+            programs[i] = programs[i] with { Steps = [.. programs[i].Steps.Take(hang)] };
+            foreach (var side in sides)
+                traces[side][i] = side.Run(programs[i], cancellation);
         }
-    }
+        return new Batch(programs, traces, hangs, next);
+    }, cancellation);
 
-    private async Task RunBatchAsync(List<Scenario> programs, CancellationToken cancellation)
+    private async Task RunBatchAsync(Batch batch, CancellationToken cancellation)
     {
-        await CutHangsAsync(programs, cancellation);
-        Programs += programs.Count;
-        Operations += programs.Sum(static p => p.Steps.Count);
-        if (_pairs.Count == 0)
-        {
-            _ = await _profile.MeasureAsync("emulator", new EmulatedSide(Profiles.Of("6.12")).RunAsync(programs, cancellation));
-            return;
-        }
+        var programs = batch.Programs;
         // A side that stands in two pairs runs once.
-        var runs = _pairs.SelectMany(static p => (IFuzzSide[])[p.Reference, p.Real]).Distinct()
+        var runs = _pairs.SelectMany(static p => (IFuzzSide[])[p.Reference, p.Real]).Distinct().Where(s => !batch.Traces.ContainsKey(s))
             .ToDictionary(static s => s, s => _profile.MeasureAsync(s.Name, s.RunAsync(programs, cancellation)));
         _ = await Task.WhenAll(runs.Values);
+        (Programs, Operations, Hangs, Next) = (Programs + programs.Count, Operations + programs.Sum(static p => p.Steps.Count), Hangs + batch.Hangs, batch.Next);
         foreach (var (reference, real) in _pairs)
         {
-            var (ours, theirs) = (await runs[reference], await runs[real]);
+            var (ours, theirs) = (batch.Traces.GetValueOrDefault(reference) ?? await runs[reference], await runs[real]);
             for (int i = 0; i < programs.Count; i++)
             {
                 if (!ours[i].IsSame(theirs[i]))
