@@ -52,9 +52,9 @@ public sealed class MutateCommandTests
     [Test]
     public async Task Drawn_faults_reach_the_emulator()
     {
-        var (_, lines, error) = await Run("--named", "false", "--drawn", "3", "--seconds", "0", "--seed", "3", "--json");
+        var (_, lines, error) = await Run("--named", "false", "--drawn", "6", "--seconds", "0", "--seed", "3", "--json");
         var summary = JsonDocument.Parse(lines[^1]).RootElement.GetProperty("summary");
-        Assert.That(summary.GetProperty("faults").GetInt32(), Is.EqualTo(3), error);
+        Assert.That(summary.GetProperty("faults").GetInt32(), Is.EqualTo(6), error);
         Assert.That(summary.GetProperty("caught_by_goldens").GetInt32(), Is.GreaterThanOrEqualTo(1), string.Join('\n', lines));
     }
 

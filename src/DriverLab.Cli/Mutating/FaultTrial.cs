@@ -92,7 +92,7 @@ internal sealed class FaultTrial(IReadOnlyList<string> arguments, bool fuzz)
 
         private Process Start()
         {
-            var command = LabClient.KeeperCommand();
+            var command = LabClient.OwnCommand();
             var start = new ProcessStartInfo(command[0], [.. command.Skip(1), "mutate", "--worker", .. arguments]) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
             start.Environment["DOTNET_GCHeapHardLimit"] = "0x60000000"; // 1.5 GiB: a fault that eats memory ends its process, not the machine
             start.Environment["DOTNET_DbgEnableMiniDump"] = "0";

@@ -33,7 +33,7 @@ public sealed class LabClient(LabStore store)
             throw new RigUsageException($"a lab named {file.Name} is up already; take it down with: driverlab lab down {file.Name}");
         }
         string folder = store.FolderOf(file.Name), log = store.LogOf(file.Name);
-        string[] command = [.. KeeperCommand(), "lab", "keep", file.Name];
+        string[] command = [.. OwnCommand(), "lab", "keep", file.Name];
         // A session of its own: neither the terminal's end nor its Ctrl-C is the lab's end.
         var start = new ProcessStartInfo(Tool.Require("setsid", "util-linux", "to let a lab live on when the command has ended"), ["sh", "-c", "exec \"$@\" > \"$0\" 2>&1 < /dev/null", log, .. command])
         {
@@ -110,15 +110,15 @@ public sealed class LabClient(LabStore store)
     }
 
     /// <summary>How this program starts itself again.</summary>
-    public static IReadOnlyList<string> KeeperCommand()
+    public static IReadOnlyList<string> OwnCommand()
     {
         string program = Path.Combine(AppContext.BaseDirectory, "driverlab.dll");
         if (!File.Exists(program))
-            throw new RigException($"{program} does not exist; labs are kept by the driverlab command, which is expected beside this program");
+            throw new RigException($"{program} does not exist; the driverlab command is expected beside this program, which starts it for what must outlive it or may take it down");
         string? host = Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") is { Length: > 0 } path && File.Exists(path) ? path : null;
         host ??= Path.GetFileName(Environment.ProcessPath) == "dotnet" ? Environment.ProcessPath : null;
         string beside = Path.GetFullPath(Path.Combine(System.Runtime.InteropServices.RuntimeEnvironment.GetRuntimeDirectory(), "..", "..", "..", "dotnet"));
-        host ??= File.Exists(beside) ? beside : Tool.Require("dotnet", "dotnet-runtime-10.0", "to keep labs");
+        host ??= File.Exists(beside) ? beside : Tool.Require("dotnet", "dotnet-runtime-10.0", "to start the driverlab command again");
         return [host!, program];
     }
 

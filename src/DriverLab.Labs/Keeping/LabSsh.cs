@@ -45,7 +45,7 @@ internal sealed class LabSsh
                 throw new RigException($"machine {name} cannot be prepared for ssh: {prepared.Errors}");
             ssh._servers.Add(name, isDebian ? ["/usr/sbin/sshd", "-i", "-e", "-h", HostKey, "-o", "UsePAM=no", "-o", "LogLevel=ERROR"] : ["sh", "-c", Dropbear]);
             // Where the program is, the state folder, and the machine: all that ssh needs to find the way again.
-            string proxy = string.Join(' ', LabClient.KeeperCommand().Select(Word)) + $" lab connect {lab.File.Name} --on {name}";
+            string proxy = string.Join(' ', LabClient.OwnCommand().Select(Word)) + $" lab connect {lab.File.Name} --on {name}";
             _ = config.Append($"Host {name}\n  User root\n  IdentityFile {key}\n  IdentitiesOnly yes\n  StrictHostKeyChecking no\n  UserKnownHostsFile /dev/null\n  LogLevel ERROR\n  ProxyCommand env DRIVERLAB_STATE={Word(Path.GetDirectoryName(store.Root)!)} {proxy}\n\n");
         }
         await File.WriteAllTextAsync(store.SshConfigOf(lab.File.Name), config.ToString(), cancellation).ConfigureAwait(false);
