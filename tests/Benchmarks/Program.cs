@@ -8,7 +8,7 @@ using DriverLab.Benchmarks;
 // driverlab-bench --layers   layers unpacked and written out beside GNU tar and umoci, a stack of 100 layers, and containers a second beside containerd's own snapshotter
 // driverlab-bench --thin-scale  their cost per mapping from 10^4 to 10^7 mappings
 // driverlab-bench --thin-io  bios of 4 KiB through a thin device in process: fresh, provisioned, after a snapshot
-// driverlab-bench --thin-io-scale  their cost as the number of mappings grows, 10^4 to 10^8 (10^8 takes 6 GiB of memory)
+// driverlab-bench --thin-io-scale  their cost as the number of mappings grows, 10^4 to 10^8
 // driverlab-bench --nbd      4 KiB at depth 1 and 32, 1 MiB in sequence with fio, beside nbdkit and qemu-nbd
 if (ThinPeers.IsWorker(args))
     return ThinPeers.Work(args);
