@@ -29,6 +29,9 @@ public sealed record BlockQuirks
     /// <summary>LOOP_SET_BLOCK_SIZE takes 0 for the size that an attach without a size gives (6.11: loop_reconfigure_limits()).</summary>
     public bool LoopBlockSizeZeroIsDefault { get; init; }
 
+    /// <summary>A bio that is not made of whole logical blocks fails before a request is made of it, as that of a cached block at an end within a block (6.11: blk_mq_submit_bio(), bio_unaligned()).</summary>
+    public bool RequestsAreWholeBlocks { get; init; }
+
     /// <summary>Direct I/O of a loop device needs an offset in whole sectors also where the file system names no alignment (seen on 6.18, not on 6.12; loop_query_min_dio_size() came with 6.15).</summary>
     public bool LoopDirectNeedsSectors { get; init; }
 
@@ -73,6 +76,7 @@ public sealed record BlockQuirks
         LoopShortReadFails = profile.AtLeast(6, 12),
         LoopLearnsLimits = profile.AtLeast(6, 11),
         LoopBlockSizeZeroIsDefault = profile.AtLeast(6, 11),
+        RequestsAreWholeBlocks = profile.AtLeast(6, 11),
         LoopDirectNeedsSectors = profile.AtLeast(6, 15),
         LoopBlockSizeHonoursOwner = profile.AtLeast(6, 1),
         DiscardRangeWraps = !profile.AtLeast(5, 11),

@@ -68,6 +68,11 @@ public sealed partial class LoopDevice : BlockDevice
     /// <inheritdoc/>
     public override void SubmitBio(Bio bio)
     {
+        if (Layer.Quirks.RequestsAreWholeBlocks && ((bio.Sector | (uint)bio.Sectors) & ((Limits.LogicalBlockSize >> 9) - 1)) != 0)
+        {
+            bio.End(BlkStatus.IoError);
+            return;
+        }
         bio = Layer.SplitToLimits(bio);
         if (_state != State.Bound || (bio.IsWrite && (_info.Flags & LoopFlags.LO_FLAGS_READ_ONLY) != 0))
         {
@@ -298,6 +303,9 @@ public sealed partial class LoopDevice : BlockDevice
         _direct = false;
         var before = Limits;
         ResetLimits(512);
+        // What the file could do is not forgotten: BLKDISCARD of an unbound device is EINVAL, for its range, and no EOPNOTSUPP.
+        (Limits.MaxDiscardSectors, Limits.MaxHwDiscardSectors, Limits.MaxWriteZeroesSectors, Limits.DiscardGranularity) =
+            (before.MaxDiscardSectors, before.MaxHwDiscardSectors, before.MaxWriteZeroesSectors, before.DiscardGranularity);
         if (Layer.Quirks.LoopKeepsFeatures)
             (Limits.WriteCache, Limits.NonRotational) = (before.WriteCache, before.NonRotational);
         Parts?.RemoveAll();

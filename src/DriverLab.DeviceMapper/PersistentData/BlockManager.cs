@@ -44,6 +44,17 @@ internal sealed class BlockManager(BlockDevice device, DeviceMapper driver)
     /// <summary>A block that is in memory, for callers that may not wait.</summary>
     public bool TryCached(ulong number, out MetadataBuffer buffer) => _blocks.TryGetValue(number, out buffer!);
 
+    /// <summary>Reads a block that will be asked for soon. One that cannot be read, or is not sound, is left to who asks.</summary>
+    /// <remarks>Linux drivers/md/persistent-data/dm-block-manager.c: dm_bm_prefetch().</remarks>
+    public void Prefetch(ulong number, MetadataBlockKind kind)
+    {
+        if (_blocks.ContainsKey(number))
+            return;
+        var buffer = Allocate(number, kind);
+        if (TryLoad(buffer) && FindFault(buffer, kind) is null)
+            Insert(buffer);
+    }
+
     /// <summary>A block for changing in place.</summary>
     public MetadataBuffer Write(ulong number, MetadataBlockKind kind)
     {
@@ -103,12 +114,12 @@ internal sealed class BlockManager(BlockDevice device, DeviceMapper driver)
 
     private void Load(MetadataBuffer buffer)
     {
-        if (buffer.Number > long.MaxValue / SectorsPerBlock)
-            throw new MetadataException(Errno.EIO);
-        var status = device.Layer.SubmitAndWait(MakeBio(buffer, BioOp.Read));
-        if (status != BlkStatus.OK)
+        if (!TryLoad(buffer))
             throw new MetadataException(Errno.EIO);
     }
+
+    private bool TryLoad(MetadataBuffer buffer)
+        => buffer.Number <= long.MaxValue / SectorsPerBlock && device.Layer.SubmitAndWait(MakeBio(buffer, BioOp.Read)) == BlkStatus.OK;
 
     private Bio MakeBio(MetadataBuffer buffer, BioOp op)
     {
@@ -176,39 +187,38 @@ internal sealed class BlockManager(BlockDevice device, DeviceMapper driver)
         MetadataBlock.Seal(data, buffer.Kind);
     }
 
-    /// <remarks>Linux drivers/md/persistent-data: node_check(), index_check(), dm_bitmap_check(); drivers/md/dm-thin-metadata.c: sb_check().</remarks>
+    /// <summary>What is wrong with a block, and who complains of it.</summary>
+    private readonly record struct Fault(Errno Error, string Part, string Line);
+
     private void Check(MetadataBuffer buffer, MetadataBlockKind kind)
     {
-        var error = kind switch
-        {
-            MetadataBlockKind.Superblock => CheckSuperblock(buffer),
-            MetadataBlockKind.BtreeNode => CheckNumbers(buffer, kind, "btree spine", "node_check") is var e and not Errno.OK ? e : CheckNode(buffer),
-            MetadataBlockKind.Bitmap => CheckNumbers(buffer, kind, "space map common", "bitmap check"),
-            MetadataBlockKind.Index => CheckNumbers(buffer, kind, "space map common", "index_check"),
-        };
-        if (error == Errno.OK)
+        if (FindFault(buffer, kind) is not { } fault)
             return;
+        driver.Log(fault.Part, fault.Line);
         string name = kind switch { MetadataBlockKind.Superblock => "superblock", MetadataBlockKind.BtreeNode => "btree_node", MetadataBlockKind.Bitmap => "sm_bitmap", MetadataBlockKind.Index => "index" };
         driver.Log("block manager", $"{name} validator check failed for block {buffer.Number}");
-        throw new MetadataException(error);
+        throw new MetadataException(fault.Error);
     }
 
-    private Errno CheckNumbers(MetadataBuffer buffer, MetadataBlockKind kind, string part, string check)
+    /// <remarks>Linux drivers/md/persistent-data: node_check(), index_check(), dm_bitmap_check(); drivers/md/dm-thin-metadata.c: sb_check().</remarks>
+    private static Fault? FindFault(MetadataBuffer buffer, MetadataBlockKind kind) => kind switch
+    {
+        MetadataBlockKind.Superblock => FindInSuperblock(buffer),
+        MetadataBlockKind.BtreeNode => FindInNumbers(buffer, kind, "btree spine", "node_check") ?? FindInNode(buffer),
+        MetadataBlockKind.Bitmap => FindInNumbers(buffer, kind, "space map common", "bitmap check"),
+        MetadataBlockKind.Index => FindInNumbers(buffer, kind, "space map common", "index_check"),
+    };
+
+    private static Fault? FindInNumbers(MetadataBuffer buffer, MetadataBlockKind kind, string part, string check)
     {
         ulong number = BinaryPrimitives.ReadUInt64LittleEndian(buffer.Data.AsSpan(8));
         if (number != buffer.Number)
-        {
-            driver.Log(part, $"{check} failed: blocknr {number} != wanted {buffer.Number}");
-            return Errno.ENOTBLK;
-        }
+            return new(Errno.ENOTBLK, part, $"{check} failed: blocknr {number} != wanted {buffer.Number}");
         uint wanted = MetadataBlock.Checksum(buffer.Data, kind), found = BinaryPrimitives.ReadUInt32LittleEndian(buffer.Data);
-        if (found == wanted)
-            return Errno.OK;
-        driver.Log(part, $"{check} failed: csum {wanted} != wanted {found}");
-        return Errno.EILSEQ;
+        return found == wanted ? null : new(Errno.EILSEQ, part, $"{check} failed: csum {wanted} != wanted {found}");
     }
 
-    private Errno CheckNode(MetadataBuffer buffer)
+    private static Fault? FindInNode(MetadataBuffer buffer)
     {
         ref readonly var header = ref DiskView.Read<BtreeNodeHeader>(buffer.Data);
         ulong max = header.MaxEntries.Value, valueSize = header.ValueSize.Value;
@@ -216,29 +226,18 @@ internal sealed class BlockManager(BlockDevice device, DeviceMapper driver)
             : header.EntryCount.Value > max ? "too many entries"
             : (header.Flags & (BtreeNodeFlags.INTERNAL_NODE | BtreeNodeFlags.LEAF_NODE)) == 0 ? "node is neither INTERNAL or LEAF"
             : null;
-        if (complaint is null)
-            return Errno.OK;
-        driver.Log("btree spine", $"node_check failed: {complaint}");
-        return Errno.EILSEQ;
+        return complaint is null ? null : new(Errno.EILSEQ, "btree spine", $"node_check failed: {complaint}");
     }
 
-    private Errno CheckSuperblock(MetadataBuffer buffer)
+    private static Fault? FindInSuperblock(MetadataBuffer buffer)
     {
+        const string part = "thin metadata";
         ref readonly var sb = ref DiskView.Read<Formats.Thin.ThinSuperblock>(buffer.Data);
         if (sb.BlockNr.Value != buffer.Number)
-        {
-            driver.Log("thin metadata", $"sb_check failed: blocknr {sb.BlockNr.Value}: wanted {buffer.Number}");
-            return Errno.ENOTBLK;
-        }
+            return new(Errno.ENOTBLK, part, $"sb_check failed: blocknr {sb.BlockNr.Value}: wanted {buffer.Number}");
         if (sb.Magic.Value != Formats.Thin.ThinSuperblock.ExpectedMagic)
-        {
-            driver.Log("thin metadata", $"sb_check failed: magic {sb.Magic.Value}: wanted {Formats.Thin.ThinSuperblock.ExpectedMagic}");
-            return Errno.EILSEQ;
-        }
+            return new(Errno.EILSEQ, part, $"sb_check failed: magic {sb.Magic.Value}: wanted {Formats.Thin.ThinSuperblock.ExpectedMagic}");
         uint wanted = MetadataBlock.Checksum(buffer.Data, MetadataBlockKind.Superblock);
-        if (wanted == sb.Checksum.Value)
-            return Errno.OK;
-        driver.Log("thin metadata", $"sb_check failed: csum {wanted}: wanted {sb.Checksum.Value}");
-        return Errno.EILSEQ;
+        return wanted == sb.Checksum.Value ? null : new(Errno.EILSEQ, part, $"sb_check failed: csum {wanted}: wanted {sb.Checksum.Value}");
     }
 }

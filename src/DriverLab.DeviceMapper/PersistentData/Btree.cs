@@ -9,6 +9,9 @@ internal abstract class BtreeValues(int size)
     /// <summary>Bytes of one value.</summary>
     public int Size { get; } = size;
 
+    /// <summary>True when the values are roots of trees, which deleting this tree will read.</summary>
+    public virtual bool AreTrees => false;
+
     /// <summary>A copy of these values exists now.</summary>
     public virtual void Inc(ReadOnlySpan<byte> values)
     {
@@ -158,6 +161,9 @@ internal sealed partial class Btree(TransactionManager transactions, BtreeValues
         if (!transactions.IsShared(root))
         {
             var node = Read(root);
+            if (!node.IsLeaf || values.AreTrees)
+                for (int i = 0; i < node.Count; i++)
+                    transactions.Blocks.Prefetch(node.Value64(i), Kind);
             if (node.IsLeaf)
                 values.Dec(node.Values(0, node.Count));
             else

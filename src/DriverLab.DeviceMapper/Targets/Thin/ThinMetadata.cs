@@ -422,6 +422,8 @@ internal sealed partial class ThinMetadata
     /// <summary>Mapping trees, by thin id.</summary>
     private sealed class SubtreeValues(ThinMetadata metadata) : BtreeValues(8)
     {
+        public override bool AreTrees => true;
+
         public override void Inc(ReadOnlySpan<byte> values) => ForEach(values, metadata._transactions.Inc);
 
         /// <remarks>A tree that cannot be read stays, and the deletion succeeds. Linux drivers/md/dm-thin-metadata.c: subtree_dec().</remarks>
