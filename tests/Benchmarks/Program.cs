@@ -5,7 +5,7 @@ using DriverLab.Benchmarks;
 // driverlab-bench --memory   only the memory rows
 // driverlab-bench --thin     check, dump and restore of thin metadata beside thin-provisioning-tools (and those in the folder DRIVERLAB_THIN_PEER)
 // driverlab-bench --crash    states of a power cut built and judged per second
-// driverlab-bench --layers   layers unpacked and written out beside GNU tar and umoci, a stack of 100 layers, and containers a second beside containerd's own snapshotter
+// driverlab-bench --layers   layers unpacked and written out beside GNU tar and umoci, a stack of 100 layers, and containers a second beside containerd's own snapshotter and Docker's overlay2
 // driverlab-bench --thin-scale  their cost per mapping from 10^4 to 10^7 mappings
 // driverlab-bench --thin-io  bios of 4 KiB through a thin device in process: fresh, provisioned, after a snapshot
 // driverlab-bench --thin-io-scale  their cost as the number of mappings grows, 10^4 to 10^8

@@ -53,7 +53,8 @@ public sealed class RealCrashSweepTests
         from @case in new (KernelKind Kernel, string Driver)[]
         {
             (KernelKind.Host, "vfs"), (KernelKind.Host, "overlay"), (KernelKind.Host, "overlay2"), (KernelKind.Host, "btrfs"),
-            (KernelKind.Guest61, "btrfs"), (KernelKind.Guest612, "btrfs"), (KernelKind.Guest61, "devicemapper"), (KernelKind.Guest612, "devicemapper"),
+            (KernelKind.Guest61, "vfs"), (KernelKind.Guest61, "overlay"), (KernelKind.Guest61, "overlay2"), (KernelKind.Guest61, "btrfs"), (KernelKind.Guest61, "devicemapper"),
+            (KernelKind.Guest612, "vfs"), (KernelKind.Guest612, "overlay"), (KernelKind.Guest612, "overlay2"), (KernelKind.Guest612, "btrfs"), (KernelKind.Guest612, "devicemapper"),
         }
         from operation in StoreCrash.Operations
         select Of(@case.Kernel, @case.Driver, operation, stride);

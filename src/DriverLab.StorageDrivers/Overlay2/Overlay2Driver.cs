@@ -73,7 +73,9 @@ public sealed partial class Overlay2Driver : IStorageDriver, ILayerMounts, ILaye
         return quota;
     }
 
-    private DriverError? Make(string id, string parent, Func<string, DriverError?>? limit = null)
+    private DriverError? Make(string id, string parent, Func<string, DriverError?>? limit = null) => _kernel.RunFor(() => MakeOnTask(id, parent, limit));
+
+    private DriverError? MakeOnTask(string id, string parent, Func<string, DriverError?>? limit)
     {
         if ((Check("create", id) ?? (parent.Length == 0 ? null : Check("create", parent))) is { } bad)
             return bad;
@@ -118,7 +120,9 @@ public sealed partial class Overlay2Driver : IStorageDriver, ILayerMounts, ILaye
     }
 
     /// <inheritdoc/>
-    public DriverResult<string> Get(string id)
+    public DriverResult<string> Get(string id) => _kernel.RunFor(() => GetOnTask(id));
+
+    private DriverResult<string> GetOnTask(string id)
     {
         if (Check("get", id) is { } bad)
             return bad;
@@ -149,15 +153,22 @@ public sealed partial class Overlay2Driver : IStorageDriver, ILayerMounts, ILaye
         var made = _kernel.MkdirAt(Fd.Cwd, At(id, "merged"), Mode.S_IRWXU);
         if (made is not (Errno.OK or Errno.EEXIST))
             return DriverError.Of(made, "mkdir", At(id, "merged"));
-        using var task = _kernel.Fork();
-        if (mount.Value.From is { } from && task.Chdir(ByteText.Bytes(from)) is not Errno.OK and var error)
-            return DriverError.Of(error, "chdir", ByteText.Bytes(from));
-        byte[] target = ByteText.Bytes(mount.Value.Target);
-        return DriverError.Of(task.Mount("overlay"u8, target, "overlay"u8, MountFlags.None, ByteText.Bytes(mount.Value.Data)), "mount", target);
+        if (mount.Value.From is not { } from)
+            return Mount(_kernel, mount.Value);
+        using var helper = _kernel.Fork();
+        return helper.Chdir(ByteText.Bytes(from)) is not Errno.OK and var error ? DriverError.Of(error, "chdir", ByteText.Bytes(from)) : Mount(helper, mount.Value);
+    }
+
+    private static DriverError? Mount(IKernel task, OverlayMount mount)
+    {
+        byte[] target = ByteText.Bytes(mount.Target);
+        return DriverError.Of(task.Mount("overlay"u8, target, "overlay"u8, MountFlags.None, ByteText.Bytes(mount.Data)), "mount", target);
     }
 
     /// <inheritdoc/>
-    public DriverError? Put(string id)
+    public DriverError? Put(string id) => _kernel.RunFor(() => PutOnTask(id));
+
+    private DriverError? PutOnTask(string id)
     {
         if (Check("put", id) is { } bad)
             return bad;
@@ -177,7 +188,9 @@ public sealed partial class Overlay2Driver : IStorageDriver, ILayerMounts, ILaye
     }
 
     /// <inheritdoc/>
-    public DriverError? Remove(string id)
+    public DriverError? Remove(string id) => _kernel.RunFor(() => RemoveOnTask(id));
+
+    private DriverError? RemoveOnTask(string id)
     {
         if (Check("remove", id) is { } bad)
             return bad;

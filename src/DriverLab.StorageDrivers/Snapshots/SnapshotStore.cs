@@ -23,6 +23,9 @@ public sealed partial class SnapshotStore
     private readonly Dictionary<string, Entry> _entries = new(StringComparer.Ordinal);
     private long _last;
 
+    /// <summary>A removal failed: the driver may hold a layer that no record names.</summary>
+    private bool _leftUnnamed;
+
     private SnapshotStore(IKernel kernel, IStorageDriver driver, ILayerMounts layers, string root, TimeProvider clock) =>
         (_kernel, _driver, _layers, _meta, _clock) = (kernel, driver, layers, root + "/meta", clock);
 
@@ -61,7 +64,7 @@ public sealed partial class SnapshotStore
 
     private SnapshotResult<LayerMount> Make(SnapshotKind kind, string key, string parent, IReadOnlyDictionary<string, string> labels)
     {
-        lock (_gate)
+        return OnTask<SnapshotResult<LayerMount>>(() =>
         {
             if ((CheckNew(key) ?? CheckLabels(labels)) is { } bad)
                 return bad;
@@ -80,33 +83,33 @@ public sealed partial class SnapshotStore
                 return failed;
             if (SnapshotFault.Of(Save(entry)) is { } unsaved)
             {
-                _ = HasLayer(entry) ? _driver.Remove(id) : null; // the first error is the one to tell
+                _ = HasLayer(entry) ? Discard(id) : null; // the first error is the one to tell
                 return unsaved;
             }
             _entries.Add(key, entry);
             return MountOf(entry);
-        }
+        });
     }
 
     /// <summary>How a snapshot is mounted.</summary>
     /// <returns>NotFound, FailedPrecondition (committed), then what the driver says.</returns>
     public SnapshotResult<LayerMount> Mounts(string key)
     {
-        lock (_gate)
+        return OnTask<SnapshotResult<LayerMount>>(() =>
         {
             if (!_entries.TryGetValue(key, out var entry))
                 return Missing(key);
             return entry.Info.Kind == SnapshotKind.Committed
                 ? new SnapshotFault(SnapshotCode.FailedPrecondition, $"snapshot {key} is committed and has no mounts of its own: failed precondition")
                 : MountOf(entry);
-        }
+        });
     }
 
     /// <summary>Turns a writable snapshot into a committed one with another name; its labels are replaced.</summary>
     /// <returns>AlreadyExists (name), NotFound (key), FailedPrecondition (not active), InvalidArgument (labels).</returns>
     public SnapshotFault? Commit(string name, string key, IReadOnlyDictionary<string, string> labels)
     {
-        lock (_gate)
+        return OnTask<SnapshotFault?>(() =>
         {
             if (!_entries.TryGetValue(key, out var entry))
                 return CheckNew(name) ?? Missing(key);
@@ -121,14 +124,14 @@ public sealed partial class SnapshotStore
             _ = _entries.Remove(key);
             _entries.Add(name, committed);
             return null;
-        }
+        });
     }
 
     /// <summary>Deletes a snapshot that nothing stands on.</summary>
     /// <returns>NotFound, FailedPrecondition (children), then what the driver says. Once the record is gone the snapshot is; a layer that could not be deleted goes at the next Open.</returns>
     public SnapshotFault? Remove(string key)
     {
-        lock (_gate)
+        return OnTask<SnapshotFault?>(() =>
         {
             if (!_entries.TryGetValue(key, out var entry))
                 return Missing(key);
@@ -139,8 +142,8 @@ public sealed partial class SnapshotStore
             if (error is not null)
                 return SnapshotFault.Of(error);
             _ = _entries.Remove(key);
-            return HasLayer(entry) ? SnapshotFault.Of(_driver.Remove($"{entry.Number}")) : null;
-        }
+            return HasLayer(entry) ? SnapshotFault.Of(Discard($"{entry.Number}")) : null;
+        });
     }
 
     /// <summary>One snapshot.</summary>
@@ -157,7 +160,7 @@ public sealed partial class SnapshotStore
     /// <returns>NotFound, InvalidArgument (another path, labels).</returns>
     public SnapshotResult<SnapshotInfo> Update(SnapshotInfo info, IReadOnlyList<string> mask)
     {
-        lock (_gate)
+        return OnTask<SnapshotResult<SnapshotInfo>>(() =>
         {
             if (!_entries.TryGetValue(info.Name, out var entry))
                 return Missing(info.Name);
@@ -181,14 +184,14 @@ public sealed partial class SnapshotStore
                 return failed;
             _entries[info.Name] = changed;
             return changed.Info;
-        }
+        });
     }
 
     /// <summary>What a snapshot takes beyond its parent.</summary>
     /// <returns>NotFound, then what the driver says.</returns>
     public SnapshotResult<LayerUsage> Usage(string key)
     {
-        lock (_gate)
+        return OnTask<SnapshotResult<LayerUsage>>(() =>
         {
             if (!_entries.TryGetValue(key, out var entry))
                 return Missing(key);
@@ -203,7 +206,7 @@ public sealed partial class SnapshotStore
             if (entry.Info.Kind == SnapshotKind.Committed)
                 entry.Usage = usage.Value;
             return usage.Value;
-        }
+        });
     }
 
     /// <summary>All snapshots that a filter takes, by name. The list is a copy: the store may change while it is read.</summary>
@@ -213,12 +216,29 @@ public sealed partial class SnapshotStore
             return [.. _entries.Values.Select(static e => e.Info).Where(filter.Matches).OrderBy(static i => i.Name, StringComparer.Ordinal)];
     }
 
-    /// <summary>Removes layers that nothing names, such as those whose removal failed.</summary>
+    /// <summary>Removes layers that nothing names: those whose removal failed. Where none did, since the store was opened, the driver is not asked: containerd calls this after each collection.</summary>
     /// <returns>What the driver says.</returns>
-    public SnapshotFault? Cleanup()
+    public SnapshotFault? Cleanup() => OnTask(() =>
+    {
+        if (!_leftUnnamed)
+            return null;
+        var error = RemoveUnnamed((ILayerList)_driver);
+        _leftUnnamed = error is not null;
+        return SnapshotFault.Of(error);
+    });
+
+    private DriverError? Discard(string id)
+    {
+        var error = _driver.Remove(id);
+        _leftUnnamed |= error is not null;
+        return error;
+    }
+
+    /// <summary>One operation at a time, as the kernel's task, for that each of its dozens of calls costs no hand-over.</summary>
+    private T OnTask<T>(Func<T> operation)
     {
         lock (_gate)
-            return SnapshotFault.Of(RemoveUnnamed((ILayerList)_driver));
+            return _kernel.RunFor(operation);
     }
 
     private SnapshotResult<LayerMount> MountOf(Entry entry)
