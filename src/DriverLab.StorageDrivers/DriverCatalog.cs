@@ -21,8 +21,9 @@ public static class DriverCatalog
     /// <param name="home">The driver's directory, absolute.</param>
     /// <param name="ids">Where drivers that make names of their own take them from.</param>
     /// <param name="words">The driver's options as <c>key=value</c>.</param>
+    /// <param name="makeXfs">Makes an xfs for devicemapper's <c>dm.fs=xfs</c>; null where there is no program for it.</param>
     /// <returns>EINVAL (no such driver, options), then what the driver's Open says.</returns>
-    public static DriverResult<IStorageDriver> Open(IKernel kernel, string name, string home, IdSource ids, IReadOnlyList<string> words)
+    public static DriverResult<IStorageDriver> Open(IKernel kernel, string name, string home, IdSource ids, IReadOnlyList<string> words, MakeXfs? makeXfs = null)
     {
         switch (name)
         {
@@ -43,7 +44,7 @@ public static class DriverCatalog
                 return btrfs.IsOk ? BtrfsDriver.Open(kernel, btrfs.Value) : btrfs.Error!;
             case "devicemapper":
                 var deviceMapper = DeviceMapperOptions.Parse(home, ids, words);
-                return deviceMapper.IsOk ? DeviceMapperDriver.Open(kernel, deviceMapper.Value) : deviceMapper.Error!;
+                return deviceMapper.IsOk ? DeviceMapperDriver.Open(kernel, deviceMapper.Value with { MakeXfs = makeXfs }) : deviceMapper.Error!;
             default:
                 return new DriverError("driver", name, Errno.EINVAL, $"no such driver; there are {string.Join(", ", Names)}");
         }

@@ -242,6 +242,36 @@ public sealed class DeviceMapperGuestTests(KernelKind kernel)
         Assert.That(larger.Cleanup(), Is.Null);
     }
 
+    [Test]
+    public void A_new_base_device_gets_an_xfs_where_the_driver_is_lent_its_maker()
+    {
+        string[] options = ["dm.fs=xfs", "dm.mkfsarg=-i size=1024", "dm.basesize=400m", "dm.loopdatasize=1g", "dm.loopmetadatasize=16m"];
+        DriverResult<IStorageDriver> Try(MakeXfs? lent, ulong seed) => DriverCatalog.Open(_box.Kernel, "devicemapper", _box.Home, new IdSource(seed), options, lent);
+        Assert.That(Try(null, 1).Error?.ToString(), Does.Contain("EOPNOTSUPP").And.Contain("mkfs.xfs"));
+        Assert.That(Try(static (device, _, _) => new DriverError("mkfs.xfs", device, Errno.EIO, "no room"), 2).Error?.ToString(), Does.Contain("no room"), "and the next one begins anew");
+        var made = Try((device, uuid, arguments) =>
+        {
+            _ = Guests.Run(kernel, $"mkfs.xfs -q -f -K -m uuid={uuid} {string.Join(' ', arguments)} {device}");
+            return null;
+        }, 3);
+        Assert.That(made.Error, Is.Null);
+        var driver = made.Value;
+        const string inodeSize = "dd if=DEVICE bs=2 skip=52 count=1 2>/dev/null | od -An -tx1";
+        Assert.That(OnDevice(BaseOf(driver), 1, 400 * MiB, inodeSize).Trim(), Is.EqualTo("04 00"), "sb_inodesize is what dm.mkfsarg said");
+        Create(driver, "a");
+        _box.Write(Get(driver, "a") + "/f", "a");
+        Assert.That(driver.Put("a"), Is.Null);
+        Create(driver, "b", "a");
+        Assert.That(_box.Read(Get(driver, "b") + "/f"), Is.EqualTo("a"));
+        Assert.That(driver.Status().Single(p => p.Key == "Backing Filesystem").Value, Is.EqualTo("xfs"));
+        Assert.That(driver.Cleanup(), Is.Null);
+        driver.Dispose();
+        var again = Try(null, 4);
+        Assert.That(again.Error, Is.Null, "a base device that is there needs no maker");
+        Assert.That(_box.Read(Get(again.Value, "b") + "/f"), Is.EqualTo("a"));
+        Assert.That(again.Value.Cleanup(), Is.Null);
+    }
+
     private long BytesOf(string path)
     {
         Sandbox.Check(_box.Kernel.StatFs(ByteText.Bytes(path), out var fs), path);

@@ -41,7 +41,7 @@ internal static class ServeCommand
             string place = Path.GetFullPath(parsed.GetValue(root)!), name = parsed.GetValue(driver)!;
             using var kernel = RootKernel();
             using var held = StoreLock.Take(place, create: true, TimeSpan.Zero, new Progress(error));
-            using var opened = Value(DriverCatalog.Open(kernel, name, $"{place}/{name}", NewIds(), parsed.GetValue(opt)!));
+            using var opened = Value(DriverCatalog.Open(kernel, name, $"{place}/{name}", NewIds(), parsed.GetValue(opt)!, HostMkfs.Xfs));
             var store = Value(SnapshotStore.Open(kernel, opened, place, TimeProvider.System));
             return await ServeAsync(parsed.GetValue(socket)!, $"snapshots with {name} in {place}", output, error,
                 async path => await SnapshotterServer.StartAsync(path, store, cancellation), cancellation);
@@ -61,7 +61,7 @@ internal static class ServeCommand
             string[] words = parsed.GetValue(opt)!;
             using var kernel = RootKernel();
             return await ServeAsync(parsed.GetValue(socket)!, $"layers with {name}", output, error, async path => await GraphDriverServer.StartAsync(
-                path, (home, options) => DriverCatalog.Open(kernel, name, $"{home}/{name}", NewIds(), [.. words, .. options]), cancellation), cancellation);
+                path, (home, options) => DriverCatalog.Open(kernel, name, $"{home}/{name}", NewIds(), [.. words, .. options], HostMkfs.Xfs), cancellation), cancellation);
         });
         return command;
     }

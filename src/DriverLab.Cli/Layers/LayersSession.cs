@@ -100,7 +100,7 @@ internal sealed class LayersSession : IDisposable
     {
         if (IsEmulated && s_needs.TryGetValue(name, out string? lacking))
             throw new UsageException($"the emulated kernel has no {lacking} yet, which {name} needs; take --kernel host, or another driver");
-        var driver = Value(DriverCatalog.Open(_kernel, name, $"{_root}/{name}", new IdSource(_seed), words));
+        var driver = Value(DriverCatalog.Open(_kernel, name, $"{_root}/{name}", new IdSource(_seed), words, IsEmulated ? null : HostMkfs.Xfs));
         var layers = Value(LayerStore.Open(_kernel, driver, new LayerStoreOptions(_root, new IdSource(_seed ^ 0x5DEECE66D))));
         return (driver, layers, Value(ImageStore.Open(_kernel, layers, _root)));
     }

@@ -33,7 +33,7 @@ public sealed class DeviceMapperDriver : IStorageDriver, ILayerMounts, ILayerLis
 
     /// <summary>Opens a home, making it if need be (0700): the pool, what a crash left in it, the base device.</summary>
     /// <returns>
-    /// ENOENT or ENODEV (the kernel has no device-mapper, or no loop devices), ENODEV (dm.thinpooldev), EBUSY (a given pool is somebody's), EOPNOTSUPP (dm.fs=xfs for a new store), EINVAL (a file of
+    /// ENOENT or ENODEV (the kernel has no device-mapper, or no loop devices), ENODEV (dm.thinpooldev), EBUSY (a given pool is somebody's), EOPNOTSUPP (dm.fs=xfs for a new store, and nobody to make it), EINVAL (a file of
     /// the home is broken, the base device is not the store's, dm.basesize smaller than it), then what the kernel says.
     /// </returns>
     public static DriverResult<IStorageDriver> Open(IKernel kernel, DeviceMapperOptions options)

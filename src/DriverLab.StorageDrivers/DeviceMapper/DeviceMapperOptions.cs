@@ -24,6 +24,9 @@ public sealed record DeviceMapperOptions(string Home, IdSource Ids)
     /// <summary><c>dm.fs</c>: file system of a new base device, <c>ext4</c> or <c>xfs</c>. An existing base device keeps its own.</summary>
     public string FileSystem { get; init; } = "ext4";
 
+    /// <summary>Makes an xfs for a new base device; null: only an ext4 can be made.</summary>
+    public MakeXfs? MakeXfs { get; init; }
+
     /// <summary><c>dm.mkfsarg</c>: words for the maker of the file system.</summary>
     public IReadOnlyList<string> MkfsArguments { get; init; } = [];
 
@@ -139,7 +142,7 @@ public sealed record DeviceMapperOptions(string Home, IdSource Ids)
         if (BaseSizeBytes % sector > 0)
             return Bad("dm.basesize", "a device has whole sectors of 512 bytes");
         if (FileSystem == "xfs")
-            return MkfsArguments.Count == 0 ? this : Bad("dm.mkfsarg", "only an ext4 is made here");
+            return this; // mkfs.xfs judges its arguments itself
         var made = Ext4Options.Parse(MkfsArguments);
         return made.IsOk ? this with { Ext4 = made.Value } : made.Error!;
     }

@@ -198,16 +198,25 @@ internal sealed partial class DeviceSet
     private DriverError? MakeBase()
     {
         const long usual = 10L << 30;
-        if (_options.FileSystem != "ext4")
-            return new DriverError("init", $"dm.fs={_options.FileSystem}", Errno.EOPNOTSUPP, "an xfs is made by a program, mkfs.xfs, and a driver makes system calls only; a base device that has one is used as it is: make it there and note its UUID in deviceset-metadata, or take ext4");
+        if (_options is { FileSystem: "xfs", MakeXfs: null })
+            return new DriverError("init", "dm.fs=xfs", Errno.EOPNOTSUPP, "an xfs is made by a program, mkfs.xfs, which nobody lends the driver here; a base device that has one is used as it is: make it there and note its UUID in deviceset-metadata, or take ext4");
         if ((Register(Base, "create_thin {0}", _options.BaseSizeBytes ?? usual) ?? Activate(_devices[Base])) is { } error)
             return error;
         string node = MappedDevices.NodeOf(NameOf(Base));
         byte[] uuid = Convert.FromHexString(_options.Ids.NextHex(32));
         uuid[6] = (byte)((uuid[6] & 0xF) | 0x40); // version 4, variant 1: random
         uuid[8] = (byte)((uuid[8] & 0x3F) | 0x80);
-        error = Ext4Maker.Make(_kernel, node, uuid, _options.Ext4) ?? Save(_devices[Base] with { Initialized = true }) ?? NoteBase(node);
+        error = MakeFileSystem(node, uuid) ?? Save(_devices[Base] with { Initialized = true }) ?? NoteBase(node);
         return error ?? Deactivate(_devices[Base]);
+    }
+
+    private DriverError? MakeFileSystem(string node, byte[] uuid)
+    {
+        if (_options.FileSystem == "ext4")
+            return Ext4Maker.Make(_kernel, node, uuid, _options.Ext4);
+        DriverError? error = null;
+        _kernel.Outside(() => error = _options.MakeXfs!(node, new Guid(uuid, bigEndian: true).ToString(), _options.MkfsArguments));
+        return error;
     }
 
     private DriverError? NoteBase(string node)
