@@ -179,6 +179,7 @@ public sealed class LayersCommandTests(string kernel, string driver)
     public async Task Wrong_input_gets_one_sentence_and_changes_nothing()
     {
         await Fails("holds no store; make one with", "tree");
+        await Fails("Argument 'nosuch' not recognized", "init", "--driver", "nosuch");
         Assert.That(Directory.Exists(At("store")), Is.False);
         await ImportAsync();
         await Fails("does not exist", "import", At("nowhere.tar"));

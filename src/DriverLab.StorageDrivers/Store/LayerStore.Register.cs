@@ -24,10 +24,7 @@ public sealed partial class LayerStore
             if (expectedDiffId is not null && Digest.Check("register", expectedDiffId) is { } noDigest)
                 return noDigest;
             string id = NewId();
-            var begun = Begin(id, "cache-id", parent);
-            if (begun is not null)
-                return begun;
-            var made = Fill(id, parent, archive, expectedDiffId);
+            var made = Begin(id, "cache-id", parent) is { } unbegun ? unbegun : Fill(id, parent, archive, expectedDiffId);
             if (made.IsOk && made.Value.CacheId == id)
                 return made;
             var undone = Undo(WorkDirectory, id);
