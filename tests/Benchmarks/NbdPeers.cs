@@ -79,23 +79,30 @@ internal static class NbdPeers
             new("qemu-nbd qcow2", socket => Begin("qemu-nbd", "-t", "-k", socket, "-f", "qcow2", qcow2)),
         ];
         var best = new double[servers.Length, s_loads.Length, Rounds];
-        for (int s = 0; s < servers.Length; s++)
+        // All servers are up at once and take turns at each load: whatever else the machine does meets them alike.
+        var processes = new List<Process>();
+        try
         {
-            string socket = Path.Combine(folder, $"{s}.sock");
-            using var process = servers[s].Start(socket);
-            try
+            string[] sockets = [.. servers.Select((_, s) => Path.Combine(folder, $"{s}.sock"))];
+            for (int s = 0; s < servers.Length; s++)
             {
-                while (!File.Exists(socket))
+                processes.Add(servers[s].Start(sockets[s]));
+                while (!File.Exists(sockets[s]))
                     Thread.Sleep(20);
-                _ = Fio(socket, new("fill", ["--rw=write", "--bs=1m", "--iodepth=8"], true), whole: true);
-                for (int round = 0; round < Rounds; round++)
-                    for (int l = 0; l < s_loads.Length; l++)
-                        best[s, l, round] = Fio(socket, s_loads[l], whole: false);
+                _ = Fio(sockets[s], new("fill", ["--rw=write", "--bs=1m", "--iodepth=8"], true), whole: true);
             }
-            finally
+            for (int round = 0; round < Rounds; round++)
+                for (int l = 0; l < s_loads.Length; l++)
+                    for (int s = 0; s < servers.Length; s++)
+                        best[s, l, round] = Fio(sockets[s], s_loads[l], whole: false);
+        }
+        finally
+        {
+            foreach (var process in processes)
             {
                 process.Kill();
                 process.WaitForExit();
+                process.Dispose();
             }
         }
         output.WriteLine($"{"median of 3 (least to most)",-34}{string.Concat(servers.Select(static s => $"{s.Name,26}"))}");

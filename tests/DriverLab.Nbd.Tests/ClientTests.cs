@@ -73,6 +73,28 @@ public class ClientTests
         Assert.That((status, output.Contains("Pattern verification failed", StringComparison.Ordinal)), Is.EqualTo((0, false)));
     }
 
+    /// <summary>fio keeps a checksum of each block in it, and reads all back; then it trims.</summary>
+    [Test]
+    public void Fio_verifies_what_it_wrote_at_depth_32_and_trims()
+    {
+        using var served = new Served();
+        string[] common = ["--name=job", "--ioengine=nbd", $"--uri={served.Uri}", "--size=8m", "--bs=4k", "--iodepth=32", "--randseed=7", "--output-format=json"];
+        var (status, output, _) = Tools.Run("fio", [.. common, "--rw=randwrite", "--verify=crc32c", "--verify_fatal=1", "--end_fsync=1"]);
+        Assert.That((status, Number(output, "write"), Number(output, "read")), Is.EqualTo((0, 2048, 2048)));
+        Assert.That(Tools.Run("nbdinfo", "--map", served.Uri).Output, Does.Match("^ *0 +8388608 +0 +data\n"));
+        (status, output, _) = Tools.Run("fio", [.. common, "--rw=randtrim"]);
+        Assert.That((status, Number(output, "trim")), Is.EqualTo((0, 2048)));
+        Assert.That(Tools.Run("nbdinfo", "--map", served.Uri).Output, Does.Match("^ *0 +67108864 +3 +hole,zero\n$"));
+        Assert.That(served.Troubles, Is.Empty);
+
+        // Requests of one kind that ended.
+        static int Number(string json, string kind)
+        {
+            using var result = System.Text.Json.JsonDocument.Parse(json[json.IndexOf('{', StringComparison.Ordinal)..]);
+            return result.RootElement.GetProperty("jobs")[0].GetProperty(kind).GetProperty("total_ios").GetInt32();
+        }
+    }
+
     [Test]
     public void A_full_device_is_no_space_and_a_broken_one_is_an_input_output_error()
     {

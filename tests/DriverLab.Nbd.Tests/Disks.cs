@@ -80,7 +80,7 @@ internal static class Tools
     {
         string? file = "/usr/bin:/bin:/usr/sbin:/sbin".Split(':').Select(folder => Path.Combine(folder, tool)).FirstOrDefault(File.Exists);
         if (file is null)
-            Assert.Ignore($"{tool} is not installed; apt-get install {(tool.StartsWith("nbd", StringComparison.Ordinal) ? "libnbd-bin" : "qemu-utils")}");
+            Assert.Ignore($"{tool} is not installed; apt-get install {(tool == "fio" ? "fio" : tool.StartsWith("nbd", StringComparison.Ordinal) ? "libnbd-bin" : "qemu-utils")}");
         using var process = Process.Start(new ProcessStartInfo(file!, arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;
         var error = process.StandardError.ReadToEndAsync();
         string output = process.StandardOutput.ReadToEnd();

@@ -66,7 +66,7 @@ internal static class FuzzCommand
             if (parsed.GetValue(profile))
                 run.Profile.Write(error, run.Operations);
             FuzzOutput.Write(run, chosen, progress.Seconds, parsed.GetValue(json), output);
-            return run.Findings.Count > 0 ? ExitCode.Different : run.Gaps.Count > 0 ? ExitCode.GapOnly : ExitCode.Same;
+            return run.Differences > 0 ? ExitCode.Different : run.Gaps.Count > 0 ? ExitCode.GapOnly : ExitCode.Same;
         });
         return command;
     }

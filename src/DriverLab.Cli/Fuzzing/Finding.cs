@@ -13,6 +13,9 @@ namespace DriverLab.Cli.Fuzzing;
 /// <param name="Tried">Candidates that were run to find it.</param>
 internal sealed record Finding(Scenario Scenario, Divergence Difference, Signature Signature, string Text, int Tried)
 {
+    /// <summary>True when the real kernel does not repeat what it said.</summary>
+    public bool IsRace { get; init; }
+
     /// <summary>True when the other most likely has the same cause: the same kind of difference after the same calls.</summary>
     public bool IsLike(Finding other) => Signature == other.Signature && Calls.SequenceEqual(other.Calls);
 

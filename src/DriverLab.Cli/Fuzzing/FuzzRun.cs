@@ -21,7 +21,15 @@ internal sealed class FuzzRun(FuzzOptions options, Progress progress) : IAsyncDi
     private readonly Comparer _comparer = DataFolder.Find(options.Data).Comparer();
     private readonly Ledger _ledger = DataFolder.Find(options.Data).Ledger();
 
+    private const int Repeats = 8;
+
     public List<Finding> Findings { get; } = [];
+
+    /// <summary>How many findings the kernel itself does not repeat.</summary>
+    public int Races => Findings.Count(static f => f.IsRace);
+
+    /// <summary>How many findings are differences: the kernel repeats what it says.</summary>
+    public int Differences => Findings.Count - Races;
 
     public long Operations { get; private set; }
 
@@ -61,7 +69,7 @@ internal sealed class FuzzRun(FuzzOptions options, Progress progress) : IAsyncDi
                 break;
             ahead = PrepareAsync(sources, batch.Next, size, cancellation);
             await RunBatchAsync(batch, cancellation);
-            progress.Count($"{Programs} programs, {Operations} operations, {Findings.Count} differences");
+            progress.Count($"{Programs} programs, {Operations} operations, {Differences} differences, {Races} races");
             if (Findings.Count >= options.MostFindings)
             {
                 progress.Report($"{Findings.Count} differences are enough for one run (--most)");
@@ -190,9 +198,18 @@ internal sealed class FuzzRun(FuzzOptions options, Progress progress) : IAsyncDi
         }
         if (Findings.Exists(f => f.IsLike(finding)))
             return;
+        finding = await AskAgainAsync(finding, real, cancellation);
         Findings.Add(finding);
         string file = finding.Save(options.Output, Findings.Count);
         progress.Report($"difference {Findings.Count}, {finding.Scenario.Steps.Count} steps after {finding.Tried} tries: {file}\n{finding.Scenario.Source}{finding.Text}");
+    }
+
+    /// <summary>A real kernel that answers one program now this way, now that way, has a race: nobody can be equal to it.</summary>
+    private static async Task<Finding> AskAgainAsync(Finding finding, IFuzzSide real, CancellationToken cancellation)
+    {
+        var traces = await real.RunAsync([.. Enumerable.Repeat(finding.Scenario, Repeats)], cancellation);
+        int same = traces.Count(trace => trace.IsSame(traces[0]));
+        return same == Repeats ? finding : finding with { IsRace = true, Text = $"A race: of {Repeats} runs of this program on {real.Name} {same} give one answer and {Repeats - same} others. {finding.Text}" };
     }
 
     private async Task<Finding?> ShrinkAsync(Scenario program, IFuzzSide reference, IFuzzSide real, CancellationToken cancellation)

@@ -22,6 +22,7 @@ internal static class FuzzOutput
                     w.WriteString("real", finding.Difference.Real);
                     w.WriteString("emulated", finding.Difference.Emulator);
                     w.WriteString("layer", finding.Difference.Layer);
+                    w.WriteBoolean("race", finding.IsRace);
                     w.WriteString("program", finding.Scenario.Source);
                     w.WriteEndObject();
                 }));
@@ -37,7 +38,8 @@ internal static class FuzzOutput
             {
                 w.WriteStartObject("summary");
                 w.WriteNumber("operations", run.Operations);
-                w.WriteNumber("differences", run.Findings.Count);
+                w.WriteNumber("differences", run.Differences);
+                w.WriteNumber("races", run.Races);
                 w.WriteNumber("gaps", run.Gaps.Values.Sum());
                 w.WriteNumber("seconds", Math.Round(seconds, 3));
                 w.WriteString("seed", string.Create(CultureInfo.InvariantCulture, $"0x{seed:x}"));
@@ -48,6 +50,6 @@ internal static class FuzzOutput
         foreach (var (gap, count) in run.Gaps.OrderByDescending(static g => g.Value))
             output.WriteLine($"gap in {count} programs: {gap}");
         output.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"{run.Operations} operations in {run.Programs} programs, {run.Findings.Count} differences, {run.Gaps.Values.Sum()} gaps, {seconds:0.0} s, seed 0x{seed:x}"));
+            $"{run.Operations} operations in {run.Programs} programs, {run.Differences} differences, {run.Races} races of the kernel, {run.Gaps.Values.Sum()} gaps, {seconds:0.0} s, seed 0x{seed:x}"));
     }
 }

@@ -7,7 +7,8 @@ namespace DriverLab.Conformance.Fuzzing;
 /// <remarks>
 /// A full pool gives errors and never queues, and what is suspended is resumed before the next request: a request that waits would wait for ever. Nothing reads the data device: which of
 /// its blocks is taken depends on when the kernel commits by itself. On a tiny metadata device a write stays in one block: whether the second block of a larger one is taken before the first
-/// is mapped, or after it, when the metadata are full, depends on when the kernel's worker runs; and so does what is left for it, unless all is committed before.
+/// is mapped, or after it, when the metadata are full, depends on when the kernel's worker runs; and so does what is left for it, unless all is committed
+/// before; and the kernel commits each second by itself, so that all is committed after it too.
 /// </remarks>
 internal sealed class ThinProgram(Draw draw, ProgramWriter writer)
 {
@@ -234,6 +235,9 @@ internal sealed class ThinProgram(Draw draw, ProgramWriter writer)
 
     private long BlockBytes => _blockSectors * 512;
 
+    /// <summary>A pool's table may name smaller blocks than the program's; all sizes are multiples of this one.</summary>
+    private const long SmallestBlockBytes = 65536;
+
     private long Offset() => BlockBytes * Draw.Next(Draw.Of(4, 8, 18, 41)) + Draw.Of(0L, 0, 0, 512, 4096, 32768);
 
     private void Write()
@@ -246,9 +250,11 @@ internal sealed class ThinProgram(Draw draw, ProgramWriter writer)
         if (IsTiny)
         {
             OnPool("dm status");
-            count = Math.Min(long.Parse(count, CultureInfo.InvariantCulture), BlockBytes - offset % BlockBytes).ToString(CultureInfo.InvariantCulture);
+            count = Math.Min(long.Parse(count, CultureInfo.InvariantCulture), SmallestBlockBytes - offset % SmallestBlockBytes).ToString(CultureInfo.InvariantCulture);
         }
         Writer.Add("pwrite", Writer.Word(Draw.Of(_open)), Writer.Word($"{{{_tag}*{count}}}"), Writer.Number(offset));
+        if (IsTiny)
+            OnPool("dm status");
     }
 
     private void WriteDurably()

@@ -17,7 +17,7 @@ public sealed record ImageRecipe
     /// <summary>Modules that are in the image and are loaded when the kernel or a program asks for them.</summary>
     public ImmutableArray<string> SpareModules { get; init; } = DefaultSpareModules;
 
-    /// <summary>Sets of tools, by name: <c>dmsetup</c>, <c>thin</c>, <c>btrfs</c>, <c>e2fsprogs</c>, <c>xfsprogs</c>, <c>ssh</c>, <c>zfs</c> (with its modules, which are built for the kernel).</summary>
+    /// <summary>Sets of tools, by name: <c>dmsetup</c>, <c>thin</c>, <c>btrfs</c>, <c>e2fsprogs</c>, <c>xfsprogs</c>, <c>nbd</c>, <c>ssh</c>, <c>zfs</c> (with its modules, which are built for the kernel).</summary>
     public ImmutableArray<string> Tools { get; init; } = [];
 
     /// <summary>More files, for example layers that scenarios read.</summary>

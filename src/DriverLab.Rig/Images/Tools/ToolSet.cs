@@ -26,6 +26,10 @@ public sealed record ToolSet(string Name, ImmutableArray<string> Packages, Immut
     /// <summary>xfsprogs.</summary>
     public static readonly ToolSet Xfsprogs = new("xfsprogs", ["xfsprogs"], ["libblkid1", "libuuid1", "libinih1", "liburcu8", "libedit2", "libtinfo6", "libbsd0", "libmd0", "libc6", "libdevmapper1.02.1", "libselinux1", "libudev1", "libpcre2-8-0"], ["sbin/mkfs.xfs", "usr/sbin/xfs_io", "sbin/xfs_repair"]);
 
+    /// <summary>nbd-client, which makes a connection and gives it to the kernel.</summary>
+    public static readonly ToolSet Nbd = new("nbd", ["nbd-client"],
+        ["libgnutls30", "libnl-3-200", "libnl-genl-3-200", "libp11-kit0", "libidn2-0", "libunistring2", "libtasn1-6", "libnettle8", "libhogweed6", "libgmp10", "libffi8", "libc6"], ["sbin/nbd-client"]);
+
     /// <summary>A small SSH server, and the file transfer program that scp and sftp talk to.</summary>
     public static readonly ToolSet Ssh = new("ssh", ["dropbear-bin", "openssh-sftp-server"], ["libtomcrypt1", "libtommath1", "libgmp10", "libcrypt1", "zlib1g", "libc6", "libselinux1", "libpcre2-8-0", "libssl3"], ["usr/sbin/dropbear", "usr/lib/openssh/sftp-server"]);
 
@@ -35,7 +39,7 @@ public sealed record ToolSet(string Name, ImmutableArray<string> Packages, Immut
         ["sbin/zpool", "sbin/zfs"]);
 
     /// <summary>All that can be named.</summary>
-    public static readonly ImmutableArray<ToolSet> All = [Btrfs, Dmsetup, E2fsprogs, Ssh, Thin, Xfsprogs, Zfs];
+    public static readonly ImmutableArray<ToolSet> All = [Btrfs, Dmsetup, E2fsprogs, Nbd, Ssh, Thin, Xfsprogs, Zfs];
 
     /// <summary>The set of a name.</summary>
     /// <exception cref="RigUsageException">There is none.</exception>
