@@ -1,8 +1,8 @@
-using System.Diagnostics;
 using DriverLab.Linux;
 using DriverLab.Linux.Abi;
 using DriverLab.StorageDrivers.DeviceMapper;
 using DriverLab.StorageDrivers.Files;
+using DriverLab.Testing;
 
 namespace DriverLab.StorageDrivers.Tests;
 
@@ -37,15 +37,7 @@ public sealed class BtrfsImage : IDisposable
             throw new IgnoreException("host kernel: no mkfs.btrfs; install btrfs-progs");
         using (var stream = File.Create(file))
             stream.SetLength(256 << 20);
-        Run("mkfs.btrfs", "-q", "-f", file);
-    }
-
-    private static void Run(string program, params string[] arguments)
-    {
-        using var process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardError = true, RedirectStandardOutput = true })!;
-        string error = process.StandardError.ReadToEnd();
-        process.WaitForExit();
-        Assert.That(process.ExitCode, Is.Zero, $"{program}: {error}");
+        _ = HostProgram.Run("mkfs.btrfs", "-q", "-f", file);
     }
 
     public void Dispose() => Sandbox.Check(_kernel.Umount(ByteText.Bytes(_target), UmountFlags.None), "umount btrfs");

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Text.RegularExpressions;
 using DriverLab.Linux;
 using DriverLab.Rig;
@@ -133,11 +132,7 @@ public sealed partial class DebianRootTests
             return known;
         using var box = Sandbox.Make(KernelKind.Host, megabytes: 600);
         string script = Unpack.Replace("/root-tree", box.Root + "/root-tree", StringComparison.Ordinal).Replace("/layer", box.Root + "/layer", StringComparison.Ordinal);
-        var start = new ProcessStartInfo("nsenter", [$"--mount=/proc/{Environment.ProcessId}/task/{((Native.NativeKernel)box.Kernel).ThreadId}/ns/mnt", "bash", "-c", script, "unpack", .. archives]) { RedirectStandardError = true };
-        using var process = Process.Start(start)!;
-        string error = process.StandardError.ReadToEnd();
-        process.WaitForExit();
-        Assert.That(process.ExitCode, Is.Zero, error);
+        _ = HostProgram.Run("nsenter", [$"--mount=/proc/{Environment.ProcessId}/task/{((Native.NativeKernel)box.Kernel).ThreadId}/ns/mnt", "bash", "-c", script, "unpack", .. archives]);
         return s_expected[set] = Lines(box.Kernel, box.Root + "/root-tree");
     }
 }

@@ -1,8 +1,8 @@
-using System.Diagnostics;
 using DriverLab.Linux;
 using DriverLab.Linux.Abi;
 using DriverLab.StorageDrivers.DeviceMapper;
 using DriverLab.StorageDrivers.Files;
+using DriverLab.Testing;
 
 namespace DriverLab.StorageDrivers.Tests;
 
@@ -29,7 +29,7 @@ public sealed class Ext4MakerTests
         try
         {
             CopyOut(box.Kernel, path, copy, bytes);
-            var (code, output) = Run(checker!, "-f", "-n", copy);
+            var (code, output) = HostProgram.Try(checker!, "-f", "-n", copy);
             Assert.That(code, Is.Zero, output);
         }
         finally
@@ -116,13 +116,4 @@ public sealed class Ext4MakerTests
     }
 
     private static string? Find(string tool) => ((string[])["/sbin/", "/usr/sbin/"]).Select(d => d + tool).FirstOrDefault(File.Exists);
-
-    private static (int Code, string Output) Run(string program, params string[] arguments)
-    {
-        using var process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardError = true, RedirectStandardOutput = true })!;
-        var error = process.StandardError.ReadToEndAsync();
-        string output = process.StandardOutput.ReadToEnd();
-        process.WaitForExit();
-        return (process.ExitCode, output + error.Result);
-    }
 }

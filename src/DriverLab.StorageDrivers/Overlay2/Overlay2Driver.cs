@@ -22,11 +22,12 @@ public sealed partial class Overlay2Driver : IStorageDriver, ILayerMounts, ILaye
     private readonly IKernel _kernel;
     private readonly OverlayOptions _options;
     private readonly MountCounter _mounts;
-    private ProjectQuota? _quota;
+    private readonly SizeLimits _sizes;
 
     private Overlay2Driver(IKernel kernel, OverlayOptions options, OverlayFeatures features)
     {
         (_kernel, _options, Features) = (kernel, options, features);
+        _sizes = new SizeLimits(kernel, Home, Home);
         _mounts = new MountCounter(merged => OverlayMount.IsMounted(kernel, merged));
     }
 
@@ -55,27 +56,20 @@ public sealed partial class Overlay2Driver : IStorageDriver, ILayerMounts, ILaye
         if (!features.IsOk)
             return features.Error!;
         var driver = new Overlay2Driver(kernel, options, features.Value);
-        return (options.SizeBytes is null ? null : driver.Quota().Error) is { } lacking ? lacking : DriverResult.Of<IStorageDriver>(driver);
+        return driver._sizes.Check(options.SizeBytes) is { } lacking ? lacking : DriverResult.Of<IStorageDriver>(driver);
     }
 
     /// <inheritdoc/>
     public DriverError? Create(string id, string parent, LayerOptions options) =>
-        options.SizeBytes is null ? Make(id, parent) : new DriverError("create", id, Errno.EINVAL, "size is for read-write layers");
+        options.SizeBytes is null ? Make(id, parent, null) : new DriverError("create", id, Errno.EINVAL, "size is for read-write layers");
 
     /// <inheritdoc/>
     public DriverError? CreateReadWrite(string id, string parent, LayerOptions options) =>
-        (options.SizeBytes ?? _options.SizeBytes) is { } bytes ? Quota() is var quota && quota.IsOk ? Make(id, parent, layer => quota.Value.Limit(layer, bytes)) : quota.Error : Make(id, parent);
+        _sizes.Check(options.SizeBytes ?? _options.SizeBytes) ?? Make(id, parent, options.SizeBytes ?? _options.SizeBytes);
 
-    private DriverResult<ProjectQuota> Quota()
-    {
-        var quota = _quota is { } known ? known : ProjectQuota.Open(_kernel, Home, Home);
-        _quota = quota.IsOk ? quota.Value : null;
-        return quota;
-    }
+    private DriverError? Make(string id, string parent, long? bytes) => _kernel.RunFor(() => MakeOnTask(id, parent, bytes));
 
-    private DriverError? Make(string id, string parent, Func<string, DriverError?>? limit = null) => _kernel.RunFor(() => MakeOnTask(id, parent, limit));
-
-    private DriverError? MakeOnTask(string id, string parent, Func<string, DriverError?>? limit)
+    private DriverError? MakeOnTask(string id, string parent, long? bytes)
     {
         if ((Check("create", id) ?? (parent.Length == 0 ? null : Check("create", parent))) is { } bad)
             return bad;
@@ -95,7 +89,7 @@ public sealed partial class Overlay2Driver : IStorageDriver, ILayerMounts, ILaye
         if (_kernel.MkdirAt(Fd.Cwd, layer, (Mode)0x1C8) is not Errno.OK and var error)
             return DriverError.Of(error, "mkdir", layer);
         string link = _options.Ids.Next(LinkLength);
-        var failed = limit?.Invoke($"{Home}/{id}") ?? Fill(id, parent, link, lowers);
+        var failed = _sizes.Limit($"{Home}/{id}", bytes) ?? Fill(id, parent, link, lowers);
         if (failed is not null)
         {
             // Unlike Docker, which leaves the link dangling.

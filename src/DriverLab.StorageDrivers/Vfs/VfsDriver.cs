@@ -49,9 +49,13 @@ public sealed class VfsDriver : IStorageDriver, ILayerMounts, ILayerList
 {
     private readonly IKernel _kernel;
     private readonly VfsOptions _options;
-    private ProjectQuota? _quota;
+    private readonly SizeLimits _sizes;
 
-    private VfsDriver(IKernel kernel, VfsOptions options) => (_kernel, _options) = (kernel, options);
+    private VfsDriver(IKernel kernel, VfsOptions options)
+    {
+        (_kernel, _options) = (kernel, options);
+        _sizes = new SizeLimits(kernel, options.Home, LayersDirectory);
+    }
 
     /// <inheritdoc/>
     public string Name => "vfs";
@@ -66,25 +70,18 @@ public sealed class VfsDriver : IStorageDriver, ILayerMounts, ILayerList
         var error = kernel.MakeDirectories(layers, (Mode)0x1C8);
         if (error != Errno.OK)
             return DriverError.Of(error, "mkdir", layers)!;
-        return (options.SizeBytes is null ? null : driver.Quota().Error) is { } lacking ? lacking : DriverResult.Of<IStorageDriver>(driver);
+        return driver._sizes.Check(options.SizeBytes) is { } lacking ? lacking : DriverResult.Of<IStorageDriver>(driver);
     }
 
     /// <inheritdoc/>
     public DriverError? Create(string id, string parent, LayerOptions options) =>
-        options.SizeBytes is null ? Make(id, parent) : new DriverError("create", id, Errno.EINVAL, "size is for read-write layers");
+        options.SizeBytes is null ? Make(id, parent, null) : new DriverError("create", id, Errno.EINVAL, "size is for read-write layers");
 
     /// <inheritdoc/>
     public DriverError? CreateReadWrite(string id, string parent, LayerOptions options) =>
-        (options.SizeBytes ?? _options.SizeBytes) is { } bytes ? Quota() is var quota && quota.IsOk ? Make(id, parent, layer => quota.Value.Limit(layer, bytes)) : quota.Error : Make(id, parent);
+        _sizes.Check(options.SizeBytes ?? _options.SizeBytes) ?? Make(id, parent, options.SizeBytes ?? _options.SizeBytes);
 
-    private DriverResult<ProjectQuota> Quota()
-    {
-        var quota = _quota is { } known ? known : ProjectQuota.Open(_kernel, _options.Home, LayersDirectory);
-        _quota = quota.IsOk ? quota.Value : null;
-        return quota;
-    }
-
-    private DriverError? Make(string id, string parent, Func<string, DriverError?>? limit = null)
+    private DriverError? Make(string id, string parent, long? bytes)
     {
         if ((LayerId.Check("create", id, "") ?? (parent.Length == 0 ? null : LayerId.Check("create", parent, ""))) is { } bad)
             return bad;
@@ -95,7 +92,7 @@ public sealed class VfsDriver : IStorageDriver, ILayerMounts, ILayerList
         if (error != Errno.OK)
             return DriverError.Of(error, "mkdir", path);
         var failed = DriverError.Of(_kernel.FchmodAt(Fd.Cwd, path, (Mode)0x1ED), "chmod", path)
-            ?? limit?.Invoke(PathOf(id))
+            ?? _sizes.Limit(PathOf(id), bytes)
             ?? (parent.Length == 0 ? null : TreeCopy.Copy(_kernel, PathOf(parent), PathOf(id), _options.Xattrs));
         if (failed is not null)
             _ = TreeRemoval.Remove(_kernel, Fd.Cwd, path); // the first error is the one to tell
