@@ -25,6 +25,8 @@ internal static class GoSuite
         string binary = Path.Combine(cache, $"suite-{File.GetLastWriteTimeUtc(suite).Ticks:x}-{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)))[..12]}");
         if (File.Exists(binary))
             return binary;
+        if (Directory.Exists(Path.Combine(cache, "src")))
+            Directory.Delete(Path.Combine(cache, "src"), recursive: true); // a file that had another name would be built too
         foreach (var (path, source) in own)
         {
             string target = Path.Combine(cache, "src", path);

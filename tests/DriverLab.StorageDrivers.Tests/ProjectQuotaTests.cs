@@ -5,7 +5,7 @@ using DriverLab.StorageDrivers.DeviceMapper;
 namespace DriverLab.StorageDrivers.Tests;
 
 /// <summary>Sizes of containers by project quota, where a file system has it: on xfs and ext4 in machines.</summary>
-[TestFixture(KernelKind.Guest61, "xfs"), TestFixture(KernelKind.Guest612, "xfs"), TestFixture(KernelKind.Guest61, "ext4"), TestFixture(KernelKind.Guest612, "ext4")]
+[TestFixture(KernelKind.Guest61, "xfs", Category = "long"), TestFixture(KernelKind.Guest612, "xfs"), TestFixture(KernelKind.Guest61, "ext4"), TestFixture(KernelKind.Guest612, "ext4", Category = "long")]
 [Category("rig")]
 public sealed class ProjectQuotaTests(KernelKind kernel, string fileSystem)
 {
