@@ -7,10 +7,10 @@ internal sealed class AlignedBuffer
 {
     private const int Alignment = 4096;
 
-    /// <summary>Room of this size is kept from call to call.</summary>
-    private const int KeptBytes = 64 << 10;
+    /// <summary>Room up to this size is kept from call to call: memory that is new each time costs more than what is written to it.</summary>
+    private const int KeptBytes = 16 << 20;
 
-    private byte[]? _kept;
+    private byte[] _kept = [];
 
     /// <summary>A zeroed buffer of this many bytes that starts on a page boundary and does not move; the next call takes it again.</summary>
     public Span<byte> Of(long length)
@@ -20,19 +20,13 @@ internal sealed class AlignedBuffer
         return buffer;
     }
 
-    /// <summary>A copy of the data that starts on a page boundary.</summary>
-    public ReadOnlySpan<byte> Copy(ReadOnlySpan<byte> data)
-    {
-        var copy = Room(data.Length);
-        data.CopyTo(copy);
-        return copy;
-    }
-
     /// <summary>A buffer of this many bytes, with whatever is in it, that starts on a page boundary and does not move; the next call takes it again.</summary>
     public Span<byte> Room(long length)
     {
-        byte[] room = length is < 0 or > KeptBytes ? GC.AllocateArray<byte>(checked((int)length + Alignment), pinned: true)
-            : _kept ??= GC.AllocateArray<byte>(KeptBytes + Alignment, pinned: true);
+        int size = checked((int)length + Alignment);
+        byte[] room = size <= _kept.Length ? _kept : GC.AllocateUninitializedArray<byte>(Math.Max(size, (64 << 10) + Alignment), pinned: true);
+        if (length <= KeptBytes)
+            _kept = room;
         nint address = Marshal.UnsafeAddrOfPinnedArrayElement(room, 0);
         int skip = (int)(-address & (Alignment - 1));
         return room.AsSpan(skip, (int)length);

@@ -92,14 +92,27 @@ public sealed class Word
             return only.Bytes;
         var pieces = Array.ConvertAll(_segments, segment => Valued(segment, variables));
         byte[] all = GC.AllocateUninitializedArray<byte>(checked((int)pieces.Sum(Length)));
-        var rest = all.AsSpan();
+        Fill(all, pieces);
+        return all;
+    }
+
+    /// <summary>The bytes that the word stands for, in the room for the data of a call.</summary>
+    internal ReadOnlySpan<byte> Expand(AlignedBuffer buffer, Func<string, string> variables)
+    {
+        var pieces = IsConstant ? _segments : Array.ConvertAll(_segments, segment => Valued(segment, variables));
+        var all = buffer.Room(pieces.Sum(Length));
+        Fill(all, pieces);
+        return all;
+    }
+
+    private static void Fill(Span<byte> all, Segment[] pieces)
+    {
         foreach (var piece in pieces)
         {
             int length = (int)Length(piece);
-            Fill(rest[..length], piece);
-            rest = rest[length..];
+            Fill(all[..length], piece);
+            all = all[length..];
         }
-        return all;
     }
 
     private static Segment Valued(Segment segment, Func<string, string>? variables)

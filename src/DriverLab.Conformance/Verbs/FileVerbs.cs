@@ -23,7 +23,7 @@ internal static class FileVerbs
         {
             Options = [P.Switch("append"), P.Switch("sync"), P.Mode("mode")],
         },
-        new("pwrite", [P.Fd(), P.Data(), P.Number("offset")], "pwrite64(2).", static c => Render.Of(c.Task.PWrite(c.Fd(0), c.Run.Buffer.Copy(c.Bytes(1)), c.Number(2)))),
+        new("pwrite", [P.Fd(), P.Data(), P.Number("offset")], "pwrite64(2).", static c => Render.Of(c.Task.PWrite(c.Fd(0), c.Data(1), c.Number(2)))),
         new("lseek", [P.Fd(), P.Number("offset"), P.Flags<SeekWhence>("whence").Optional()], "lseek(2); SEEK_SET when WHENCE is left out.", static c => Render.Of(c.Task.LSeek(c.Fd(0), c.Number(1), c.Flags<SeekWhence>(2)))),
         new("truncate", [P.Path(), P.Number("length")], "truncate(2).", static c => Render.Of(c.Task.Truncate(c.Bytes(0), c.Number(1)))),
         new("ftruncate", [P.Fd(), P.Number("length")], "ftruncate(2).", static c => Render.Of(c.Task.FTruncate(c.Fd(0), c.Number(1)))),
@@ -74,12 +74,12 @@ internal static class FileVerbs
     private static string Write(StepContext c)
     {
         if (c.IsFd(0))
-            return Render.Of(c.Task.Write(c.Fd(0), c.Run.Buffer.Copy(c.Bytes(1))));
+            return Render.Of(c.Task.Write(c.Fd(0), c.Data(1)));
         var flags = OpenFlags.O_WRONLY | OpenFlags.O_CREAT | (c.Has("append") ? OpenFlags.O_APPEND : OpenFlags.O_TRUNC) | (c.Has("sync") ? OpenFlags.O_SYNC : 0);
         var opened = c.Task.OpenAt(Fd.Cwd, c.Bytes(0), flags, c.Mode("mode", (Mode)OpenForAll));
         if (!opened.IsOk)
             return $"{opened.Error} at open";
-        string outcome = WriteAll(c.Task, opened.Value, c.Bytes(1));
+        string outcome = WriteAll(c.Task, opened.Value, c.Data(1));
         var closed = c.Task.Close(opened.Value);
         return closed == Errno.OK ? outcome : $"{closed} at close";
     }
