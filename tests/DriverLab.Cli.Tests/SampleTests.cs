@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Reflection;
+using System.Text.Json;
 using DriverLab.Testing;
 
 namespace DriverLab.Cli.Tests;
@@ -21,6 +22,19 @@ public sealed class SampleTests
             NoRig.Ignore(error.ToString());
         TestContext.Out.WriteLine($"part {part} of {Parts}\n{output}");
         Assert.That(code, Is.EqualTo(0).Or.EqualTo(4), $"part {part} of {Parts}: {output}{error}"); // 4: nothing differs, something is not modelled
+    }
+
+    [Test]
+    public async Task All_that_was_recorded_of_any_kernel_agrees_and_nothing_of_it_is_out_of_date()
+    {
+        var (output, error) = (new StringWriter(), new StringWriter());
+        int code = await CommandLine.RunAsync(["golden", "verify", "--json"], output, error);
+        Assert.That(code, Is.EqualTo(0).Or.EqualTo(4), error.ToString());
+        var cases = output.ToString().Split('\n').Where(static l => l.StartsWith("{\"case\"", StringComparison.Ordinal)).Select(static l => JsonDocument.Parse(l).RootElement.GetProperty("case")).ToList();
+        var verdicts = cases.CountBy(static c => c.GetProperty("verdict").GetString()!).ToDictionary();
+        Assert.That(verdicts["same"], Is.GreaterThan(7000), "of seven lines");
+        Assert.That(verdicts.Keys, Does.Not.Contain("different"));
+        Assert.That(cases.Where(static c => c.TryGetProperty("reason", out var r) && r.GetString()!.Contains("golden record", StringComparison.Ordinal)).Select(static c => $"{c.GetProperty("scenario")} on {c.GetProperty("kernel")}: {c.GetProperty("reason")}"), Is.Empty);
     }
 
     [Test]

@@ -56,6 +56,33 @@ public class BatchTests
         });
     }
 
+    /// <summary>What a line says as another one does is one line of the file; when the other one is recorded anew and says something else, nothing is known of this one any more.</summary>
+    [Test]
+    public void A_line_that_says_the_same_refers_to_the_other_until_that_one_changes()
+    {
+        var folder = Directory.CreateTempSubdirectory("driverlab-golden-");
+        try
+        {
+            var scenario = Texts.Scenario("mkdir /a\nreaddir /");
+            var profile = Emulator.Profiles.Of("6.12");
+            var store = new GoldenStore(folder.FullName);
+            var (first, second) = (Texts.Run(scenario, "ok", "ok 1 names\ta=dir"), Texts.Run(scenario, "ok", "EIO"));
+            store.Write("6.12", "6.12.0-1", profile, [(scenario, first)]);
+            store.Write("7.3", "7.3.0-1", profile, [(scenario, first)]);
+            string text = File.ReadAllText(Path.Combine(folder.FullName, "7.3", scenario.Suite + ".trace"));
+            Assert.That(text, Does.Contain($"== {scenario.Name} {GoldenFile.DigestOf(scenario):x16} as 6.12 {GoldenFile.DigestOf(first):x16}\n").And.Not.Contain("mkdir"));
+            Assert.That(store.Runs("7.3")[scenario.Name].Run.Lines, Is.EqualTo(first.Lines));
+            store.Write("6.12", "6.12.0-2", profile, [(scenario, second)]);
+            Assert.That(store.Runs("7.3"), Is.Empty);
+            store.Write("7.3", "7.3.0-1", profile, [(scenario, first)]);
+            Assert.That(store.Runs("7.3")[scenario.Name].Run.Lines, Is.EqualTo(first.Lines), "in full, because no other line says it");
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
+    }
+
     [Test]
     public void The_digest_of_data_sees_any_change()
     {

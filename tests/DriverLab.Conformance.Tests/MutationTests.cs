@@ -51,7 +51,7 @@ public class MutationTests
     {
         var scenarios = ScenarioStore.Load(Path.Combine(Texts.Root, "tests/Scenarios"), []);
         var all = new List<Replay>();
-        foreach (var line in s_store.Lines)
+        foreach (var line in GoldenStore.WholeLines)
         {
             var profile = s_store.Profile(line);
             foreach (var (name, (digest, run)) in s_store.Runs(line))

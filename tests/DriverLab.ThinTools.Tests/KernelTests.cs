@@ -1,9 +1,4 @@
-using System.Text;
-using DriverLab.Conformance.Running;
-using DriverLab.Conformance.Scenarios;
 using DriverLab.Formats.PersistentData;
-using DriverLab.Rig;
-using DriverLab.Rig.Machines;
 using DriverLab.Testing;
 
 namespace DriverLab.ThinTools.Tests;
@@ -67,8 +62,8 @@ public sealed class KernelTests
             dm status pool
             dm remove pool
             """;
-        var lines = await RunAsync(line, scenario);
-        string trace = string.Join('\n', lines);
+        var lines = await GuestScenario.RunAsync(line, scenario);
+        string trace = string.Join('\n', lines.Select(static l => l.ToString()));
         TestContext.Out.WriteLine(trace);
         // The kernel adds its reserve, a tenth of 64 blocks.
         Assert.That(trace, Does.Contain($"5 {used + 6}/64 40/64 - rw"), "as written");
@@ -79,7 +74,7 @@ public sealed class KernelTests
         Assert.That(trace, Does.Not.Contain("EINVAL").And.Not.Contain("EIO").And.Not.Contain("EILSEQ"));
     }
 
-    /// <summary>The blocks that are not zero, as steps; runs of zero bytes stay short.</summary>
+    /// <summary>The blocks that are not zero, as steps.</summary>
     private static IEnumerable<string> Writes(byte[] image)
     {
         for (int block = 0; block < MetadataBlocks; block++)
@@ -87,59 +82,7 @@ public sealed class KernelTests
             var bytes = image.AsSpan(block * MetadataBlock.Size, MetadataBlock.Size);
             if (!bytes.ContainsAnyExcept((byte)0))
                 continue;
-            var text = new StringBuilder();
-            for (int i = 0; i < bytes.Length;)
-            {
-                int zeros = bytes[i..].IndexOfAnyExcept((byte)0) is >= 0 and var n ? n : bytes.Length - i;
-                _ = zeros > 4 ? text.Append($"{{zero:{zeros}}}") : text.Append($"\\x{bytes[i]:x2}");
-                i += zeros > 4 ? zeros : 1;
-            }
-            yield return $"pwrite fd \"{text}\" {block * MetadataBlock.Size}";
+            yield return $"pwrite fd {GuestScenario.Word(bytes)} {block * MetadataBlock.Size}";
         }
-    }
-
-    private static async Task<List<string>> RunAsync(string line, string text)
-    {
-        Machine machine;
-        try
-        {
-            machine = await RealKernels.OfUser().StartAsync(line);
-        }
-        catch (RigException e) when (e is not MachineException)
-        {
-            NoRig.Ignore(e);
-            throw;
-        }
-        await using (machine)
-        {
-            var sink = new Sink();
-            var reader = new BatchReader(sink);
-            await machine.RunProgramAsync(Batch.Encode([ScenarioParser.Parse("dm/thin-tools/restored", "test", text)]), reader.Read, CancellationToken.None);
-            Assert.That(sink.Status, Is.EqualTo(RunStatus.Done), sink.Reason);
-            return sink.Lines;
-        }
-    }
-
-    private sealed class Sink : ITraceSink
-    {
-        public List<string> Lines { get; } = [];
-        public RunStatus Status { get; private set; }
-        public string Reason { get; private set; } = "";
-
-        public void Begin(string scenario)
-        {
-        }
-
-        public void Entering(int step)
-        {
-        }
-
-        public void Line(in TraceLine line)
-        {
-            string text = line.ToString() ?? "";
-            Lines.Add(text.Length > 300 ? text[..300] : text);
-        }
-
-        public void End(RunStatus status, string reason) => (Status, Reason) = (status, reason);
     }
 }

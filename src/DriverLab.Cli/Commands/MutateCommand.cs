@@ -12,7 +12,7 @@ internal static class MutateCommand
     public static Command Create(TextWriter output, TextWriter error)
     {
         var data = new Option<string?>("--data") { Description = "The folder with Scenarios, Ledger and Golden." };
-        var names = new Option<string[]>("--mutation") { Description = "Only this fault with a name, and none that is drawn; may be repeated.", DefaultValueFactory = _ => [] };
+        var names = new Option<string[]>("--mutation") { Description = "Only this fault: a name, or a part of what a drawn one is called, such as Lookup.cs:146; may be repeated.", DefaultValueFactory = _ => [] };
         var named = new Option<bool>("--named") { Description = "Also the faults with names (true).", DefaultValueFactory = _ => true };
         var drawn = new Option<int>("--drawn") { Description = "How many faults to draw from the emulator's code, as many of each suite (200): conditions negated, constants one off, operations swapped, calls left out.", DefaultValueFactory = _ => 200 };
         var seconds = new Option<double>("--seconds") { Description = "How long fuzzing may look for one fault (60); 0 for goldens only.", DefaultValueFactory = _ => 60 };
@@ -33,7 +33,9 @@ internal static class MutateCommand
         {
             var time = TimeSpan.FromSeconds(parsed.GetValue(seconds));
             string[] only = parsed.GetValue(names)!;
-            var faults = only.Length > 0 ? Chosen(only) : [.. parsed.GetValue(named) ? Fault.AllNamed() : [], .. Fault.Draw(parsed.GetValue(drawn), parsed.GetValue(seed))];
+            IReadOnlyList<Fault> faults = [.. parsed.GetValue(named) || only.Length > 0 ? Fault.AllNamed() : [], .. Fault.Draw(parsed.GetValue(drawn), parsed.GetValue(seed))];
+            if (only.Length > 0)
+                faults = Chosen(faults, only);
             if (parsed.GetValue(list))
             {
                 foreach (var fault in faults)
@@ -64,12 +66,17 @@ internal static class MutateCommand
         return command;
     }
 
-    private static IReadOnlyList<Fault> Chosen(string[] names)
+    private static IReadOnlyList<Fault> Chosen(IReadOnlyList<Fault> faults, string[] names)
     {
         var chosen = new List<Fault>();
         foreach (string name in names)
-            chosen.Add(Fault.AllNamed().FirstOrDefault(f => f.Name == name) ?? throw new UsageException($"there is no fault '{name}'; expected one of {string.Join(", ", Enum.GetNames<Mutation>())}"));
-        return chosen;
+        {
+            int before = chosen.Count;
+            chosen.AddRange(faults.Where(f => f.Named is null ? f.Name.Contains(name, StringComparison.Ordinal) : f.Name == name));
+            if (chosen.Count == before)
+                throw new UsageException($"there is no fault '{name}'; expected one that --list shows (with this --drawn and --seed), or one of {string.Join(", ", Enum.GetNames<Mutation>())}");
+        }
+        return [.. chosen.Distinct()];
     }
 
     private static string Text(FaultResult result)

@@ -61,7 +61,8 @@ internal sealed record Fault(string Name, string Suite, DrawnFault? Drawn, Mutat
     private static readonly (string Folder, string Suite)[] s_suites =
     [
         ("src/DriverLab.FileSystems/Overlay/Explanation", ""), ("src/DriverLab.FileSystems/Aufs/Explanation", ""),
-        ("src/DriverLab.Block/Crash/", ""), ("src/DriverLab.Block/Faults/", ""), ("src/DriverLab.DeviceMapper/Targets/LogWrites/LogWritesFile", ""),
+        ("src/DriverLab.Block/Crash/", ""), ("src/DriverLab.Block/Faults/", ""), ("src/DriverLab.Block/Devices/FileDisk", ""), ("src/DriverLab.Block/Devices/FilterDisk", ""),
+        ("src/DriverLab.DeviceMapper/Targets/LogWrites/LogWritesFile", ""),
         ("src/DriverLab.FileSystems/Overlay/", "overlay"), ("src/DriverLab.FileSystems/Aufs/", "aufs"),
         ("src/DriverLab.DeviceMapper/PersistentData/", "thin"), ("src/DriverLab.DeviceMapper/Targets/Thin/", "thin"), ("src/DriverLab.DeviceMapper/", "dm"),
         ("src/DriverLab.Block/", "block"), ("src/DriverLab.Vfs/", "vfs"), ("src/DriverLab.FileSystems/", "vfs"), ("src/DriverLab.Emulator/", "vfs"),

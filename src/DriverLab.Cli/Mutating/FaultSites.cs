@@ -94,8 +94,9 @@ internal sealed class FaultSites : IDisposable
             return (Bytes(swap.Other), swap.What, 0);
         if (at.Code.Value is >= 0x16 and < 0x1E) // ldc.i4.0 to ldc.i4.7
         {
-            int value = at.Code.Value - 0x16;
-            return ([(byte)(at.Code.Value + 1)], string.Create(CultureInfo.InvariantCulture, $"{value} is {value + 1}"), 0);
+            // 1 is true most of the time, and 2 would be as true as it.
+            int value = at.Code.Value - 0x16, other = value == 1 ? 0 : value + 1;
+            return ([(byte)(0x16 + other)], string.Create(CultureInfo.InvariantCulture, $"{value} is {other}"), 0);
         }
         if (at.Code == OpCodes.Ldc_I4_S && (sbyte)il[at.Offset + 1] is var small and < sbyte.MaxValue)
             return ([(byte)(small + 1)], string.Create(CultureInfo.InvariantCulture, $"{small} is {small + 1}"), 1);

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Collections.Frozen;
 using DriverLab.Conformance.Comparison;
 using DriverLab.Conformance.Running;
@@ -10,8 +11,13 @@ namespace DriverLab.Conformance.Golden;
 /// <param name="root">The folder, tests/Golden.</param>
 public sealed class GoldenStore(string root)
 {
+    /// <summary>The lines that are recorded in full. What another line says word for word as the nearest of these is recorded as a reference to it.</summary>
+    public static IReadOnlyList<string> WholeLines { get; } = ["6.12", "6.1"];
+
     private const string ProfileFile = "profile.txt";
     private const string Extension = ".trace";
+
+    private readonly ConcurrentDictionary<string, GoldenFile> _files = new();
 
     /// <summary>Options of the kernel's configuration that decide behaviour in the suites; the rest of some ten thousand is left out.</summary>
     private static readonly string[] s_prefixes = ["CONFIG_OVERLAY_FS", "CONFIG_TMPFS", "CONFIG_DEVTMPFS", "CONFIG_BLK_DEV_LOOP", "CONFIG_BLK_DEV_DM", "CONFIG_DM_", "CONFIG_FS_POSIX_ACL", "CONFIG_FS_VERITY", "CONFIG_HZ", "CONFIG_BTRFS", "CONFIG_EXT4", "CONFIG_SECURITY", "CONFIG_LSM", "CONFIG_BLK_DEV_RAM", "CONFIG_AUFS"];
@@ -51,16 +57,38 @@ public sealed class GoldenStore(string root)
             : throw new DataException(file, 1, $"'{name}' is no release; expected for example release=6.1.0-40-cloud-amd64");
     }
 
-    /// <summary>Everything that was recorded of a kernel line, by scenario.</summary>
+    /// <summary>Everything that was recorded of a kernel line, by scenario. A run that is recorded as that of another line is left out when that line was recorded anew since and says something else.</summary>
     public IReadOnlyDictionary<string, (ulong Digest, ScenarioRun Run)> Runs(string line)
     {
         var runs = new Dictionary<string, (ulong, ScenarioRun)>();
-        foreach (var file in Directory.EnumerateFiles(Path.Combine(root, line), "*" + Extension).Order(StringComparer.Ordinal))
+        foreach (string path in Directory.EnumerateFiles(Path.Combine(root, line), "*" + Extension).Order(StringComparer.Ordinal))
         {
-            foreach (var (name, run) in GoldenFile.Parse(file, File.ReadAllText(file)).Runs)
+            var file = _files.GetOrAdd(path, static p => GoldenFile.Parse(p, File.ReadAllText(p)));
+            foreach (var (name, run) in file.Runs)
                 runs[name] = run;
+            foreach (var (name, same) in file.Same)
+                if (InFull(same.Line, Path.GetFileName(path)) is { } full && full.Runs.TryGetValue(name, out var run) && GoldenFile.DigestOf(run.Run) == same.RunDigest)
+                    runs[name] = (same.Digest, run.Run);
         }
         return runs;
+    }
+
+    /// <summary>The file of a suite of another line; null when there is none.</summary>
+    private GoldenFile? InFull(string line, string suite)
+    {
+        string path = Path.Combine(root, line, suite);
+        return File.Exists(path) ? _files.GetOrAdd(path, static p => GoldenFile.Parse(p, File.ReadAllText(p))) : null;
+    }
+
+    private SameRun? SameAs(string line, Scenario scenario, ScenarioRun run)
+    {
+        if (WholeLines.Contains(line))
+            return null;
+        ulong digest = GoldenFile.DigestOf(run);
+        foreach (string other in WholeLines)
+            if (InFull(other, scenario.Suite + Extension) is { } full && full.Runs.TryGetValue(scenario.Name, out var there) && GoldenFile.DigestOf(there.Run) == digest)
+                return new(GoldenFile.DigestOf(scenario), other, digest);
+        return null;
     }
 
     /// <summary>What is known of a kernel that was observed, not recorded.</summary>
@@ -76,7 +104,8 @@ public sealed class GoldenStore(string root)
         var settings = profile.Config.Where(o => s_prefixes.Any(p => o.Key.StartsWith(p, StringComparison.Ordinal))).OrderBy(o => o.Key, StringComparer.Ordinal);
         File.WriteAllText(Path.Combine(folder, ProfileFile), $"# recorded from {stamp}\nrelease={profile.Name}\n{string.Concat(settings.Select(o => $"{o.Key}={o.Value}\n"))}");
         foreach (var suite in runs.GroupBy(r => r.Scenario.Suite).Where(static suite => suite.Any(static r => r.Run.Status != RunStatus.Skipped)))
-            File.WriteAllText(Path.Combine(folder, suite.Key + Extension), GoldenFile.Write(stamp, suite));
+            File.WriteAllText(Path.Combine(folder, suite.Key + Extension), GoldenFile.Write(stamp, suite, (scenario, run) => SameAs(line, scenario, run)));
+        _files.Clear();
     }
 
     /// <summary>What stays of a line's records when only some scenarios are recorded anew: those of the same suites, the same text and the same kernel.</summary>
