@@ -35,7 +35,7 @@ public sealed class CrashSweep(WriteLog log, params IReadOnlyList<(long Sectors,
         return new(states, failures);
     }
 
-    /// <summary>The states one after the other, for a caller with a loop of its own.</summary>
+    /// <summary>The states one after the other, for a caller with a loop of its own. The content of a state is there until the next one is asked for.</summary>
     public IEnumerable<CrashState> States(CrashSweepOptions options)
     {
         var builder = new StateBuilder(log, disks);
