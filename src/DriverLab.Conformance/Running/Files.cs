@@ -12,7 +12,7 @@ internal static class Files
     private const int ListBytes = 32 << 10;
 
     /// <summary>No content longer than this is read: a sparse file may have exabytes.</summary>
-    private const int MostBytes = 1 << 30;
+    public const int MostBytes = 1 << 30;
 
     /// <summary>The whole content of a file, or the outcome of the call that failed.</summary>
     public static (byte[]? Content, string Problem) ReadAll(IKernel task, ReadOnlySpan<byte> path)
@@ -21,6 +21,37 @@ internal static class Files
         byte[]? content = problem.Length == 0 ? buffer[..length] : null;
         ArrayPool<byte>.Shared.Return(buffer);
         return (content, problem);
+    }
+
+    /// <summary>Takes pieces of a file's content.</summary>
+    public delegate void PieceAction(ReadOnlySpan<byte> piece);
+
+    /// <summary>The content of a file in pieces of a size, the last one shorter; its length, and the outcome of the call that failed.</summary>
+    public static (long Length, string Problem) ReadPieces(IKernel task, ReadOnlySpan<byte> path, int bytes, PieceAction action)
+    {
+        var opened = task.OpenAt(Fd.Cwd, path, OpenFlags.O_RDONLY, Mode.None);
+        if (!opened.IsOk)
+            return (0, $"{opened.Error} at open");
+        byte[] buffer = ArrayPool<byte>.Shared.Rent(bytes + ChunkBytes);
+        long length = 0;
+        int filled = 0;
+        SysResult<int> read;
+        while ((read = task.Read(opened.Value, buffer.AsSpan(filled, ChunkBytes))).IsOk && read.Value > 0 && length < MostBytes)
+        {
+            length += read.Value;
+            filled += read.Value;
+            int taken = 0;
+            for (; filled - taken >= bytes; taken += bytes)
+                action(buffer.AsSpan(taken, bytes));
+            filled -= taken;
+            if (taken > 0)
+                buffer.AsSpan(taken, filled).CopyTo(buffer);
+        }
+        _ = task.Close(opened.Value); // nothing was written, so there is nothing a close could report
+        if (filled > 0 && read.IsOk)
+            action(buffer.AsSpan(0, filled));
+        ArrayPool<byte>.Shared.Return(buffer);
+        return (length, !read.IsOk ? $"{read.Error} at read after {length}" : read.Value > 0 ? $"more than {MostBytes >> 20}M of content" : "");
     }
 
     /// <summary>The canonical text of a file's content.</summary>

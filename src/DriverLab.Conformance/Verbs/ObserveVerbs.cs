@@ -32,25 +32,27 @@ internal static class ObserveVerbs
 
     private static string Digest(StepContext c)
     {
-        var (content, problem) = Files.ReadAll(c.Task, c.Bytes(0));
-        if (content is null)
-            return problem;
-        int chunk = (int)Math.Max(1, c.Number("chunk", 1 << 20));
+        var pieces = new List<(string Range, string Text)>();
         string? last = null;
-        int from = 0;
-        for (int at = 0; at < content.Length; at += chunk)
+        long from = 0, at = 0;
+        var (length, problem) = Files.ReadPieces(c.Task, c.Bytes(0), (int)Math.Clamp(c.Number("chunk", 1 << 20), 1, Files.MostBytes), piece =>
         {
-            var piece = content.AsSpan(at, Math.Min(chunk, content.Length - at));
             string text = piece.IndexOfAnyExcept((byte)0) < 0 ? "zeros" : $"{TestData.Digest(piece):x16}";
-            if (last is not null && text != last)
-                c.Detail($"{from}+{at - from}", last);
             if (text != last)
-                from = at;
-            last = text;
-        }
+            {
+                if (last is not null)
+                    pieces.Add(($"{from}+{at - from}", last));
+                (from, last) = (at, text);
+            }
+            at += piece.Length;
+        });
+        if (problem.Length > 0)
+            return problem;
         if (last is not null)
-            c.Detail($"{from}+{content.Length - from}", last);
-        return $"ok {content.Length}";
+            pieces.Add(($"{from}+{at - from}", last));
+        foreach (var (range, text) in pieces)
+            c.Detail(range, text);
+        return $"ok {length}";
     }
 
     private static string ReadDir(StepContext c)
