@@ -74,7 +74,7 @@ internal static class MutateCommand
             int before = chosen.Count;
             chosen.AddRange(faults.Where(f => f.Named is null ? f.Name.Contains(name, StringComparison.Ordinal) : f.Name == name));
             if (chosen.Count == before)
-                throw new UsageException($"there is no fault '{name}'; expected one that --list shows (with this --drawn and --seed), or one of {string.Join(", ", Enum.GetNames<Mutation>())}");
+                throw new UsageException($"there is no fault '{name}'; expected one of {string.Join(", ", Enum.GetNames<Mutation>())}, or a part of a drawn one that --list shows with this --drawn and --seed");
         }
         return [.. chosen.Distinct()];
     }
