@@ -64,7 +64,7 @@ public class BatchTests
         try
         {
             var scenario = Texts.Scenario("mkdir /a\nreaddir /");
-            var profile = Emulator.Profiles.Of("6.12");
+            var profile = new Linux.KernelProfile("6.12", new(6, 12), System.Collections.Frozen.FrozenDictionary<string, string>.Empty);
             var store = new GoldenStore(folder.FullName);
             var (first, second) = (Texts.Run(scenario, "ok", "ok 1 names\ta=dir"), Texts.Run(scenario, "ok", "EIO"));
             store.Write("6.12", "6.12.0-1", profile, [(scenario, first)]);
