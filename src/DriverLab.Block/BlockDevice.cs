@@ -93,6 +93,13 @@ public abstract class BlockDevice(BlockLayer layer, DevT number, string name)
     /// <summary>The disk's parts; null until it is scanned for them.</summary>
     public DiskPartitions? Parts { get; private set; }
 
+    /// <summary>True when users may add partitions (BLKPG).</summary>
+    /// <remarks>Linux include/linux/blkdev.h: GENHD_FL_NO_PART, the opposite.</remarks>
+    public virtual bool TakesPartitions => false;
+
+    /// <summary>The disk's parts, to change.</summary>
+    internal DiskPartitions PartsOfUser => Parts ??= new(this);
+
     /// <summary>Reads the partition table, and makes the parts that it names.</summary>
     /// <returns>EBUSY (a part is open), EIO.</returns>
     protected Errno ScanPartitions() => (Parts ??= new(this)).Scan();

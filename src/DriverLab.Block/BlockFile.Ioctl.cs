@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using DriverLab.Block.Partitions;
 using DriverLab.Linux;
 using DriverLab.Linux.Ioctl;
 
@@ -35,7 +36,7 @@ public sealed partial class BlockFile
             case Blk.BLKZEROOUT: return Done(ZeroOut(Range(argument)));
             case Blk.HDIO_GETGEO: return Errno.ENOTTY; // no disk that is modelled has cylinders
             case Blk.BLKFLSBUF or Blk.BLKRRPART or Blk.BLKRASET or Blk.BLKFRASET: return Ioctl(request, 0L, caller);
-            case Blk.BLKPG: return NotModelledException.Throw("BLKPG");
+            case Blk.BLKPG: return Done(ChangePartitions(argument, caller));
             default: return Device.Ioctl(request, argument, _forWriting, _exclusive, caller);
         }
     }
@@ -56,7 +57,7 @@ public sealed partial class BlockFile
             case Blk.BLKRRPART:
                 return Done(RereadPartitions(caller));
             case Blk.BLKPG:
-                return NotModelledException.Throw("BLKPG");
+                return NotModelledException.Throw("BLKPG with an address");
             default:
                 return Device.Ioctl(request, value, _forWriting, _exclusive, caller);
         }
@@ -89,6 +90,36 @@ public sealed partial class BlockFile
         if (!_exclusive && Device.Parts is not { OpenCount: > 0 } && !Device.MayClaim(this))
             return Errno.EBUSY;
         return Device.RereadPartitions();
+    }
+
+    /// <remarks>Linux block/ioctl.c: blkpg_do_ioctl().</remarks>
+    private Errno ChangePartitions(ReadOnlySpan<byte> argument, IBlockCaller caller)
+    {
+        if (argument.Length != Blk.BlkpgArgumentBytes + Blk.BlkpgPartitionBytes)
+            return NotModelledException.Throw("BLKPG with a structure that lies elsewhere");
+        if (Device is not Partition && !Device.TakesPartitions)
+            return Errno.EINVAL;
+        if (!caller.IsSysAdmin)
+            return Errno.EACCES;
+        var partition = argument[Blk.BlkpgArgumentBytes..];
+        long start = MemoryMarshal.Read<long>(partition), length = MemoryMarshal.Read<long>(partition[8..]);
+        int number = MemoryMarshal.Read<int>(partition[16..]);
+        if (Device is Partition || number <= 0)
+            return Errno.EINVAL;
+        var operation = (BlkpgOperation)MemoryMarshal.Read<int>(argument);
+        if (operation == BlkpgOperation.BLKPG_DEL_PARTITION)
+            return Device.PartsOfUser.Delete(number);
+        if (start < 0 || length <= 0 || long.MaxValue - length < start || ((start | length) & (Device.Limits.LogicalBlockSize - 1)) != 0)
+            return Errno.EINVAL;
+        var entry = new PartitionEntry(number, start >> 9, length >> 9);
+        if (!Device.Layer.Quirks.PartitionsMayLieBeyondTheEnd && (entry.Start >= Device.CapacitySectors || entry.Start + entry.Sectors > Device.CapacitySectors))
+            return Errno.EINVAL;
+        return operation switch
+        {
+            BlkpgOperation.BLKPG_ADD_PARTITION => Device.PartsOfUser.AddOne(entry),
+            BlkpgOperation.BLKPG_RESIZE_PARTITION => Device.PartsOfUser.Resize(entry),
+            _ => Errno.EINVAL,
+        };
     }
 
     private Errno SetBlockSize(int bytes, IBlockCaller caller)

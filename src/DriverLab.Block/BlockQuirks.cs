@@ -32,6 +32,9 @@ public sealed record BlockQuirks
     /// <summary>A bio that is not made of whole logical blocks fails before a request is made of it, as that of a cached block at an end within a block (6.11: blk_mq_submit_bio(), bio_unaligned()).</summary>
     public bool RequestsAreWholeBlocks { get; init; }
 
+    /// <summary>BLKPG does not look whether a partition ends on the disk (seen on 6.1.192, not on 6.12).</summary>
+    public bool PartitionsMayLieBeyondTheEnd { get; init; }
+
     /// <summary>Direct I/O of a loop device needs an offset in whole sectors also where the file system names no alignment (seen on 6.18, not on 6.12; loop_query_min_dio_size() came with 6.15).</summary>
     public bool LoopDirectNeedsSectors { get; init; }
 
@@ -77,6 +80,7 @@ public sealed record BlockQuirks
         LoopLearnsLimits = profile.AtLeast(6, 11),
         LoopBlockSizeZeroIsDefault = profile.AtLeast(6, 11),
         RequestsAreWholeBlocks = profile.AtLeast(6, 11),
+        PartitionsMayLieBeyondTheEnd = !profile.AtLeast(6, 8),
         LoopDirectNeedsSectors = profile.AtLeast(6, 15),
         LoopBlockSizeHonoursOwner = profile.AtLeast(6, 1),
         DiscardRangeWraps = !profile.AtLeast(5, 11),

@@ -325,6 +325,9 @@ public sealed partial class LoopDevice : BlockDevice
             Layer.World.Log.Add($"loop_reread_partitions: partition scan of {Name} () failed (rc=-{(int)error})");
     }
 
+    /// <summary>Also one that is never scanned for them.</summary>
+    public override bool TakesPartitions => true;
+
     /// <inheritdoc/>
     public override Errno RereadPartitions()
     {

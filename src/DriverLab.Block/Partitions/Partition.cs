@@ -22,7 +22,14 @@ public sealed class Partition : BlockDevice
     public BlockDevice Whole { get; }
 
     /// <summary>Which part of it.</summary>
-    public PartitionEntry Entry { get; }
+    public PartitionEntry Entry { get; private set; }
+
+    /// <summary>Gives it another length.</summary>
+    internal void Resize(long sectors)
+    {
+        Entry = Entry with { Sectors = sectors };
+        SetCapacity(sectors);
+    }
 
     /// <inheritdoc/>
     public override bool IsReadOnly => base.IsReadOnly || (!Layer.Quirks.OneReadOnlyState && Whole.IsReadOnly);
@@ -149,9 +156,66 @@ public sealed class DiskPartitions(BlockDevice whole)
             whole.Layer.World.Log.Add($"{whole.Name}: p{entry.Number} size {unchecked((ulong)entry.Sectors)} extends beyond EOD, truncated");
             entry = entry with { Sectors = whole.CapacitySectors - entry.Start };
         }
+        Insert(entry);
+    }
+
+    // ---- what users do -----------------------------------------------------------------------------------------------------------
+
+    /// <summary>Adds one part.</summary>
+    /// <returns>EBUSY (another lies there, or has the number), EINVAL (the number is too large).</returns>
+    /// <remarks>Linux block/partitions/core.c: bdev_add_partition(), add_partition().</remarks>
+    internal Errno AddOne(PartitionEntry entry)
+    {
+        if (Overlaps(entry))
+            return Errno.EBUSY;
+        if (entry.Number >= PartitionTable.Limit)
+            return Errno.EINVAL;
+        if (Find(entry.Number) is not null)
+            return Errno.EBUSY;
+        Insert(entry);
+        return Errno.OK;
+    }
+
+    /// <summary>Takes one part away.</summary>
+    /// <returns>ENXIO, EBUSY (open).</returns>
+    /// <remarks>Linux block/partitions/core.c: bdev_del_partition().</remarks>
+    internal Errno Delete(int number)
+    {
+        if (Find(number) is not { } part)
+            return Errno.ENXIO;
+        if (part.Openers > 0)
+            return Errno.EBUSY;
+        whole.Layer.Devices.Remove(part);
+        _ = _parts.Remove(part);
+        return Errno.OK;
+    }
+
+    /// <summary>Gives one part another length.</summary>
+    /// <returns>ENXIO, EINVAL (it begins elsewhere), EBUSY (another lies there).</returns>
+    /// <remarks>Linux block/partitions/core.c: bdev_resize_partition().</remarks>
+    internal Errno Resize(PartitionEntry entry)
+    {
+        if (Find(entry.Number) is not { } part)
+            return Errno.ENXIO;
+        if (part.Entry.Start != entry.Start)
+            return Errno.EINVAL;
+        if (Overlaps(entry))
+            return Errno.EBUSY;
+        part.Resize(entry.Sectors);
+        return Errno.OK;
+    }
+
+    private Partition? Find(int number) => _parts.Find(part => part.Entry.Number == number);
+
+    private bool Overlaps(PartitionEntry entry)
+        => _parts.Exists(part => part.Entry.Number != entry.Number && entry.Start < part.Entry.Start + part.Entry.Sectors && part.Entry.Start < entry.Start + entry.Sectors);
+
+    private void Insert(PartitionEntry entry)
+    {
         string name = $"{whole.Name}{(char.IsAsciiDigit(whole.Name[^1]) ? "p" : "")}{entry.Number}";
         var part = new Partition(whole, whole.Layer.Devices.FreeExtendedNumber(), name, entry);
-        _parts.Add(part);
+        int after = _parts.FindIndex(other => other.Entry.Number > entry.Number);
+        _parts.Insert(after < 0 ? _parts.Count : after, part);
         whole.Layer.Devices.Add(part);
     }
 }

@@ -12,6 +12,7 @@ internal static class BlockVerbs
     private static readonly Parameter s_device = P.Target("device");
     private static readonly Parameter s_offset = P.Number("offset");
     private static readonly Parameter s_length = P.Number("length");
+    private static readonly Parameter s_number = P.Number("number");
 
     public static IReadOnlyList<Verb> All { get; } =
     [
@@ -31,7 +32,16 @@ internal static class BlockVerbs
         new("blk rotational", [s_device], "BLKROTATIONAL.", static c => Look(c, static (c, fd) => c.Task.BlkRotational(fd) is { IsOk: true } r ? $"ok {r.Value}" : Render.Of(c.Task.BlkRotational(fd).Error))),
         new("blk discardzeroes", [s_device], "BLKDISCARDZEROES.", static c => Look(c, static (c, fd) => c.Task.BlkDiscardZeroes(fd) is { IsOk: true } r ? $"ok {r.Value}" : Render.Of(c.Task.BlkDiscardZeroes(fd).Error))),
         new("blk reread", [s_device], "BLKRRPART.", static c => Look(c, static (c, fd) => Render.Of(c.Task.BlkRrPart(fd)))),
+        new("blk addpart", [s_device, s_number, s_offset, s_length], "BLKPG: adds a partition; start and length in bytes.", static c => Partition(c, BlkpgOperation.BLKPG_ADD_PARTITION)),
+        new("blk delpart", [s_device, s_number], "BLKPG: deletes a partition.", static c => Partition(c, BlkpgOperation.BLKPG_DEL_PARTITION)),
+        new("blk resizepart", [s_device, s_number, s_offset, s_length], "BLKPG: gives a partition another length.", static c => Partition(c, BlkpgOperation.BLKPG_RESIZE_PARTITION)),
     ];
+
+    private static string Partition(StepContext c, BlkpgOperation operation)
+    {
+        bool isDeletion = operation == BlkpgOperation.BLKPG_DEL_PARTITION;
+        return Look(c, (c, fd) => Render.Of(c.Task.BlkPg(fd, operation, (int)c.Number(1), isDeletion ? 0 : c.Number(2), isDeletion ? 0 : c.Number(3))));
+    }
 
     /// <summary>The path of a device: the word itself, or what the variable holds.</summary>
     internal static byte[] Device(StepContext c, int index)

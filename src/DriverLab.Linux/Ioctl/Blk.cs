@@ -13,8 +13,12 @@ public static class Blk
     public const uint BLKROGET = 0x125E;
     /// <summary>Reads the partition table again; no argument.</summary>
     public const uint BLKRRPART = 0x125F;
-    /// <summary>Adds, deletes or resizes a partition; struct blkpg_ioctl_arg. Not modelled.</summary>
+    /// <summary>Adds, deletes or resizes a partition; struct blkpg_ioctl_arg, which points to a struct blkpg_partition.</summary>
     public const uint BLKPG = 0x1269;
+    /// <summary>Bytes of struct blkpg_ioctl_arg: op at 0, the pointer at 16. Include/uapi/linux/blkpg.h.</summary>
+    public const int BlkpgArgumentBytes = 24;
+    /// <summary>Bytes of struct blkpg_partition: start at 0 and length at 8 in bytes, number at 16.</summary>
+    public const int BlkpgPartitionBytes = 152;
     /// <summary>Size in sectors; unsigned long.</summary>
     public const uint BLKGETSIZE = 0x1260;
     /// <summary>Writes back and drops the cached pages; no argument.</summary>
@@ -59,6 +63,14 @@ public static class Blk
     public const uint HDIO_GETGEO = 0x301;
     /// <summary>Sequence number of the disk, never the same twice; u64.</summary>
     public const uint BLKGETDISKSEQ = 0x80081280;
+}
+
+/// <summary>What BLKPG does.</summary>
+public enum BlkpgOperation
+{
+    BLKPG_ADD_PARTITION = 1,
+    BLKPG_DEL_PARTITION = 2,
+    BLKPG_RESIZE_PARTITION = 3,
 }
 
 /// <summary>Typed forms of the block ioctls, for any kernel.</summary>
@@ -129,6 +141,31 @@ public static class BlkKernel
         /// <summary>BLKRRPART: reads the partition table again.</summary>
         /// <returns>EACCES, EINVAL (no partitions here), EBUSY.</returns>
         public Errno BlkRrPart(Fd fd) => kernel.Ioctl(fd, Blk.BLKRRPART, 0).Error;
+
+        /// <summary>BLKPG: adds, deletes or resizes a partition. The structure that is pointed to lies directly behind the other one, which is where the emulator looks.</summary>
+        /// <param name="fd">The whole disk.</param>
+        /// <param name="operation">What to do.</param>
+        /// <param name="number">The partition, from 1.</param>
+        /// <param name="start">First byte; not looked at when deleting.</param>
+        /// <param name="length">Size in bytes; not looked at when deleting.</param>
+        /// <returns>
+        /// EINVAL (a disk that takes no partitions), EACCES, EINVAL (a partition, a number below 1), when deleting ENXIO and EBUSY (open), else EINVAL (negative or empty, no multiple of the logical
+        /// block, beyond the end), EBUSY (another lies there), EINVAL (a number above 255), ENXIO (none to resize), EINVAL (resizing may not move the start).
+        /// </returns>
+        public unsafe Errno BlkPg(Fd fd, BlkpgOperation operation, int number, long start, long length)
+        {
+            Span<byte> buffer = stackalloc byte[Blk.BlkpgArgumentBytes + Blk.BlkpgPartitionBytes];
+            buffer.Clear();
+            var partition = buffer[Blk.BlkpgArgumentBytes..];
+            MemoryMarshal.Write(buffer, (int)operation);
+            MemoryMarshal.Write(buffer[8..], Blk.BlkpgPartitionBytes);
+            fixed (byte* there = partition)
+                MemoryMarshal.Write(buffer[16..], (ulong)there);
+            MemoryMarshal.Write(partition, start);
+            MemoryMarshal.Write(partition[8..], length);
+            MemoryMarshal.Write(partition[16..], number);
+            return kernel.Ioctl(fd, Blk.BLKPG, buffer).Error;
+        }
 
         /// <summary>BLKDISCARD: tells the device that a range, in bytes, is no longer needed.</summary>
         /// <returns>EBADF (not open for writing), EOPNOTSUPP, EINVAL (not a multiple of 512, beyond the end, length 0), EPERM (read-only), EINVAL (not a multiple of the logical block), EIO.</returns>
