@@ -198,18 +198,25 @@ internal sealed class FuzzRun(FuzzOptions options, Progress progress) : IAsyncDi
         }
         if (Findings.Exists(f => f.IsLike(finding)))
             return;
-        finding = await AskAgainAsync(finding, real, cancellation);
+        finding = await AskAgainAsync(finding, reference, real, cancellation);
         Findings.Add(finding);
         string file = finding.Save(options.Output, Findings.Count);
         progress.Report($"difference {Findings.Count}, {finding.Scenario.Steps.Count} steps after {finding.Tried} tries: {file}\n{finding.Scenario.Source}{finding.Text}");
     }
 
-    /// <summary>A real kernel that answers one program now this way, now that way, has a race: nobody can be equal to it.</summary>
-    private static async Task<Finding> AskAgainAsync(Finding finding, IFuzzSide real, CancellationToken cancellation)
+    /// <summary>
+    /// A real kernel that answers one program now this way, now that way, has a race, and nobody can be equal to it. Where the other side gives none of its answers, that is a difference all the same.
+    /// </summary>
+    private async Task<Finding> AskAgainAsync(Finding finding, IFuzzSide reference, IFuzzSide real, CancellationToken cancellation)
     {
         var traces = await real.RunAsync([.. Enumerable.Repeat(finding.Scenario, Repeats)], cancellation);
         int same = traces.Count(trace => trace.IsSame(traces[0]));
-        return same == Repeats ? finding : finding with { IsRace = true, Text = $"A race: of {Repeats} runs of this program on {real.Name} {same} give one answer and {Repeats - same} others. {finding.Text}" };
+        if (same == Repeats)
+            return finding;
+        var ours = (await reference.RunAsync([finding.Scenario], cancellation))[0].ToRun(finding.Scenario);
+        int agree = traces.Count(t => _comparer.Compare(finding.Scenario, real.Name, ours, t.ToRun(finding.Scenario)).Divergences.All(static d => d.Listed is not null));
+        string varies = $"of {Repeats} runs of this program on {real.Name} {same} give one answer and {Repeats - same} others, {agree} that of the {reference.Name}";
+        return finding with { IsRace = agree > 0, Text = $"{(agree > 0 ? "A race: " : "A difference, and a race: ")}{varies}. {finding.Text}" };
     }
 
     private async Task<Finding?> ShrinkAsync(Scenario program, IFuzzSide reference, IFuzzSide real, CancellationToken cancellation)

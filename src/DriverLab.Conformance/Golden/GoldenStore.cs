@@ -128,9 +128,18 @@ public sealed class GoldenStore(string root)
     public IReadOnlyList<ScenarioComparison> Verify(string line, IReadOnlyList<Scenario> scenarios, Comparer comparer, Func<Scenario, ScenarioRun> emulate)
     {
         var recorded = Runs(line);
-        return [.. scenarios.AsParallel().AsOrdered().Select(s => !recorded.TryGetValue(s.Name, out var golden) ? NotRecorded(s, line, emulate)
-            : golden.Digest != GoldenFile.DigestOf(s) ? Stale(s, line, "the scenario has changed since it was recorded")
-            : comparer.Compare(s, line, emulate(s), golden.Run))];
+        var compared = new ScenarioComparison[scenarios.Count];
+        _ = Parallel.ForEach(Partitioner.Create(0, scenarios.Count, 4), range =>
+        {
+            for (int i = range.Item1; i < range.Item2; i++)
+            {
+                var scenario = scenarios[i];
+                compared[i] = !recorded.TryGetValue(scenario.Name, out var golden) ? NotRecorded(scenario, line, emulate)
+                    : golden.Digest != GoldenFile.DigestOf(scenario) ? Stale(scenario, line, "the scenario has changed since it was recorded")
+                    : comparer.Compare(scenario, line, emulate(scenario), golden.Run);
+            }
+        });
+        return compared;
     }
 
     /// <summary>A kernel that lacks what a scenario needs has nothing to record.</summary>
