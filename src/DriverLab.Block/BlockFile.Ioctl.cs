@@ -157,7 +157,8 @@ public sealed partial class BlockFile
             return error;
         if (range.Length > (ulong)Device.CapacityBytes)
             throw new WouldHangException("the end of a discard of 2^55 sectors");
-        DropCached(range);
+        if (DropCached(unchecked((long)range.Start), unchecked((long)(range.Start + range.Length))) is var busy and not Errno.OK)
+            return busy;
         return Device.IssueDiscard((long)(range.Start >> 9), (long)(range.Length >> 9));
     }
 
@@ -178,7 +179,8 @@ public sealed partial class BlockFile
             return Errno.EINVAL;
         if (CheckRange(range) is var error and not Errno.OK)
             return error;
-        DropCached(range);
+        if (DropCached((long)range.Start, (long)(range.Start + range.Length)) is var busy and not Errno.OK)
+            return busy;
         return Device.IssueZeroOut((long)(range.Start >> 9), (long)(range.Length >> 9), ZeroOutFlags.NoUnmap);
     }
 
@@ -193,6 +195,4 @@ public sealed partial class BlockFile
     /// <summary>Whole sectors whose end lies within the device only because it overflowed.</summary>
     private bool Wraps((ulong Start, ulong Length) range)
         => ((range.Start | range.Length) & 511) == 0 && unchecked(range.Start + range.Length) is var end && end < range.Start && end <= (ulong)Device.CapacityBytes;
-
-    private void DropCached((ulong Start, ulong Length) range) => Device.Cache.DropRange(unchecked((long)range.Start), unchecked((long)(range.Start + range.Length)));
 }

@@ -212,7 +212,7 @@ public sealed partial class BlockFile
     }
 
     /// <summary>fallocate(2) past the generic checks.</summary>
-    /// <returns>EOPNOTSUPP (mode), EINVAL (start at or beyond the end; end beyond it without KEEP_SIZE; not a multiple of the logical block), EOPNOTSUPP (mode), EPERM (read-only), EIO, EBUSY (older kernels: done, but a page is dirty that the range covers in part).</returns>
+    /// <returns>EOPNOTSUPP (mode), EINVAL (start at or beyond the end; end beyond it without KEEP_SIZE; not a multiple of the logical block), EOPNOTSUPP (mode), EPERM (read-only), EIO, EBUSY (a page of it is dirty, and another holds the device; older kernels: done, but a page is dirty that the range covers in part).</returns>
     /// <remarks>Linux block/fops.c: blkdev_fallocate().</remarks>
     public Errno Fallocate(FallocFlags mode, long start, long length)
     {
@@ -234,8 +234,20 @@ public sealed partial class BlockFile
         bool zero = (mode & ~FallocFlags.FALLOC_FL_KEEP_SIZE) == FallocFlags.FALLOC_FL_ZERO_RANGE;
         if (!punch && !zero)
             return Errno.EOPNOTSUPP;
-        Device.Cache.DropRange(start, start + length);
+        if (DropCached(start, start + length) is var busy and not Errno.OK)
+            return busy;
         var error = Device.IssueZeroOut(start >> 9, length >> 9, punch ? ZeroOutFlags.NoFallback : ZeroOutFlags.NoUnmap);
         return error == Errno.OK && Device.Layer.Quirks.FallocateLeavesNoDirtyPage && Device.Cache.IsDirty(start, start + length) ? Errno.EBUSY : error;
+    }
+
+    /// <summary>Drops what is cached of a range of bytes. Where another holds the device, only pages that are clean, as far as the range touches them.</summary>
+    /// <returns>EBUSY (a page stays, because another holds the device and the page is dirty).</returns>
+    /// <remarks>Linux block/bdev.c: truncate_bdev_range().</remarks>
+    private Errno DropCached(long start, long end)
+    {
+        if (!_exclusive && !Device.MayClaim(this))
+            return Device.Cache.DropCleanRange(start, end) ? Errno.OK : Errno.EBUSY;
+        Device.Cache.DropRange(start, end);
+        return Errno.OK;
     }
 }

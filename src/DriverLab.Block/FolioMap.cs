@@ -154,6 +154,9 @@ internal sealed class FolioMap(Func<long, bool> isCachedPage, int firstOrder)
         return true;
     }
 
+    /// <summary>The pages that lie in one folio with a page, from the first to behind the last.</summary>
+    public (long First, long End) Around(long page) => _folios.TryGetValue(page, out var folio) ? (folio.Start, folio.End) : (page, page + 1);
+
     /// <summary>The folios that touch a range of pages are gone.</summary>
     public void Drop(long firstPage, long endPage)
     {

@@ -359,6 +359,30 @@ public sealed class PageCache
         }
     }
 
+    /// <summary>Drops the clean pages that a range of bytes touches.</summary>
+    /// <returns>False when a page stays because it is dirty.</returns>
+    /// <remarks>Linux mm/truncate.c: invalidate_inode_pages2_range().</remarks>
+    public bool DropCleanRange(long start, long end)
+    {
+        bool all = true;
+        _last = null;
+        foreach (var (index, page) in _pages)
+        {
+            var (first, last) = _folios?.Around(index) ?? (index, index + 1);
+            if (last * PageBytes <= start || first * PageBytes >= end)
+                continue;
+            if (IsDirty(first * PageBytes, last * PageBytes))
+            {
+                all = false;
+                continue;
+            }
+            _folios?.Drop(first, last);
+            _ = _pages.Remove(index);
+            Recycle(page);
+        }
+        return all;
+    }
+
     /// <summary>True when a page that a range of bytes touches is dirty.</summary>
     public bool IsDirty(long start, long end)
     {

@@ -88,7 +88,8 @@ public sealed partial class LoopDevice
         _info.Flags = (_info.Flags & settable) | (before & ~settable) | (before & settable & ~clearable);
         if (moved)
             _ = SetCapacityAndNotify(SizeOf(_file!, _info.Offset, _info.SizeLimit));
-        ConfigureDiscard();
+        if (!Layer.Quirks.LoopLearnsLimits)
+            ConfigureDiscard();
         UpdateDirect(_direct);
         if ((_info.Flags & ~before & LoopFlags.LO_FLAGS_PARTSCAN) != 0)
             Rescan();
@@ -212,15 +213,16 @@ public sealed partial class LoopDevice
             return Errno.EBUSY;
         if (_state != State.Bound)
             return Errno.ENXIO;
-        if (bytes == 0 && Layer.Quirks.LoopBlockSizeZeroIsDefault)
-            bytes = DefaultBlockSize(_file!);
-        if (CheckBlockSize(bytes) is var error and not Errno.OK)
+        bool isDefault = bytes == 0 && Layer.Quirks.LoopBlockSizeZeroIsDefault;
+        if (!isDefault && CheckBlockSize(bytes) is var error and not Errno.OK)
             return error;
         if (Limits.LogicalBlockSize == bytes)
             return Errno.OK;
         _ = Cache.WriteBack();
         Cache.DropClean();
-        Limits.LogicalBlockSize = Limits.PhysicalBlockSize = Limits.IoMin = (uint)bytes;
+        Limits.LogicalBlockSize = Limits.PhysicalBlockSize = Limits.IoMin = isDefault ? DefaultBlockSize(_file!) : (uint)bytes;
+        if (Layer.Quirks.LoopLearnsLimits)
+            ConfigureDiscard(); // loop_reconfigure_limits()
         UpdateDirect(_direct);
         return Errno.OK;
     }
