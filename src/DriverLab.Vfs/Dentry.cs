@@ -18,6 +18,8 @@ public enum DentryFlags : byte
     Cursor = 8,
     /// <summary><see cref="Dentry.Revalidate"/> is asked before the entry is used.</summary>
     Revalidates = 16,
+    /// <summary>Stays in its directory's list as a negative entry when what it names is removed and nobody uses it.</summary>
+    StaysNegative = 32,
 }
 
 /// <summary>A name in a directory and what it leads to: an inode, or nothing (a negative entry).</summary>
@@ -119,6 +121,26 @@ public class Dentry
         _flags &= ~DentryFlags.Hashed;
         Sb.Children.Remove(this);
         UnlinkSibling();
+    }
+
+    /// <summary>
+    /// Ends the entry of a removed name. Complete caches keep none, but for one marked <see cref="DentryFlags.StaysNegative"/> that nobody uses: a negative entry takes its place in the list.
+    /// </summary>
+    /// <remarks>Linux fs/dcache.c: d_delete() and retain_dentry(). The removed entry keeps its inode here, for watches that are told afterwards.</remarks>
+    public void Delete()
+    {
+        var previous = PreviousSibling;
+        bool stays = (_flags & DentryFlags.StaysNegative) != 0 && Inode!.Users == 0;
+        Drop();
+        if (!stays)
+            return;
+        var negative = Sb.NewDentry(Parent, NameArray);
+        negative._flags |= DentryFlags.Hashed | DentryFlags.StaysNegative;
+        Sb.Children.Add(negative);
+        if (previous is not null)
+            negative.LinkAfter(previous);
+        else
+            negative.LinkBefore(Parent, Parent.FirstChild);
     }
 
     /// <summary>Drops the entry and everything cached below it; the next lookup asks the file system again.</summary>

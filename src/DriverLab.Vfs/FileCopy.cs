@@ -88,13 +88,14 @@ public static class FileCopy
             return Errno.EPERM;
         if (unchecked((ulong)from + (ulong)length < (ulong)from || (ulong)to + (ulong)length < (ulong)to))
             return Errno.EOVERFLOW;
+        // Counts and positions are unsigned here: a negative position is complained of after the limit of the file that is written to.
+        ulong count = from >= source.Inode.Size ? 0 : Math.Min((ulong)length, unchecked((ulong)source.Inode.Size - (ulong)from));
+        long most = target.Inode.Sb.MaxBytes;
+        if (to >= most && !(count == 0 && target.Inode.Sb.Core.Quirks.EmptyCopySkipsLimit) && !target.Inode.Sb.Core.IsMutated(Mutation.CopyRangeLimitIgnored))
+            return Errno.EFBIG;
         if (from < 0 || to < 0)
             return Errno.EINVAL;
-        if (length < 0)
-            length = long.MaxValue - Math.Max(from, to);
-        length = Math.Min(length, Math.Max(0, source.Inode.Size - from));
-        if (to >= target.Inode.Sb.MaxBytes && !(length == 0 && target.Inode.Sb.Core.Quirks.EmptyCopySkipsLimit) && !target.Inode.Sb.Core.IsMutated(Mutation.CopyRangeLimitIgnored))
-            return Errno.EFBIG;
+        length = (long)count;
         if (ReferenceEquals(source.Inode, target.Inode) && to + length > from && to < from + length)
             return Errno.EINVAL;
         if (length == 0)

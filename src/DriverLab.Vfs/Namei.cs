@@ -209,7 +209,7 @@ public static partial class Namei
             return error;
         dentry.SetFlag(DentryFlags.CantMount, true);
         MountTree.DetachAt(dentry);
-        dentry.Drop();
+        dentry.Delete();
         Notify.Self(dentry.Inode!, InotifyMask.IN_ATTRIB);
         dentry.Inode!.DropIfUnused();
         Notify.Name(directory, dentry, InotifyMask.IN_DELETE);
@@ -229,7 +229,7 @@ public static partial class Namei
         if (error != Errno.OK)
             return error;
         Bury(dentry);
-        dentry.Drop();
+        dentry.Delete();
         dentry.Inode!.DropIfUnused();
         Notify.Name(directory, dentry, InotifyMask.IN_DELETE);
         return Errno.OK;

@@ -176,6 +176,7 @@ internal sealed class TmpfsDirectory : TmpfsInode
     private Errno LeaveWhiteout(Caller caller, Dentry old)
     {
         var whiteout = Sb.NewDentry(old.Parent, old.Name.ToArray());
+        whiteout.SetFlag(DentryFlags.StaysNegative, Tmpfs.Quirks.WhiteoutNamesStay);
         return Mknod(caller, whiteout, Mode.S_IFCHR, DevT.Zero);
     }
 

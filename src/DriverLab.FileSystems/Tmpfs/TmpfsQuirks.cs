@@ -17,6 +17,11 @@ public sealed record TmpfsQuirks
     /// <summary>A replaced or exchanged name passes its offset on (6.10, "libfs: Fix simple_offset_rename_exchange()" and its follow-ups, in stable 6.6 as well).</summary>
     public bool RenameKeepsOffset { get; init; }
 
+    /// <summary>
+    /// The entry of a whiteout that a rename left stays when it is removed: it was never looked up, and only a lookup marked entries to be dropped (until 6.17, where tmpfs marks all of its entries).
+    /// </summary>
+    public bool WhiteoutNamesStay { get; init; }
+
     /// <summary>O_DIRECT is accepted (6.6, "tmpfs: trivial support for direct IO").</summary>
     public bool HasDirectIo { get; init; }
 
@@ -55,6 +60,7 @@ public sealed record TmpfsQuirks
         HasStableOffsets = profile.AtLeast(6, 6),
         FirstOffset = profile.AtLeast(6, 12) ? 3u : 2u,
         RenameKeepsOffset = profile.AtLeast(6, 6),
+        WhiteoutNamesStay = !profile.AtLeast(6, 17),
         HasDirectIo = profile.AtLeast(6, 6),
         HasBirthTime = profile.AtLeast(6, 0),
         FallocateIsModification = profile.AtLeast(5, 19),
