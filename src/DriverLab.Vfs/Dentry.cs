@@ -20,6 +20,8 @@ public enum DentryFlags : byte
     Revalidates = 16,
     /// <summary>Stays in its directory's list as a negative entry when what it names is removed and nobody uses it.</summary>
     StaysNegative = 32,
+    /// <summary>Removed and in use: it holds its directory's entry.</summary>
+    PinsParent = 64,
 }
 
 /// <summary>A name in a directory and what it leads to: an inode, or nothing (a negative entry).</summary>
@@ -51,6 +53,7 @@ public class Dentry
     /// <summary>Spreads the children of different directories over the hash table; follows the entry through renames.</summary>
     internal readonly uint Salt;
     private DentryFlags _flags;
+    private int _users;
 
     /// <summary>Position in the directory's listing, for file systems with stable offsets.</summary>
     public uint DirOffset;
@@ -130,8 +133,9 @@ public class Dentry
     public void Delete()
     {
         var previous = PreviousSibling;
-        bool stays = (_flags & DentryFlags.StaysNegative) != 0 && Inode!.Users == 0;
+        bool stays = (_flags & DentryFlags.StaysNegative) != 0 && _users == 0;
         Drop();
+        PinParent();
         if (!stays)
             return;
         var negative = Sb.NewDentry(Parent, NameArray);
@@ -141,6 +145,36 @@ public class Dentry
             negative.LinkAfter(previous);
         else
             negative.LinkBefore(Parent, Parent.FirstChild);
+    }
+
+    // ---- use -----------------------------------------------------------------------------------------------------------------------------
+
+    /// <summary>Open files, working directories and mounts keep the entry, and with it its inode, alive.</summary>
+    public void Hold()
+    {
+        _users++;
+        Inode?.Hold();
+        if (_users == 1 && IsUnlinked)
+            PinParent(); // a file that never had a name
+    }
+
+    /// <summary>Undoes one <see cref="Hold"/>; the last one lets go of the directory that a removed entry was in.</summary>
+    public void Release()
+    {
+        Inode?.Release();
+        if (--_users > 0 || (_flags & DentryFlags.PinsParent) == 0)
+            return;
+        _flags &= ~DentryFlags.PinsParent;
+        Parent.Release();
+    }
+
+    /// <summary>An entry without a place that is in use keeps its directory's entry: the inode of that stays too, though it be removed itself.</summary>
+    private void PinParent()
+    {
+        if (_users == 0 || (_flags & DentryFlags.PinsParent) != 0)
+            return;
+        _flags |= DentryFlags.PinsParent;
+        Parent.Hold();
     }
 
     /// <summary>Drops the entry and everything cached below it; the next lookup asks the file system again.</summary>
@@ -171,6 +205,7 @@ public class Dentry
     {
         var (parent, name, hash) = (target.Parent, target.NameArray, target.NameHash);
         target.Drop();
+        target.PinParent();
         Drop();
         (Parent, NameArray, NameHash) = (parent, name, hash);
         Rehash();

@@ -21,7 +21,7 @@ public sealed class Mount
         Id = sb.Core.MountIds.Take();
         Unique = sb.Core.NextUniqueMount();
         sb.ActiveCount++;
-        root.Inode!.Hold();
+        root.Hold();
     }
 
     /// <summary>Number in /proc/self/mountinfo.</summary>
@@ -119,7 +119,7 @@ public sealed class Mount
             return;
         _isDead = true;
         Sb.Core.MountIds.Give(Id);
-        Root.Inode!.Release();
+        Root.Release();
         Sb.Deactivate();
     }
 }

@@ -88,7 +88,8 @@ public static partial class MountCalls
     /// <returns>ENOENT, EINVAL.</returns>
     private static Errno CheckPlace(Caller caller, in VfsPath path)
     {
-        if (path.Dentry.CantMount || path.Dentry.IsUnlinked)
+        bool isDetached = path.Mount.Namespace is null && !path.Mount.IsAnonymous;
+        if (path.Dentry.CantMount || path.Dentry.IsUnlinked || isDetached && path.Dentry.Sb.Core.Quirks.DetachedPlacesAreMissing)
             return Errno.ENOENT;
         return IsHere(caller, path.Mount) ? Errno.OK : Errno.EINVAL;
     }
@@ -235,7 +236,7 @@ public static partial class MountCalls
         }
         bool isLazy = (flags & UmountFlags.MNT_DETACH) != 0;
         if (isTaskRoot && !isLazy)
-            return NotModelledException.Throw("umount of the task's own root");
+            return mount.Sb.IsReadOnly ? Errno.OK : Remount(caller, path, MountFlags.MS_RDONLY, mount.Flags, default);
         if (mount.Parent is null)
             return Errno.EINVAL;
         bool isBusy = mount.Sb.Core.IsMutated(Mutation.UmountIgnoresOpenFiles) ? mount.Children.Count > 0 : Propagation.IsBusy(mount);

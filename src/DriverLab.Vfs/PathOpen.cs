@@ -68,12 +68,18 @@ public static class PathOpen
         if ((flags & OpenFlags.O_NOFOLLOW) == 0 && (flags & exclusive) != exclusive)
             lookup |= LookupFlags.LOOKUP_FOLLOW;
         if ((flags & OpenFlags.O_PATH) == 0)
-            return Walk(caller, new PathWalker(caller, start, resolve), path, flags, mode & Mode.S_IALLUGO, lookup);
+        {
+            var walker = new PathWalker(caller, start, resolve);
+            var opened = Walk(caller, ref walker, path, flags, mode & Mode.S_IALLUGO, lookup);
+            if (!opened.IsOk)
+                walker.Current.Mount.ExpiryMark = false;
+            return opened;
+        }
         var error = PathWalk.Lookup(caller, start, path, lookup, keepsExpiry: false, out var place, resolve);
         return error != Errno.OK ? error : Files.DentryOpen(caller, place, flags);
     }
 
-    private static SysResult<OpenFile> Walk(Caller caller, PathWalker walker, ReadOnlySpan<byte> path, OpenFlags flags, Mode mode, LookupFlags lookup)
+    private static SysResult<OpenFile> Walk(Caller caller, ref PathWalker walker, ReadOnlySpan<byte> path, OpenFlags flags, Mode mode, LookupFlags lookup)
     {
         bool created = false;
         Inode directory;

@@ -51,11 +51,11 @@ public static class PathWalk
             return error;
         var walker = new PathWalker(caller, start, resolve);
         error = walker.Lookup(path, flags);
-        if (error != Errno.OK)
-            return error;
-        result = walker.Current;
-        result.Mount.ExpiryMark &= keepsExpiry;
-        return Errno.OK;
+        // A walk that fails has left the quick mode first, and so has used the mount where it ended.
+        walker.Current.Mount.ExpiryMark &= keepsExpiry && error == Errno.OK;
+        if (error == Errno.OK)
+            result = walker.Current;
+        return error;
     }
 
     /// <summary>Walks to the directory of the last component, which is not looked up.</summary>
@@ -78,8 +78,7 @@ public static class PathWalk
         var walker = new PathWalker(caller, start);
         error = walker.LinkPathWalk(path, out last, out type, out trailingSlash);
         parent = walker.Current;
-        if (error == Errno.OK)
-            parent.Mount.ExpiryMark = false;
+        parent.Mount.ExpiryMark = false;
         return error;
     }
 

@@ -21,7 +21,7 @@ public readonly record struct VfsPath(Mount Mount, Dentry Dentry)
         if (Dentry is null)
             return;
         Mount.Users++;
-        Dentry.Inode?.Hold();
+        Dentry.Hold();
     }
 
     /// <summary>Undoes one <see cref="Hold"/>.</summary>
@@ -30,7 +30,7 @@ public readonly record struct VfsPath(Mount Mount, Dentry Dentry)
         if (Dentry is null)
             return;
         Mount.Users--;
-        Dentry.Inode?.Release();
+        Dentry.Release();
         if (Mount.Users == 0 && Mount.IsDetached)
             Mount.Kill();
     }

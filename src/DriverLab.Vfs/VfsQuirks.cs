@@ -141,6 +141,9 @@ public sealed record VfsQuirks
     /// <summary>Descriptors that are no files refuse chmod and chown (seen on 6.18.44, not on 6.1).</summary>
     public bool AnonInodesRefuseChanges { get; init; }
 
+    /// <summary>A place whose mount is in no name space any more is missing, ENOENT, where a mount is to go: the check came before the one of the name space, EINVAL (seen on 6.12, not on 6.1).</summary>
+    public bool DetachedPlacesAreMissing { get; init; }
+
     /// <summary>Watches are told of flags of chattr that are set (seen on 7.2.12, not on 6.18.44).</summary>
     public bool FlagsAreTold { get; init; }
 
@@ -162,6 +165,7 @@ public sealed record VfsQuirks
         XattrReadsCheckNameFirst = profile.AtLeast(6, 13),
         FallocateModesAreExclusive = profile.AtLeast(6, 12),
         BlockNodesReportIoSize = profile.AtLeast(6, 15),
+        DetachedPlacesAreMissing = profile.AtLeast(6, 5),
         HasWriteZeroes = profile.AtLeast(6, 17),
         OffsetsNewestFirst = profile.AtLeast(6, 12),
         SimpleXattrsAreSorted = profile.AtLeast(6, 2),

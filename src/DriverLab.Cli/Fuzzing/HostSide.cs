@@ -94,7 +94,7 @@ internal sealed class HostSide : IFuzzSide
     private static async Task<bool> StaysAsync(StepTrace trace, Func<StepTrace?> current)
     {
         int step = trace.LastEntered;
-        await Task.Delay(TimeSpan.FromSeconds(5));
+        await Task.Delay(s_patience);
         return current() == trace && trace.LastEntered == step;
     }
 

@@ -141,9 +141,10 @@ internal sealed class TmpfsDirectory : TmpfsInode
         }
         if (target.HasPositiveChild)
             return Errno.ENOTEMPTY;
+        Dentry? whiteout = null;
         if ((flags & RenameFlags.RENAME_WHITEOUT) != 0)
         {
-            var error = LeaveWhiteout(caller, old);
+            var error = LeaveWhiteout(caller, old, out whiteout);
             if (error != Errno.OK)
                 return error;
         }
@@ -153,6 +154,8 @@ internal sealed class TmpfsDirectory : TmpfsInode
             old.DirOffset = target.DirOffset;
         else
             destination.TakeOffset(old);
+        if (whiteout is not null && !keepsOffset && ReferenceEquals(destination, this) && Tmpfs.Quirks.WhiteoutOffsetComesLast)
+            (old.DirOffset, whiteout.DirOffset) = (whiteout.DirOffset, old.DirOffset);
         if (target.IsPositive)
         {
             destination.RemoveName(target);
@@ -173,9 +176,9 @@ internal sealed class TmpfsDirectory : TmpfsInode
         return Errno.OK;
     }
 
-    private Errno LeaveWhiteout(Caller caller, Dentry old)
+    private Errno LeaveWhiteout(Caller caller, Dentry old, out Dentry whiteout)
     {
-        var whiteout = Sb.NewDentry(old.Parent, old.Name.ToArray());
+        whiteout = Sb.NewDentry(old.Parent, old.Name.ToArray());
         whiteout.SetFlag(DentryFlags.StaysNegative, Tmpfs.Quirks.WhiteoutNamesStay);
         return Mknod(caller, whiteout, Mode.S_IFCHR, DevT.Zero);
     }

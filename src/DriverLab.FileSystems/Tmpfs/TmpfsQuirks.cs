@@ -22,6 +22,9 @@ public sealed record TmpfsQuirks
     /// </summary>
     public bool WhiteoutNamesStay { get; init; }
 
+    /// <summary>A whiteout gets its offset behind the name that was moved (a fix of 2026: seen on 6.12.118, 6.18.44 and 7.2, not on 6.16 and 6.17).</summary>
+    public bool WhiteoutOffsetComesLast { get; init; }
+
     /// <summary>O_DIRECT is accepted (6.6, "tmpfs: trivial support for direct IO").</summary>
     public bool HasDirectIo { get; init; }
 
@@ -61,6 +64,7 @@ public sealed record TmpfsQuirks
         FirstOffset = profile.AtLeast(6, 12) ? 3u : 2u,
         RenameKeepsOffset = profile.AtLeast(6, 6),
         WhiteoutNamesStay = !profile.AtLeast(6, 17),
+        WhiteoutOffsetComesLast = profile.AtLeast(6, 18) || profile.AtLeast(6, 12) && !profile.AtLeast(6, 13),
         HasDirectIo = profile.AtLeast(6, 6),
         HasBirthTime = profile.AtLeast(6, 0),
         FallocateIsModification = profile.AtLeast(5, 19),
