@@ -10,7 +10,11 @@ namespace DriverLab.FileSystems.Overlay;
 internal static class EntryNumbers
 {
     /// <summary>Looks an entry of a listing up in the union. One that has gone meanwhile becomes hidden.</summary>
-    public static Errno Find(OverlayDentry directory, MergeList entries, ref MergeEntry entry)
+    /// <param name="directory">The directory.</param>
+    /// <param name="entries">Its listing.</param>
+    /// <param name="entry">The entry of the listing.</param>
+    /// <param name="isReal">The listing is the upper directory's own: what cannot be looked up ends it on every kernel.</param>
+    public static Errno Find(OverlayDentry directory, MergeList entries, ref MergeEntry entry, bool isReal = false)
     {
         var sb = directory.Sb;
         if (!sb.IsSameDev && !entry.IsDoubtful)
@@ -31,7 +35,7 @@ internal static class EntryNumbers
         else
         {
             var looked = Namei.LookupOnePositive(sb.Mounter, directory, name);
-            if (!looked.IsOk && looked.Error != Errno.ENOENT && sb.Quirks.ListsWhatItCannotLookUp)
+            if (!looked.IsOk && looked.Error != Errno.ENOENT && sb.Quirks.ListsWhatItCannotLookUp && !isReal)
             {
                 entry.Ino = entry.RealIno;
                 entry.IsDoubtful = false;
@@ -133,7 +137,7 @@ internal sealed class RealDirectoryFilter(OverlayDirectoryFile file) : DirContex
             var name = entries.NameOf(entry);
             if (name.SequenceEqual("."u8) || name.SequenceEqual(".."u8))
                 continue;
-            error = EntryNumbers.Find(_directory, entries, ref entry);
+            error = EntryNumbers.Find(_directory, entries, ref entry, isReal: true);
             if (error != Errno.OK)
                 return error;
             if (entry.Ino != entry.RealIno)

@@ -33,9 +33,10 @@ internal sealed class LayerLookup(OverlaySuperBlock sb)
     {
         if (dentry.Name.Length > sb.NameLimit)
             return Errno.ENAMETOOLONG;
-        Reset(dentry);
         var parent = dentry.Parent.Inode!;
         var lowers = parent.Lowers;
+        Reset(dentry);
+        _isLast = !sb.Options.FollowsRedirects && lowers.Length == 0; // in an upper directory nothing can be merged then, and no mark is read
         var result = Found.Empty;
         var error = Errno.OK;
         if (parent.Upper is { } upperDirectory)
@@ -158,6 +159,11 @@ internal sealed class LayerLookup(OverlaySuperBlock sb)
         }
         if (!_isMetacopy && (!found.IsMetacopy || _count > 0))
             return Errno.OK;
+        if (!sb.Options.Metacopy && !sb.Quirks.DataLayersNeedMetacopy)
+        {
+            sb.Log($"refusing to follow metacopy origin for ({PathText.Of(dentry)})");
+            return Errno.EPERM;
+        }
         sb.Log($"metacopy with no lower data found - abort lookup ({PathText.Of(dentry)})");
         return Errno.EIO;
     }

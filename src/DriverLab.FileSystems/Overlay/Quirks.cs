@@ -69,7 +69,7 @@ public sealed record OverlayQuirks
 
     /// <summary>A new directory below a merged one is opaque whatever the options are (seen on 5.10, not on 6.1).</summary>
     public required bool NewDirectoriesAreOpaque { get; init; }
-    /// <summary>Reading a directory shows names whose inode number cannot be found out (seen on 5.10; 6.1 ends with the error or leaves them out).</summary>
+    /// <summary>Reading a merged directory shows names whose inode number cannot be found out (seen on 5.10; 6.1 ends with the error or leaves them out).</summary>
     public required bool ListsWhatItCannotLookUp { get; init; }
     /// <summary>No workdir is ENOMEM, and an upper layer on a mount that is read-only is EROFS (seen on 5.10; EINVAL on 6.1).</summary>
     public required bool OldMountErrors { get; init; }

@@ -218,6 +218,8 @@ internal sealed class OverlayDirectoryFile(VfsPath path, OpenFlags flags, OpenFi
     /// <remarks>Only SEEK_SET and SEEK_CUR, on merged directories; the real directory knows more only for real ones.</remarks>
     public override SysResult<long> LSeek(Caller caller, long offset, SeekWhence whence)
     {
+        if (Position == 0)
+            Reset();
         if (_isReal)
         {
             _real.Position = Position;
