@@ -1,28 +1,37 @@
-// Restore, Guest, Command, Build.
+// Restore, Guest, Thin, Command, Build.
 
 FilePath guest = artifacts.Combine("guest").CombineWithFilePath("driverlab-guest");
+FilePath thin = artifacts.Combine("thin").CombineWithFilePath("driverlab-thin");
 FilePath command = artifacts.CombineWithFilePath("driverlab");
 
 Task("Restore").Does(() => Run("dotnet", "restore", "DriverLab.sln", "-v", "quiet"));
 
 Task("Guest")
     .Description("the program that runs inside the machines, compiled ahead of time; kept as long as its sources do not change")
-    .Does(() =>
+    .Does(() => CompileAhead("guest", "src/DriverLab.Guest", guest));
+
+Task("Thin")
+    .Description("the program that `driverlab thin` starts, compiled ahead of time; kept as long as its sources do not change")
+    .Does(() => CompileAhead("thin", "src/DriverLab.ThinCommand", thin));
+
+/// Publishes a project that is compiled ahead of time, unless its product is newer than its sources.
+void CompileAhead(string name, string project, FilePath product)
 {
-    string stamp = Stamp("guest");
-    if (IsFresh("guest", stamp, guest))
+    string stamp = Stamp(name);
+    if (IsFresh(name, stamp, product))
     {
-        Information("the guest program is up to date");
+        Information($"{product.GetFilename()} is up to date");
         return;
     }
-    Information("compiling the guest program ahead of time (about half a minute)");
-    Run("dotnet", "publish", "src/DriverLab.Guest", "-c", Configuration, "-r", "linux-x64", "-v", "quiet", "-nologo", "-o", guest.GetDirectory().FullPath);
-    Remember("guest", stamp);
-});
+    Information($"compiling {product.GetFilename()} ahead of time (about half a minute)");
+    Run("dotnet", "publish", project, "-c", Configuration, "-r", "linux-x64", "-v", "quiet", "-nologo", "-o", product.GetDirectory().FullPath);
+    Remember(name, stamp);
+}
 
 Task("Command")
     .Description("artifacts/driverlab")
     .IsDependentOn("Guest")
+    .IsDependentOn("Thin")
     .Does(() =>
 {
     string stamp = Stamp("command");

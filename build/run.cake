@@ -7,5 +7,5 @@ Task("Conform")
 
 Task("Bench")
     .Description("each operation on the emulator, and beside it on the machine's own kernel")
-    .IsDependentOn("Guest")
+    .IsDependentOn("Command")
     .Does(() => Run("dotnet", ["run", "-c", Configuration, "--project", "tests/Benchmarks", "--", .. userArguments]));

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# stamp.sh command|guest: a key of everything that the command, or the guest program, is built from. Content, not times: a fresh checkout of the same
+# stamp.sh command|guest|thin: a key of everything that the command, the guest program, or the program of `driverlab thin` is built from. Content, not times: a fresh checkout of the same
 # commit has the same key. The SDK's version is part of it, since it brings the compilers.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 case "${1:-}" in
   command) trees=(src) ;;
   guest) trees=(src/DriverLab.Linux src/DriverLab.Native src/DriverLab.StorageDrivers src/DriverLab.Conformance src/DriverLab.Guest src/Directory.Build.props) ;;
-  *) echo "stamp.sh: '${1:-}': expected command or guest" >&2; exit 2 ;;
+  thin) trees=(src/DriverLab.Formats src/DriverLab.ThinTools src/DriverLab.ThinCommand src/DriverLab.Cli/Commands/Thin src/DriverLab.Cli/Output/JsonLines.cs src/DriverLab.Cli/ExitCode.cs src/DriverLab.Cli/Invocation.cs src/Directory.Build.props) ;;
+  *) echo "stamp.sh: '${1:-}': expected command, guest or thin" >&2; exit 2 ;;
 esac
 sdk=$(command -v dotnet || true)
 {

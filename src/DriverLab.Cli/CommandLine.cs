@@ -4,16 +4,12 @@ using DriverLab.Cli.Commands.Thin;
 using DriverLab.Conformance.Comparison;
 using DriverLab.Conformance.Scenarios;
 using DriverLab.Rig;
-using DriverLab.ThinTools;
 
 namespace DriverLab.Cli;
 
 /// <summary>The <c>driverlab</c> command: reads options, calls libraries, turns what went wrong into one sentence and an exit code.</summary>
 public static class CommandLine
 {
-    /// <summary>A word that begins with @ is a word: messages of device-mapper begin so.</summary>
-    private static readonly ParserConfiguration s_parser = new() { ResponseFileTokenReplacer = null };
-
     /// <summary>Runs the command.</summary>
     /// <param name="arguments">What the user wrote after the command's name.</param>
     /// <param name="output">Takes data.</param>
@@ -21,6 +17,8 @@ public static class CommandLine
     /// <returns>The exit code.</returns>
     public static async Task<int> RunAsync(string[] arguments, TextWriter output, TextWriter error)
     {
+        if (arguments is [ThinCommand.Name, ..])
+            return await ThinCommand.RunAsync(arguments, output, error);
         var root = new RootCommand("DriverLab: the Linux storage stack as a C# library, proven against real kernels.\n" + ExitCode.Help)
         {
             ConformCommand.Create(output, error),
@@ -43,19 +41,7 @@ public static class CommandLine
             DmCommand.Create(output, error),
             DoctorCommand.Create(output, error),
         };
-        var parsed = root.Parse(ThinCommand.Normalise(arguments), s_parser);
-        if (parsed.Errors.Count > 0)
-        {
-            // An unknown word is reported after "a command is required", which it caused.
-            string problem = (parsed.UnmatchedTokens is [var word, ..] && parsed.CommandResult.Command.Subcommands.Count > 0
-                ? $"'{word}' is no command; expected one of {string.Join(", ", parsed.CommandResult.Command.Subcommands.Select(c => c.Name))}."
-                : parsed.Errors[0].Message).TrimEnd();
-            error.WriteLine($"driverlab: {problem} Try 'driverlab{(parsed.CommandResult.Command == root ? "" : " " + parsed.CommandResult.Command.Name)} --help'.");
-            return arguments is [ThinCommand.Name, ..] ? ThinOptions.Failed : ExitCode.Usage;
-        }
-        // System.CommandLine turns SIGINT and SIGTERM into a cancelled token; ten seconds are enough to take a machine down.
-        var configuration = new InvocationConfiguration { Output = output, Error = error, EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = TimeSpan.FromSeconds(10) };
-        return await GuardAsync(() => parsed.InvokeAsync(configuration), error);
+        return await GuardAsync(() => Invocation.RunAsync(root, arguments, ExitCode.Usage, output, error), error);
     }
 
     private static async Task<int> GuardAsync(Func<Task<int>> action, TextWriter error)
@@ -69,11 +55,6 @@ public static class CommandLine
             error.WriteLine($"driverlab: {e.Message}");
             return ExitCode.Usage;
         }
-        catch (ThinToolException e)
-        {
-            error.WriteLine($"driverlab: {e.Message}");
-            return ThinOptions.Failed;
-        }
         catch (RigException e)
         {
             error.WriteLine($"driverlab: {e.Message}");
@@ -81,13 +62,11 @@ public static class CommandLine
         }
         catch (OperationCanceledException)
         {
-            error.WriteLine("driverlab: cancelled");
-            return ExitCode.Cancelled;
+            return Invocation.Cancelled(error);
         }
         catch (Exception e)
         {
-            error.WriteLine($"driverlab: internal error, please report it with this text:\n{e}");
-            return ExitCode.Internal;
+            return Invocation.Internal(e, error);
         }
     }
 }

@@ -10,8 +10,6 @@ using DriverLab.Benchmarks;
 // driverlab-bench --thin-io  bios of 4 KiB through a thin device in process: fresh, provisioned, after a snapshot
 // driverlab-bench --thin-io-scale  their cost as the number of mappings grows, 10^4 to 10^8
 // driverlab-bench --nbd      4 KiB at depth 1 and 32, 1 MiB in sequence with fio, beside nbdkit and qemu-nbd
-if (ThinPeers.IsWorker(args))
-    return ThinPeers.Work(args);
 if (NbdPeers.IsWorker(args))
     return NbdPeers.Work(args);
 string[] known = ["--thin", "--thin-scale", "--thin-io", "--thin-io-scale", "--nbd", "--quick", "--memory", "--layers", "--crash"];
@@ -20,14 +18,10 @@ if (args.FirstOrDefault(argument => !known.Contains(argument)) is { } unknown)
     Console.Error.WriteLine($"bench: '{unknown}': expected {string.Join(" or ", known)}, or nothing");
     return 2;
 }
-if (args.Contains("--thin") || args.Contains("--thin-scale"))
-{
-    if (args.Contains("--thin"))
-        ThinPeers.Print(Console.Out);
-    if (args.Contains("--thin-scale"))
-        ThinPeers.PrintScale(Console.Out);
-    return 0;
-}
+if (args.Contains("--thin-scale"))
+    ThinPeers.PrintScale(Console.Out);
+if (args.Contains("--thin"))
+    return ThinPeers.Print(Console.Out);
 if (args.Contains("--crash"))
     return CrashRow.Print(Console.Out);
 if (args.Contains("--thin-io"))
@@ -36,7 +30,7 @@ if (args.Contains("--thin-io-scale"))
     ThinIo.PrintScale(Console.Out, 100_000_000);
 if (args.Contains("--nbd"))
     return NbdPeers.Print(Console.Out);
-if (args.Contains("--thin-io") || args.Contains("--thin-io-scale"))
+if (args.Contains("--thin-io") || args.Contains("--thin-io-scale") || args.Contains("--thin-scale"))
     return 0;
 if (!PrivateMounts.Entered && PrivateMounts.Enter(args) is { } code)
     return code;

@@ -11,37 +11,37 @@ using DriverLab.ThinTools.Text;
 
 namespace DriverLab.Benchmarks;
 
-/// <summary>Check, dump and restore of a thin pool's metadata beside thin-provisioning-tools, on the same files in the same run: whole processes, their processor time and peak memory; and the library alone.</summary>
+/// <summary>Check, dump and restore of a thin pool's metadata beside thin-provisioning-tools, on the same files in the same run: whole processes (ours is <c>artifacts/driverlab thin</c>), their processor time and peak memory; and the library alone.</summary>
 internal static partial class ThinPeers
 {
-    private const string Worker = "--thin-worker";
     private const int Rounds = 5;
     private const double Enough = 10;
     private const long MetadataBytes = 512L << 20;
     private static readonly string[] s_verbs = ["check", "dump", "restore"];
+
+    /// <summary>The command as users start it.</summary>
+    private static readonly string s_command = Path.Combine(Environment.GetEnvironmentVariable("DRIVERLAB_HOME") ?? Environment.CurrentDirectory, "artifacts/driverlab");
 
     /// <summary>Folders with the peers: Debian's, and another version's when the variable names its folder.</summary>
     private static readonly string?[] s_peers = ["/usr/sbin", Environment.GetEnvironmentVariable("DRIVERLAB_THIN_PEER")];
 
     private sealed record Cost(double Wall, double Cpu, double PeakMiB);
 
-    /// <summary>True when the program was started to do one operation and end.</summary>
-    public static bool IsWorker(string[] args) => args is [Worker, ..];
-
-    public static int Work(string[] args)
+    /// <summary>Prints the table; 3 when the command is not built.</summary>
+    public static int Print(TextWriter output)
     {
-        Operate(args[1], args[2], args[3], args[4]);
-        return 0;
-    }
-
-    public static void Print(TextWriter output)
-    {
+        if (!File.Exists(s_command))
+        {
+            Console.Error.WriteLine($"bench: {s_command} is not there: build it with ./build.sh build");
+            return 3;
+        }
         string folder = Directory.CreateTempSubdirectory("driverlab-thin-bench-").FullName;
         try
         {
             output.WriteLine($"{"operation",-9} {"mappings",-14} {"who",-22} {"wall s",8} {"cpu s",8} {"peak MiB",9}   wall and cpu times of the peer / ours");
             foreach (int devices in (int[])[1, 10])
                 Size(folder, devices, 1_000_000, output);
+            return 0;
         }
         finally
         {
@@ -78,14 +78,12 @@ internal static partial class ThinPeers
         {
             string mappings = $"{devices} x {each:N0}";
             var library = Best(() => InProcess(verb, xml, image, dump));
-            var process = Best(() => Run(Environment.ProcessPath!, [.. Self(), Worker, verb, xml, image, dump]));
+            string[] arguments = verb switch { "check" => [image], "dump" => [image, "-o", dump], _ => ["-i", xml, "-o", image] };
+            var process = Best(() => Run(s_command, ["thin", verb, .. arguments]));
             Row(output, verb, mappings, "driverlab, library", library, null, null);
-            Row(output, verb, mappings, "driverlab, process", process, null, null);
+            Row(output, verb, mappings, "driverlab thin", process, null, null);
             foreach (string peer in s_peers.OfType<string>().Where(peer => File.Exists($"{peer}/thin_check")))
-            {
-                string[] arguments = verb switch { "check" => [image], "dump" => [image, "-o", dump], _ => ["-i", xml, "-o", image] };
                 Row(output, verb, mappings, "thin_" + verb + " " + VersionOf(peer), Best(() => Run($"{peer}/thin_{verb}", arguments)), library, process);
-            }
         }
         foreach (string file in (string[])[xml, image, dump])
             File.Delete(file);
@@ -181,9 +179,6 @@ internal static partial class ThinPeers
             costs.Add(measure());
         return new(costs.Min(cost => cost.Wall), costs.Min(cost => cost.Cpu), costs.Max(cost => cost.PeakMiB));
     }
-
-    /// <summary>How to start this program again: itself, or dotnet with it.</summary>
-    private static string[] Self() => Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet" ? [typeof(ThinPeers).Assembly.Location] : [];
 
     private static string VersionOf(string peer)
     {

@@ -16,6 +16,7 @@ public class ProjectReferenceTests
         ["DriverLab.Nbd"] = ["DriverLab.Block"],
         ["DriverLab.DeviceMapper"] = ["DriverLab.Block", "DriverLab.Formats"],
         ["DriverLab.ThinTools"] = ["DriverLab.Formats"],
+        ["DriverLab.ThinCommand"] = ["DriverLab.ThinTools"],
         ["DriverLab.Vfs"] = ["DriverLab.Block"],
         ["DriverLab.FileSystems"] = ["DriverLab.Vfs", "DriverLab.Formats"],
         ["DriverLab.Emulator"] = ["DriverLab.FileSystems", "DriverLab.DeviceMapper"],

@@ -66,7 +66,7 @@ internal static class GoldenCommand
             var model = Replay(folder, parsed.GetValue(suites)!, parsed.GetValue(kernels)!, progress);
             var unsteady = parsed.GetValue(times) == 1 ? [] : Again(folder, parsed.GetValue(suites)!, parsed.GetValue(kernels)!, parsed.GetValue(times), progress, cancellation);
             if (parsed.GetValue(json))
-                JsonLines.Write(model, output);
+                RunLines.Write(model, output);
             else
                 SummaryTable.Write(model, output);
             foreach (string name in unsteady)

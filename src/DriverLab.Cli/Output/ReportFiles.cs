@@ -24,7 +24,7 @@ internal sealed record ReportFiles(bool Json, string? JUnit, string? Html, strin
         if (Markdown is not null)
             File.AppendAllText(Markdown, MarkdownReport.Render(model));
         if (Json)
-            JsonLines.Write(model, output);
+            RunLines.Write(model, output);
         else
             SummaryTable.Write(model, output);
         foreach (var report in (string?[])[Html, JUnit, Markdown, History])

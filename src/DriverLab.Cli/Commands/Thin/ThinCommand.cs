@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Help;
 using DriverLab.ThinTools;
 
 namespace DriverLab.Cli.Commands.Thin;
@@ -23,11 +24,33 @@ internal static class ThinCommand
         ExploreVerb.Create(output, error),
     };
 
-    /// <summary>Takes apart what System.CommandLine does not: a short option with its value in one word, and an option whose value is optional and never a word of its own.</summary>
-    public static string[] Normalise(string[] arguments)
+    /// <summary>Runs the words of a user that begin with <c>thin</c>.</summary>
+    /// <returns>The exit code.</returns>
+    public static async Task<int> RunAsync(string[] arguments, TextWriter output, TextWriter error)
     {
-        if (arguments is not [Name, ..])
-            return arguments;
+        try
+        {
+            // A root command would be called what the program is called, which need not be driverlab.
+            return await Invocation.RunAsync(new Command("driverlab") { Create(output, error), new HelpOption() }, Normalise(arguments), ThinOptions.Failed, output, error);
+        }
+        catch (ThinToolException e)
+        {
+            error.WriteLine($"driverlab: {e.Message}");
+            return ThinOptions.Failed;
+        }
+        catch (OperationCanceledException)
+        {
+            return Invocation.Cancelled(error);
+        }
+        catch (Exception e)
+        {
+            return Invocation.Internal(e, error);
+        }
+    }
+
+    /// <summary>Takes apart what System.CommandLine does not: a short option with its value in one word, and an option whose value is optional and never a word of its own.</summary>
+    private static string[] Normalise(string[] arguments)
+    {
         var words = new List<string>();
         foreach (var word in arguments)
         {

@@ -1,0 +1,1 @@
+return await DriverLab.Cli.Commands.Thin.ThinCommand.RunAsync(args, Console.Out, Console.Error);
