@@ -13,7 +13,7 @@ internal sealed class Connection : IThreadPoolWorkItem
     private static readonly byte[] s_zeros = new byte[1 << 20];
     private static readonly int[] s_sizes = [8 << 10, 64 << 10, 1 << 20, NbdProtocol.LargestPayload];
 
-    private readonly Socket _socket;
+    private readonly NbdChannel _channel;
     private readonly NbdExport _export;
     private readonly DeviceGate _gate;
     private readonly bool _structured, _allocation;
@@ -27,9 +27,9 @@ internal sealed class Connection : IThreadPoolWorkItem
     private int _start, _end, _underWay;
     private long _waitingBytes;
 
-    public Connection(Socket socket, NbdExport export, DeviceGate gate, Handshake agreed, Action<string> onTrouble)
+    public Connection(NbdChannel channel, NbdExport export, DeviceGate gate, Handshake agreed, Action<string> onTrouble)
     {
-        (_socket, _export, _gate, _onTrouble) = (socket, export, gate, onTrouble);
+        (_channel, _export, _gate, _onTrouble) = (channel, export, gate, onTrouble);
         (_structured, _allocation) = (agreed.Structured, agreed.Allocation);
     }
 
@@ -77,7 +77,7 @@ internal sealed class Connection : IThreadPoolWorkItem
         {
             Send(ended);
         }
-        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        catch (Exception e) when (e is SocketException or IOException or ObjectDisposedException)
         {
             // The receiving thread sees the same.
         }
@@ -104,7 +104,7 @@ internal sealed class Connection : IThreadPoolWorkItem
         }
         while (_end - _start < bytes)
         {
-            int n = _socket.Receive(_input.AsSpan(_end));
+            int n = _channel.Receive(_input.AsSpan(_end));
             if (n == 0)
                 return false;
             _end += n;
@@ -157,7 +157,7 @@ internal sealed class Connection : IThreadPoolWorkItem
         Send(ended);
         while (there < payload.Length)
         {
-            int n = _socket.Receive(payload[there..]);
+            int n = _channel.Receive(payload[there..]);
             if (n == 0)
                 throw new NbdException("the client went away in the middle of a write");
             there += n;
@@ -305,12 +305,12 @@ internal sealed class Connection : IThreadPoolWorkItem
                 var next = ended.Next;
                 var reply = ended.Buffer.AsSpan(ended.ReplyStart, ended.ReplyLength);
                 if (filled + reply.Length > OutputBytes || reply.Length > CopiedBytes)
-                    SendAll(_output.AsSpan(0, filled), ref filled);
-                if (reply.Length > CopiedBytes)
                 {
-                    int none = 0;
-                    SendAll(reply, ref none);
+                    _channel.Send(_output.AsSpan(0, filled));
+                    filled = 0;
                 }
+                if (reply.Length > CopiedBytes)
+                    _channel.Send(reply);
                 else
                 {
                     reply.CopyTo(_output.AsSpan(filled));
@@ -319,15 +319,8 @@ internal sealed class Connection : IThreadPoolWorkItem
                 Return(ended);
                 ended = next;
             }
-            SendAll(_output.AsSpan(0, filled), ref filled);
+            _channel.Send(_output.AsSpan(0, filled));
         }
-    }
-
-    private void SendAll(ReadOnlySpan<byte> bytes, ref int filled)
-    {
-        while (bytes.Length > 0)
-            bytes = bytes[_socket.Send(bytes)..];
-        filled = 0;
     }
 
     private void Enter()

@@ -1,11 +1,14 @@
 using System.Buffers.Binary;
-using System.Net.Sockets;
+using System.Security.Cryptography.X509Certificates;
 using System.Text;
 
 namespace DriverLab.Nbd;
 
-/// <summary>Fixed newstyle negotiation with one client: which export, structured replies, allocation context.</summary>
-internal sealed class Handshake(Socket socket, IReadOnlyList<NbdExport> exports)
+/// <summary>Fixed newstyle negotiation with one client: TLS, which export, structured replies, allocation context.</summary>
+/// <param name="channel">The client.</param>
+/// <param name="exports">What there is.</param>
+/// <param name="certificate">With one, nothing is told without TLS.</param>
+internal sealed class Handshake(NbdChannel channel, IReadOnlyList<NbdExport> exports, X509Certificate2? certificate)
 {
     private readonly byte[] _head = new byte[32];
     private bool _noZeroes;
@@ -24,7 +27,7 @@ internal sealed class Handshake(Socket socket, IReadOnlyList<NbdExport> exports)
         BinaryPrimitives.WriteUInt64BigEndian(_head, NbdProtocol.InitMagic);
         BinaryPrimitives.WriteUInt64BigEndian(_head.AsSpan(8), NbdProtocol.OptionMagic);
         BinaryPrimitives.WriteUInt16BigEndian(_head.AsSpan(16), NbdProtocol.FixedNewstyle | NbdProtocol.NoZeroes);
-        SendAll(_head.AsSpan(0, 18));
+        channel.Send(_head.AsSpan(0, 18));
         if (!TryReceive(_head.AsSpan(0, 4)))
             return null;
         uint flags = BinaryPrimitives.ReadUInt32BigEndian(_head);
@@ -46,7 +49,7 @@ internal sealed class Handshake(Socket socket, IReadOnlyList<NbdExport> exports)
             if (!TryReceive(data))
                 return null;
             if (option == NbdOption.ExportName)
-                return ByName(data);
+                return MustEncrypt ? throw new NbdException("a client asked for an export without TLS") : ByName(data);
             if (option == NbdOption.Abort)
             {
                 Reply(option, NbdReply.Ack, []);
@@ -58,11 +61,21 @@ internal sealed class Handshake(Socket socket, IReadOnlyList<NbdExport> exports)
         return null;
     }
 
+    private bool MustEncrypt => certificate is not null && !channel.IsSecure;
+
     /// <summary>Answers one option; an export ends the negotiation.</summary>
     private NbdExport? Answer(NbdOption option, byte[] data)
     {
+        if (MustEncrypt && option != NbdOption.StartTls)
+        {
+            Refuse(option, NbdReply.TlsRequired, "this server speaks TLS only");
+            return null;
+        }
         switch (option)
         {
+            case NbdOption.StartTls when certificate is not null:
+                StartTls(data, certificate);
+                break;
             case NbdOption.List:
                 List(data);
                 break;
@@ -83,6 +96,18 @@ internal sealed class Handshake(Socket socket, IReadOnlyList<NbdExport> exports)
         return null;
     }
 
+    /// <summary>What was agreed in the clear does not count any more.</summary>
+    private void StartTls(byte[] data, X509Certificate2 certificate)
+    {
+        if (data.Length != 0 || channel.IsSecure)
+        {
+            Refuse(NbdOption.StartTls, NbdReply.Invalid, channel.IsSecure ? "TLS is on" : "STARTTLS carries no data");
+            return;
+        }
+        Reply(NbdOption.StartTls, NbdReply.Ack, []);
+        channel.StartTls(certificate);
+    }
+
     /// <summary>EXPORT_NAME cannot fail politely: a wrong name ends the connection.</summary>
     private NbdExport ByName(byte[] data)
     {
@@ -93,7 +118,7 @@ internal sealed class Handshake(Socket socket, IReadOnlyList<NbdExport> exports)
         BinaryPrimitives.WriteInt64BigEndian(answer, export.Device.CapacityBytes);
         BinaryPrimitives.WriteUInt16BigEndian(answer[8..], (ushort)export.Flags);
         Allocation = Allocation && _contextExport == export.Name;
-        SendAll(answer[..(_noZeroes ? 10 : 134)]);
+        channel.Send(answer[..(_noZeroes ? 10 : 134)]);
         return export;
     }
 
@@ -228,20 +253,14 @@ internal sealed class Handshake(Socket socket, IReadOnlyList<NbdExport> exports)
         BinaryPrimitives.WriteUInt32BigEndian(reply.AsSpan(12), (uint)type);
         BinaryPrimitives.WriteInt32BigEndian(reply.AsSpan(16), data.Length);
         data.CopyTo(reply.AsSpan(20));
-        SendAll(reply);
-    }
-
-    private void SendAll(ReadOnlySpan<byte> bytes)
-    {
-        while (bytes.Length > 0)
-            bytes = bytes[socket.Send(bytes)..];
+        channel.Send(reply);
     }
 
     private bool TryReceive(Span<byte> bytes)
     {
         while (bytes.Length > 0)
         {
-            int n = socket.Receive(bytes);
+            int n = channel.Receive(bytes);
             if (n == 0)
                 return false;
             bytes = bytes[n..];

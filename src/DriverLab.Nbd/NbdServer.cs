@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Security.Cryptography.X509Certificates;
 using DriverLab.Block;
 using DriverLab.Linux;
 
@@ -19,10 +20,11 @@ public sealed class NbdServer : IDisposable
     private readonly List<Thread> _threads = [];
     private readonly Action<string> _onTrouble;
     private readonly bool _checkPeer;
+    private readonly X509Certificate2? _certificate;
 
-    private NbdServer(Socket listener, string address, string? file, bool checkPeer, IReadOnlyList<NbdExport> exports, Action<string>? onTrouble)
+    private NbdServer(Socket listener, string address, string? file, bool checkPeer, IReadOnlyList<NbdExport> exports, Action<string>? onTrouble, X509Certificate2? certificate)
     {
-        (_listener, Address, _file, _checkPeer, _exports, _onTrouble) = (listener, address, file, checkPeer, exports, onTrouble ?? (_ => { }));
+        (_listener, Address, _file, _checkPeer, _exports, _onTrouble, _certificate) = (listener, address, file, checkPeer, exports, onTrouble ?? (_ => { }), certificate);
         foreach (var export in exports)
         {
             if (export.Gate is { } given)
@@ -50,8 +52,9 @@ public sealed class NbdServer : IDisposable
     /// <param name="path">The socket.</param>
     /// <param name="exports">What is served.</param>
     /// <param name="onTrouble">Told in a sentence when a client breaks the protocol or a device says that something is not modelled.</param>
+    /// <param name="certificate">With one and its key, clients must use TLS.</param>
     /// <exception cref="NbdException">The socket cannot be made, or two exports have one name.</exception>
-    public static NbdServer Start(string path, IReadOnlyList<NbdExport> exports, Action<string>? onTrouble = null)
+    public static NbdServer Start(string path, IReadOnlyList<NbdExport> exports, Action<string>? onTrouble = null, X509Certificate2? certificate = null)
     {
         CheckNames(exports);
         bool isAbstract = path.StartsWith('@');
@@ -70,12 +73,12 @@ public sealed class NbdServer : IDisposable
             listener.Dispose();
             throw new NbdException($"the socket {path} cannot be made: {e.Message}", e);
         }
-        return new(listener, path, isAbstract ? null : path, isAbstract, exports, onTrouble);
+        return new(listener, path, isAbstract ? null : path, isAbstract, exports, onTrouble, certificate);
     }
 
-    /// <summary>Serves on TCP: everybody who reaches the address may read and write.</summary>
+    /// <summary>Serves on TCP: everybody who reaches the address may read and write. TLS keeps the bytes from others on the way; it does not ask who the client is.</summary>
     /// <exception cref="NbdException">The address is taken or not ours, or two exports have one name.</exception>
-    public static NbdServer Start(IPEndPoint address, IReadOnlyList<NbdExport> exports, Action<string>? onTrouble = null)
+    public static NbdServer Start(IPEndPoint address, IReadOnlyList<NbdExport> exports, Action<string>? onTrouble = null, X509Certificate2? certificate = null)
     {
         CheckNames(exports);
         var listener = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
@@ -89,7 +92,7 @@ public sealed class NbdServer : IDisposable
             listener.Dispose();
             throw new NbdException($"{address} cannot be listened on: {e.Message}", e);
         }
-        return new(listener, listener.LocalEndPoint!.ToString()!, null, false, exports, onTrouble);
+        return new(listener, listener.LocalEndPoint!.ToString()!, null, false, exports, onTrouble, certificate);
     }
 
     /// <summary>Ends all connections and removes the socket.</summary>
@@ -161,11 +164,12 @@ public sealed class NbdServer : IDisposable
                 (socket.SendBufferSize, socket.ReceiveBufferSize) = (1 << 20, 1 << 20);
             else
                 socket.NoDelay = true;
-            var handshake = new Handshake(socket, _exports);
+            using var channel = new NbdChannel(socket);
+            var handshake = new Handshake(channel, _exports, _certificate);
             if (handshake.Run() is { } export)
-                Transmit(socket, export, handshake);
+                Transmit(channel, export, handshake);
         }
-        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        catch (Exception e) when (e is SocketException or IOException or ObjectDisposedException)
         {
             // The client has gone.
         }
@@ -181,7 +185,7 @@ public sealed class NbdServer : IDisposable
         }
     }
 
-    private void Transmit(Socket socket, NbdExport export, Handshake handshake)
+    private void Transmit(NbdChannel channel, NbdExport export, Handshake handshake)
     {
         var gate = _gates[export.Device.Layer];
         var error = gate.Run(() => export.Device.Open(!export.IsReadOnly, null));
@@ -189,7 +193,7 @@ public sealed class NbdServer : IDisposable
             throw new NbdException($"export '{export.Name}': the device cannot be opened: {error}");
         try
         {
-            new Connection(socket, export, gate, handshake, _onTrouble).Serve();
+            new Connection(channel, export, gate, handshake, _onTrouble).Serve();
         }
         finally
         {

@@ -3,18 +3,19 @@ using DriverLab.Block;
 using DriverLab.Block.Devices;
 using DriverLab.Linux;
 using DriverLab.Simulation;
+using System.Security.Cryptography.X509Certificates;
 
 namespace DriverLab.Nbd.Tests;
 
 /// <summary>An emulated kernel's block layer with a RAM disk, served on an abstract socket.</summary>
 internal sealed class Served : IDisposable
 {
-    public Served(long sectors = 131072, Func<BlockLayer, BlockDevice>? make = null, bool readOnly = false)
+    public Served(long sectors = 131072, Func<BlockLayer, BlockDevice>? make = null, bool readOnly = false, X509Certificate2? certificate = null)
     {
         Layer = new(World, new KernelProfile("test", new(6, 12)));
         Device = make?.Invoke(Layer) ?? new RamDisk(Layer, 0, sectors);
         Gate = new(Layer);
-        Server = NbdServer.Start(Socket, [new NbdExport("disk", Device) { Description = "a RAM disk", ReadOnly = readOnly, Gate = Gate }], Troubles.Add);
+        Server = NbdServer.Start(Socket, [new NbdExport("disk", Device) { Description = "a RAM disk", ReadOnly = readOnly, Gate = Gate }], Troubles.Add, certificate);
     }
 
     public World World { get; } = new(1);

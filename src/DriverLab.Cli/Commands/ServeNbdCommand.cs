@@ -1,6 +1,8 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Net;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
 using DriverLab.Cli.Output;
 using DriverLab.Labs.Files;
 using DriverLab.Labs.Running;
@@ -22,8 +24,9 @@ internal static class ServeNbdCommand
         var fault = new Option<string[]>("--fault") { Description = "NAME=FAULT: a fault of a RAM disk or file, for example 'data=write fails EIO nth=3'; see driverlab fault --help; may be repeated.", DefaultValueFactory = _ => [] };
         var export = new Option<string>("--export") { Description = "The export's name.", DefaultValueFactory = _ => "" };
         var readOnly = new Option<bool>("--read-only") { Description = "Refuse writes." };
+        var tls = new Option<string?>("--tls") { Description = "A file with a certificate and its key (PEM): clients must use TLS then. Off when left out." };
         var kernel = new Option<string>("--kernel") { Description = "Kernel line that is emulated.", DefaultValueFactory = _ => "6.12" };
-        var command = new Command("nbd", "Serve an emulated block device over NBD until Ctrl-C. The URI for clients is printed on stdout.") { socket, tcp, ram, file, table, message, fault, export, readOnly, kernel };
+        var command = new Command("nbd", "Serve an emulated block device over NBD until Ctrl-C. The URI for clients is printed on stdout.") { socket, tcp, ram, file, table, message, fault, export, readOnly, tls, kernel };
         command.SetAction(async (parsed, cancellation) =>
         {
             if (parsed.GetValue(socket) is null == parsed.GetValue(tcp) is null)
@@ -40,13 +43,15 @@ internal static class ServeNbdCommand
             if (messages.Select(group => group.Key).FirstOrDefault(name => tables.All(made => made.Name != name)) is { } unknown)
                 throw new UsageException($"--message {unknown}=…: there is no table {unknown}");
             string name = parsed.GetValue(export)!;
+            using var certificate = parsed.GetValue(tls) is { } pem ? CertificateOf(pem) : null;
+            string scheme = certificate is null ? "nbd" : "nbds";
             var progress = new Progress(error);
             using var disk = EmulatedDisk.Start(name, parsed.GetValue(kernel)!, devices, tables, serve: false, null);
             var exports = (NbdExport[])[disk.Export with { ReadOnly = parsed.GetValue(readOnly) }];
             try
             {
-                using var server = parsed.GetValue(socket) is { } path ? NbdServer.Start(path, exports, progress.Report) : NbdServer.Start(AddressOf(parsed.GetValue(tcp)!), exports, progress.Report);
-                output.WriteLine(parsed.GetValue(socket) is { } local ? $"nbd+unix:///{name}?socket={local}" : $"nbd://{server.Address}/{name}");
+                using var server = parsed.GetValue(socket) is { } path ? NbdServer.Start(path, exports, progress.Report, certificate) : NbdServer.Start(AddressOf(parsed.GetValue(tcp)!), exports, progress.Report, certificate);
+                output.WriteLine(parsed.GetValue(socket) is { } local ? $"{scheme}+unix:///{name}?socket={local}" : $"{scheme}://{server.Address}/{name}");
                 await output.FlushAsync(cancellation);
                 progress.Report($"serving {disk.Device.Name}, {disk.Device.CapacityBytes} bytes; Ctrl-C ends");
                 await Task.Delay(Timeout.Infinite, cancellation).ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
@@ -73,6 +78,18 @@ internal static class ServeNbdCommand
     {
         var (name, value) = Split(text, "--file", "NAME=FILE");
         return new(name, 0, Path.GetFullPath(value));
+    }
+
+    private static X509Certificate2 CertificateOf(string file)
+    {
+        try
+        {
+            return X509Certificate2.CreateFromPemFile(file);
+        }
+        catch (Exception e) when (e is CryptographicException or IOException or UnauthorizedAccessException)
+        {
+            throw new UsageException($"--tls {file}: expected a certificate and its key in PEM: {e.Message}");
+        }
     }
 
     private static (string Name, string Value) Split(string text, string option, string expected)
