@@ -11,13 +11,18 @@ namespace DriverLab.DeviceMapper.PersistentData;
 internal sealed class BlockManager(BlockDevice device, DeviceMapper driver)
 {
     public const int SectorsPerBlock = MetadataBlock.Size / 512;
-    private const int CachedBlocks = 1 << 16;
-    private readonly Dictionary<ulong, MetadataBuffer> _blocks = [];
+
+    /// <summary>Enough for some 100 million mappings; memory is taken for what is there.</summary>
+    private const int CachedBlocks = 1 << 19;
+    private readonly BlockTable _blocks = new();
     private readonly List<MetadataBuffer> _ring = [], _dirty = [];
     private int _hand;
 
     /// <summary>True: every attempt to change a block is refused with EPERM.</summary>
     public bool IsReadOnly { get; set; }
+
+    /// <summary>True as long as the keys rise in every node that was read: kernels do not check it, and what they find in other nodes depends on where they look.</summary>
+    public bool AreKeysInOrder { get; private set; } = true;
 
     /// <summary>The device.</summary>
     public BlockDevice Device => device;
@@ -29,26 +34,26 @@ internal sealed class BlockManager(BlockDevice device, DeviceMapper driver)
     /// <exception cref="MetadataException">EIO, ENOTBLK, EILSEQ.</exception>
     public MetadataBuffer Read(ulong number, MetadataBlockKind kind)
     {
-        if (_blocks.TryGetValue(number, out var buffer))
+        if (_blocks[number] is { } cached)
         {
-            buffer.WasUsed = true;
-            return buffer;
+            cached.WasUsed = true;
+            return cached;
         }
-        buffer = Allocate(number, kind);
+        var buffer = Allocate(number, kind);
         Load(buffer);
         Check(buffer, kind);
         Insert(buffer);
         return buffer;
     }
 
-    /// <summary>A block that is in memory, for callers that may not wait.</summary>
-    public bool TryCached(ulong number, out MetadataBuffer buffer) => _blocks.TryGetValue(number, out buffer!);
+    /// <summary>A block that is in memory, for callers that may not wait; null when it is not.</summary>
+    public MetadataBuffer? Cached(ulong number) => _blocks[number];
 
     /// <summary>Reads a block that will be asked for soon. One that cannot be read, or is not sound, is left to who asks.</summary>
     /// <remarks>Linux drivers/md/persistent-data/dm-block-manager.c: dm_bm_prefetch().</remarks>
     public void Prefetch(ulong number, MetadataBlockKind kind)
     {
-        if (_blocks.ContainsKey(number))
+        if (_blocks[number] is not null)
             return;
         var buffer = Allocate(number, kind);
         if (TryLoad(buffer) && FindFault(buffer, kind) is null)
@@ -68,7 +73,8 @@ internal sealed class BlockManager(BlockDevice device, DeviceMapper driver)
     public MetadataBuffer WriteZero(ulong number, MetadataBlockKind kind)
     {
         RefuseReadOnly();
-        if (_blocks.TryGetValue(number, out var buffer))
+        var buffer = _blocks[number];
+        if (buffer is not null)
         {
             buffer.Data.AsSpan().Clear();
         }
@@ -99,8 +105,9 @@ internal sealed class BlockManager(BlockDevice device, DeviceMapper driver)
 
     private void Insert(MetadataBuffer buffer)
     {
-        _blocks.Add(buffer.Number, buffer);
+        _blocks.Add(buffer);
         _ring.Add(buffer);
+        AreKeysInOrder &= buffer.Kind != MetadataBlockKind.BtreeNode || buffer.Node.AreKeysInOrder;
     }
 
     private void MarkDirty(MetadataBuffer buffer, MetadataBlockKind kind)
@@ -172,7 +179,7 @@ internal sealed class BlockManager(BlockDevice device, DeviceMapper driver)
                 _hand++;
                 continue;
             }
-            _ = _blocks.Remove(buffer.Number);
+            _blocks.Remove(buffer.Number);
             _ring[_hand] = _ring[^1];
             _ring.RemoveAt(_ring.Count - 1);
         }

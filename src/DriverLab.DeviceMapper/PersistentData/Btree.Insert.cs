@@ -44,7 +44,7 @@ internal sealed partial class Btree
             if (!HasRoom(current.Node, key))
                 current = parent is null ? SplitBeneath(current, key) : RebalanceOrSplit(parent, at, current, key);
             var node = current.Node;
-            at = node.LowerBound(key);
+            at = LowerBound(node, key);
             if (node.IsLeaf)
             {
                 index = at < 0 || node.Key(at) != key ? at + 1 : at;
@@ -60,11 +60,11 @@ internal sealed partial class Btree
         }
     }
 
-    private static bool HasRoom(Node node, ulong key)
+    private bool HasRoom(Node node, ulong key)
     {
         if (node.Count < node.Max)
             return true;
-        return node.IsLeaf && node.LowerBound(key) is >= 0 and var index && node.Key(index) == key;
+        return node.IsLeaf && LowerBound(node, key) is >= 0 and var index && node.Key(index) == key;
     }
 
     /// <summary>A full root keeps its block: its entries move to two new children.</summary>

@@ -49,6 +49,8 @@ internal sealed partial class Btree(TransactionManager transactions, BtreeValues
 
     private Node Read(ulong block) => transactions.Blocks.Read(block, Kind).Node;
 
+    private int LowerBound(Node node, ulong key) => transactions.Blocks.AreKeysInOrder ? node.LowerBoundInOrder(key) : node.LowerBound(key);
+
     /// <summary>Copies a node for changing; when others still use the old one, its children have one user more.</summary>
     private MetadataBuffer Shadow(ulong block)
     {
@@ -73,11 +75,11 @@ internal sealed partial class Btree(TransactionManager transactions, BtreeValues
     public bool TryFind(ulong root, ulong key, out ReadOnlySpan<byte> value)
     {
         var node = Read(root);
-        int index = node.LowerBound(key);
+        int index = LowerBound(node, key);
         while (index >= 0 && !node.IsLeaf)
         {
             node = Read(node.Value64(index));
-            index = node.LowerBound(key);
+            index = LowerBound(node, key);
         }
         bool found = index >= 0 && node.Key(index) == key;
         value = found ? node.Values(index) : default;
@@ -91,11 +93,11 @@ internal sealed partial class Btree(TransactionManager transactions, BtreeValues
         value = 0;
         for (ulong block = root; ;)
         {
-            if (!transactions.Blocks.TryCached(block, out var buffer))
+            if (transactions.Blocks.Cached(block) is not { } buffer)
                 return Errno.EAGAIN;
             buffer.WasUsed = true;
             var node = buffer.Node;
-            int index = node.LowerBound(key);
+            int index = LowerBound(node, key);
             if (index < 0)
                 return Errno.ENODATA;
             if (node.IsLeaf)

@@ -39,21 +39,12 @@ internal readonly struct Node(byte[] data)
     public void SetValue64(int index, ulong value) => BinaryPrimitives.WriteUInt64LittleEndian(Values(index), value);
 
     /// <summary>The last key that is not above the given one; -1 when all are.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public int LowerBound(ulong key)
-    {
-        var keys = Keys[..Count];
-        int low = -1, high = keys.Length;
-        while (high - low > 1)
-        {
-            int middle = (low + high) >> 1;
-            if (keys[middle].Value <= key)
-                low = middle;
-            else
-                high = middle;
-        }
-        return low;
-    }
+    public int LowerBound(ulong key) => BtreeKeys.LowerBound(Keys[..Count], key);
+
+    /// <summary>The same where the keys rise.</summary>
+    public int LowerBoundInOrder(ulong key) => BtreeKeys.LowerBoundInOrder(Keys[..Count], key);
+
+    public bool AreKeysInOrder => BtreeKeys.AreInOrder(Keys[..Count]);
 
     /// <summary>Makes an empty block a node.</summary>
     public void Initialise(bool leaf, int valueSize, int max)

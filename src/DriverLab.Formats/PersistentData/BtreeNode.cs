@@ -68,20 +68,7 @@ public readonly ref struct BtreeNode(ReadOnlySpan<byte> block)
     public static int MaxEntriesFor(int valueSize) => (MetadataBlock.Size - HeaderSize) / (8 + valueSize) / 3 * 3;
 
     /// <summary>The index of the last key that is not above the given one; -1 when all are.</summary>
-    public int LowerBound(ulong key)
-    {
-        var keys = Keys;
-        int low = -1, high = keys.Length;
-        while (high - low > 1)
-        {
-            int middle = (low + high) >> 1;
-            if (keys[middle].Value <= key)
-                low = middle;
-            else
-                high = middle;
-        }
-        return low;
-    }
+    public int LowerBound(ulong key) => BtreeKeys.LowerBound(Keys, key);
 
     /// <summary>Checks a node; the caller adds the path that led to it.</summary>
     /// <param name="block">4096 bytes.</param>
@@ -108,12 +95,6 @@ public readonly ref struct BtreeNode(ReadOnlySpan<byte> block)
             return BtreeNodeFault.TooManyEntries;
         if (!isRoot && count < max / 3)
             return BtreeNodeFault.TooFewEntries;
-        var keys = new BtreeNode(block).Keys;
-        for (int i = 1; i < keys.Length; i++)
-        {
-            if (keys[i].Value <= keys[i - 1].Value)
-                return BtreeNodeFault.KeysOutOfOrder;
-        }
-        return BtreeNodeFault.None;
+        return BtreeKeys.AreInOrder(new BtreeNode(block).Keys) ? BtreeNodeFault.None : BtreeNodeFault.KeysOutOfOrder;
     }
 }
