@@ -96,6 +96,14 @@ public class Dentry
         Inode = inode;
     }
 
+    /// <summary>Gives the entry of a file without a name the one that watches and /proc show: # and the inode's number.</summary>
+    /// <remarks>Linux fs/dcache.c: d_mark_tmpfile().</remarks>
+    internal void MarkTmpfile()
+    {
+        NameArray = System.Text.Encoding.ASCII.GetBytes(string.Create(System.Globalization.CultureInfo.InvariantCulture, $"#{Inode!.Ino}"));
+        NameHash = DentryHash.HashOf(NameArray);
+    }
+
     /// <summary>Ends a lookup: attaches the inode, or null for "no such name", and hashes the entry.</summary>
     /// <remarks>Linux fs/dcache.c: d_add(). Negative entries of a file system whose cache is complete are not kept.</remarks>
     public void Add(Inode? inode)

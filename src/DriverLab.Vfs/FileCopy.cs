@@ -107,9 +107,9 @@ public static class FileCopy
         if (copied is { IsOk: true, Value: > 0 })
         {
             if (byReading && source.Inode.Sb.Core.Quirks.CopyTellsWriteTwice)
-                Notify.Entry(target.Path.Dentry, InotifyMask.IN_MODIFY);
-            Notify.Entry(source.Path.Dentry, InotifyMask.IN_ACCESS);
-            Notify.Entry(target.Path.Dentry, InotifyMask.IN_MODIFY);
+                Notify.File(target.Path.Dentry, InotifyMask.IN_MODIFY);
+            Notify.File(source.Path.Dentry, InotifyMask.IN_ACCESS);
+            Notify.File(target.Path.Dentry, InotifyMask.IN_MODIFY);
         }
         return copied;
     }
@@ -121,7 +121,7 @@ public static class FileCopy
         var error = Errno.OK;
         while (total < length && error == Errno.OK)
         {
-            var read = source.Read(caller, buffer.AsSpan(0, (int)Math.Min(buffer.Length, length - total)), ref from);
+            var read = source.ReadForKernel(caller, buffer.AsSpan(0, (int)Math.Min(buffer.Length, length - total)), ref from);
             error = read.Error;
             if (!read.IsOk || read.Value == 0)
                 break;

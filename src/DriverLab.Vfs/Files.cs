@@ -46,7 +46,7 @@ public static class Files
     public static void NotifyOpen(OpenFile file)
     {
         if (!file.IsPath)
-            Notify.Entry(file.Path.Dentry, InotifyMask.IN_OPEN);
+            Notify.File(file.Path.Dentry, InotifyMask.IN_OPEN);
     }
 
     private static OpenFile Opened(OpenFile file)
@@ -64,7 +64,7 @@ public static class Files
             return Errno.EBADF;
         var read = position < 0 || position > long.MaxValue - buffer.Length ? Errno.EINVAL : file.Read(caller, buffer, ref position);
         if (read is { IsOk: true, Value: > 0 })
-            Notify.Entry(file.Path.Dentry, InotifyMask.IN_ACCESS);
+            Notify.File(file.Path.Dentry, InotifyMask.IN_ACCESS);
         return read;
     }
 
@@ -76,7 +76,7 @@ public static class Files
             return Errno.EBADF;
         var written = position < 0 || position > long.MaxValue - data.Length ? Errno.EINVAL : file.Write(caller, data, ref position);
         if (written is { IsOk: true, Value: > 0 })
-            Notify.Entry(file.Path.Dentry, InotifyMask.IN_MODIFY);
+            Notify.File(file.Path.Dentry, InotifyMask.IN_MODIFY);
         return written;
     }
 
@@ -105,7 +105,7 @@ public static class Files
         context.Position = file.Position;
         var error = file.Iterate(caller, context);
         file.Position = context.Position;
-        Notify.Entry(file.Path.Dentry, InotifyMask.IN_ACCESS);
+        Notify.File(file.Path.Dentry, InotifyMask.IN_ACCESS);
         TouchAtime(file);
         return error;
     }

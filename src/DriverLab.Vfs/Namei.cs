@@ -188,6 +188,7 @@ public static partial class Namei
         error = directory.Tmpfile(caller, dentry, mode);
         if (error != Errno.OK)
             return error;
+        dentry.MarkTmpfile();
         if (linkable)
             dentry.Inode!.Flags |= InodeFlags.I_LINKABLE;
         return dentry;

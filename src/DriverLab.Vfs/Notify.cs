@@ -10,16 +10,22 @@ internal static class Notify
 {
     private const InotifyMask ISDIR = InotifyMask.IN_ISDIR;
 
-    /// <summary>Something happened to a file: its directory hears it with the name, then the file itself.</summary>
-    public static void Entry(Dentry dentry, InotifyMask mask)
+    /// <summary>Something happened to a named object: its directory hears it with the name, then the object itself.</summary>
+    public static void Entry(Dentry dentry, InotifyMask mask) => Tell(dentry, mask, isUnlinked: false);
+
+    /// <summary>Something happened through an open file: as <see cref="Entry"/>, but watches with IN_EXCL_UNLINK do not hear it once the name is gone.</summary>
+    /// <remarks>Linux fs/notify/fsnotify.c: fsnotify_handle_inode_event(): only events of files carry a path.</remarks>
+    public static void File(Dentry dentry, InotifyMask mask) => Tell(dentry, mask, dentry.IsUnlinked);
+
+    private static void Tell(Dentry dentry, InotifyMask mask, bool isUnlinked)
     {
         if (dentry.Sb.Core.Watches == 0 || dentry.Inode is not { } inode)
             return;
         if (inode.IsDirectory)
             mask |= ISDIR;
         if (!dentry.IsRoot && dentry.Parent.Inode is { } parent)
-            Deliver(parent, mask, dentry.Name, 0, dentry.IsUnlinked);
-        Deliver(inode, mask, default, 0, false);
+            Deliver(parent, mask, dentry.Name, 0, isUnlinked);
+        Deliver(inode, mask, default, 0, isUnlinked);
     }
 
     /// <summary>Something happened to an inode that its directories do not hear.</summary>

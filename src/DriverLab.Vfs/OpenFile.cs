@@ -65,7 +65,7 @@ public class OpenFile(VfsPath path, OpenFlags flags)
         if (--_references > 0)
             return;
         if (!IsPath)
-            Notify.Entry(Path.Dentry, CanWrite ? InotifyMask.IN_CLOSE_WRITE : InotifyMask.IN_CLOSE_NOWRITE);
+            Notify.File(Path.Dentry, CanWrite ? InotifyMask.IN_CLOSE_WRITE : InotifyMask.IN_CLOSE_NOWRITE);
         Inode.Locks?.RemoveFile(this);
         Release();
         if (CanWrite && (Inode.Type is not (Mode.S_IFCHR or Mode.S_IFBLK)))
