@@ -1,3 +1,4 @@
+using DriverLab.Conformance.Scenarios;
 namespace DriverLab.Conformance.Fuzzing;
 
 /// <content>Operations on names.</content>
@@ -119,7 +120,11 @@ internal abstract partial class FileProgram
             Writer.Add("readlink", path);
     }
 
-    private void ReadDir() => Writer.Add("readdir", Draw.Chance(15) ? [new("dots", null)] : null, Draw.Chance(80) ? PathTo(Directory()) : Some().Path);
+    private void ReadDir()
+    {
+        Option[]? options = Draw.Chance(40) ? Draw.Chance(40) ? [new("dots", null), new("ino", null)] : [new("ino", null)] : null;
+        Writer.Add("readdir", options, Draw.Chance(80) ? PathTo(Directory()) : Some().Path);
+    }
 
     /// <summary>A tree, by its plain path: by another way to the root it would be /proc as well.</summary>
     private void Look() => Writer.Add("manifest", TreeOptions, Writer.Word((Draw.Chance(30) ? Base : Existing() ?? Base).Path));

@@ -4,6 +4,13 @@ using DriverLab.Linux.Abi;
 
 namespace DriverLab.Conformance.Running;
 
+/// <summary>One name of a directory.</summary>
+/// <param name="Name">The name.</param>
+/// <param name="Type">What it is.</param>
+/// <param name="Next">The position behind it.</param>
+/// <param name="Ino">The inode number that the listing tells, which need not be the one of stat.</param>
+internal readonly record struct DirectoryEntry(byte[] Name, DirentType Type, long Next, ulong Ino);
+
 /// <summary>Small helpers that observations are made of.</summary>
 internal static class Files
 {
@@ -87,9 +94,9 @@ internal static class Files
     }
 
     /// <summary>The names in a directory with their types, in the kernel's order, without <c>.</c> and <c>..</c>.</summary>
-    public static (List<(byte[] Name, DirentType Type, long Next)> Names, Errno Error) List(IKernel task, ReadOnlySpan<byte> path, bool dots = false)
+    public static (List<DirectoryEntry> Names, Errno Error) List(IKernel task, ReadOnlySpan<byte> path, bool dots = false)
     {
-        var names = new List<(byte[], DirentType, long)>();
+        var names = new List<DirectoryEntry>();
         var opened = task.OpenAt(Fd.Cwd, path, OpenFlags.O_RDONLY | OpenFlags.O_DIRECTORY | OpenFlags.O_NONBLOCK, Mode.None);
         if (!opened.IsOk)
             return (names, opened.Error);
@@ -101,7 +108,7 @@ internal static class Files
             while (reader.MoveNext())
             {
                 if (dots || !(reader.Name.SequenceEqual("."u8) || reader.Name.SequenceEqual(".."u8)))
-                    names.Add((reader.Name.ToArray(), reader.Type, reader.Offset));
+                    names.Add(new(reader.Name.ToArray(), reader.Type, reader.Offset, reader.Ino));
             }
         }
         ArrayPool<byte>.Shared.Return(buffer);

@@ -1,4 +1,5 @@
 using System.Text;
+using DriverLab.Linux;
 using DriverLab.Linux.Abi;
 
 namespace DriverLab.Conformance.Running;
@@ -21,6 +22,17 @@ internal static class Inode
             _ = text.Append(Times(run, st));
         return text.ToString();
     }
+
+    /// <summary>An entry of a directory: its type, and where asked for the position behind it and its inode number.</summary>
+    /// <param name="c">The step, with the options <c>offsets</c> and <c>ino</c>.</param>
+    /// <param name="device">The directory's device: that number and the entry's find the label that <c>stat</c> has.</param>
+    /// <param name="entry">The entry.</param>
+    public static string Entry(StepContext c, DevT device, in DirectoryEntry entry) =>
+        $"{Render.Type(entry.Type)}{(c.Has("offsets") ? $" next={entry.Next}" : "")}{(c.Has("ino") ? $" ino={c.Run.Labels.Inode(device, entry.Ino)}" : "")}";
+
+    /// <summary>The device of a directory whose entries' numbers are asked for; 0:0 where they are not, or it cannot be told.</summary>
+    public static DevT DeviceOf(StepContext c, Fd at, ReadOnlySpan<byte> path) =>
+        c.Has("ino") && c.Task.Statx(at, path, path.IsEmpty ? AtFlags.AT_EMPTY_PATH : AtFlags.None, StatxMask.STATX_BASIC_STATS, out var st) == Errno.OK ? st.Dev : DevT.Zero;
 
     /// <summary>Type, mode, owner, link count, size or device number: what a manifest line begins with.</summary>
     public static string Short(RunState run, in Statx st)

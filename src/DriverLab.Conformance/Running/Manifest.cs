@@ -28,7 +28,7 @@ internal static class Manifest
         if (error != Errno.OK)
             c.Detail(shown + "/", $"{error} at readdir");
         c.Run.Labels.Overlay.Sort(names, name => Describe(c, Child(path, name)));
-        foreach (var (name, type, _) in names)
+        foreach (var (name, type, _, _) in names)
         {
             if (path is [(byte)'/'] && (name.AsSpan().SequenceEqual("dev"u8) || name.AsSpan().SequenceEqual("proc"u8)))
                 continue;

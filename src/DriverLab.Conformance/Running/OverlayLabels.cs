@@ -30,7 +30,7 @@ public sealed class OverlayLabels
     /// </summary>
     /// <param name="names">The entries.</param>
     /// <param name="describe">What an entry is, without anything that a side chooses freely.</param>
-    public void Sort(List<(byte[] Name, DirentType Type, long Next)> names, Func<byte[], string> describe)
+    internal void Sort(List<DirectoryEntry> names, Func<byte[], string> describe)
     {
         foreach (byte[] unknown in names.Select(static entry => entry.Name).Where(name => IsIndex(name) && !_labels.ContainsKey(Key(Handle, Convert.FromHexString(name)))).OrderBy(describe, StringComparer.Ordinal))
             _ = Name(unknown);

@@ -36,7 +36,7 @@ internal static class FileVerbs
         {
             Options = [P.Number("from"), P.Number("to")],
         },
-        new("getdents", [P.Fd(), P.Number("bytes").Optional()], "getdents64(2), one call with a buffer of BYTES (32768); one line a name.", GetDents) { Options = [P.Switch("offsets")] },
+        new("getdents", [P.Fd(), P.Number("bytes").Optional()], "getdents64(2), one call with a buffer of BYTES (32768); one line a name; 'ino' adds the label of its inode number.", GetDents) { Options = [P.Switch("offsets"), P.Switch("ino")] },
         new("getfl", [P.Fd()], "fcntl(2) F_GETFL.", GetFl),
         new("setfl", [P.Fd(), P.Flags<OpenFlags>()], "fcntl(2) F_SETFL.", static c => Render.Of(c.Task.SetStatusFlags(c.Fd(0), c.Flags<OpenFlags>(1)))),
         new("ioctl", [P.Target(), P.Number("request"), P.Data("argument").Optional()], "ioctl(2) with a number or, quoted, a structure; its bytes afterwards are a detail.", Ioctl),
@@ -119,9 +119,10 @@ internal static class FileVerbs
         if (!result.IsOk)
             return Render.Of(result.Error);
         var reader = new DirentReader(buffer[..result.Value]);
+        var device = Inode.DeviceOf(c, c.Fd(0), default);
         int count = 0;
         for (; reader.MoveNext(); count++)
-            c.Detail(Render.Name(reader.Name), c.Has("offsets") ? $"{Render.Type(reader.Type)} next={reader.Offset}" : Render.Type(reader.Type));
+            c.Detail(Render.Name(reader.Name), Inode.Entry(c, device, new(reader.Name.ToArray(), reader.Type, reader.Offset, reader.Ino)));
         return $"ok {count} names";
     }
 

@@ -12,9 +12,9 @@ internal static class ObserveVerbs
     [
         new("cat", [P.Path().Many()], "The whole content of a file: open, read to the end, close.", Cat) { RepeatsLast = true },
         new("digest", [P.Path()], "The digest of each CHUNK (1M) of a file or device; equal neighbours are joined.", Digest) { Options = [P.Number("chunk")] },
-        new("readdir", [P.Path().Many()], "All names of a directory in the kernel's order with their types; 'sorted' sorts, 'offsets' adds the positions, 'dots' adds . and ..", ReadDir)
+        new("readdir", [P.Path().Many()], "All names of a directory in the kernel's order with their types; 'sorted' sorts, 'offsets' adds the positions, 'dots' adds . and .., 'ino' the labels of the inode numbers.", ReadDir)
         {
-            RepeatsLast = true, Options = [P.Switch("sorted"), P.Switch("offsets"), P.Switch("dots")],
+            RepeatsLast = true, Options = [P.Switch("sorted"), P.Switch("offsets"), P.Switch("dots"), P.Switch("ino")],
         },
         new("manifest", [P.Path().Many()], "The whole tree below a path, sorted: type, mode, owner, links, size, device, extended attributes, content, link target, labels of inode and device.", TakeManifest)
         {
@@ -60,8 +60,9 @@ internal static class ObserveVerbs
         var (names, error) = Files.List(c.Task, c.Bytes(0), c.Has("dots"));
         if (c.Has("sorted"))
             c.Run.Labels.Overlay.Sort(names, name => Manifest.Describe(c, [.. c.Bytes(0), (byte)'/', .. name]));
-        foreach (var (name, type, next) in names)
-            c.Detail(c.Run.Labels.Overlay.Name(name), c.Has("offsets") ? $"{Render.Type(type)} next={next}" : Render.Type(type));
+        var device = Inode.DeviceOf(c, Fd.Cwd, c.Bytes(0));
+        foreach (var entry in names)
+            c.Detail(c.Run.Labels.Overlay.Name(entry.Name), Inode.Entry(c, device, entry));
         return error == Errno.OK ? $"ok {names.Count} names" : Render.Of(error);
     }
 
