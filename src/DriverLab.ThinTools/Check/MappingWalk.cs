@@ -92,6 +92,8 @@ internal sealed class MappingWalk(MetadataDevice device, MetadataReferences refe
 
     private readonly struct Visitor(MappingWalk walk, BlockCounts counts, List<Damage> damages, string path) : ITreeVisitor
     {
+        /// <summary>How far ahead memory is asked for, in mappings.</summary>
+        private const int Ahead = 24;
         private readonly MetadataReferences _references = walk.References;
 
         public bool Enter(ulong block) => _references.Add(block);
@@ -103,6 +105,8 @@ internal sealed class MappingWalk(MetadataDevice device, MetadataReferences refe
             ulong end = counts.BlockCount;
             for (int i = 0; i < values.Length; i++)
             {
+                if (i + Ahead < values.Length)
+                    counts.Prefetch(values[i + Ahead].Value >> 24);
                 ulong data = values[i].Value >> 24;
                 if (data < end)
                     counts.Increment(data);

@@ -1,3 +1,4 @@
+using System.Numerics;
 using System.Runtime.InteropServices;
 using DriverLab.Formats;
 using DriverLab.Formats.PersistentData;
@@ -149,24 +150,20 @@ internal sealed class SpaceMapCheck(MetadataDevice device, MetadataReferences re
     /// <summary>Free blocks of the bitmap that was read, and the index of the first.</summary>
     private int Free(int count, out int firstFree)
     {
-        var bitmap = _block.AsSpan(16);
+        const int aWord = 32;
+        const ulong low = 0x5555_5555_5555_5555;
         int free = 0;
         firstFree = count;
-        for (int i = 0; i * 4 < count; i++)
+        var words = MemoryMarshal.Cast<byte, Le<ulong>>(_block.AsSpan(16));
+        for (int i = 0; i * aWord < count; i++)
         {
-            if (bitmap[i] == 0 && i * 4 + 4 <= count)
-            {
-                firstFree = Math.Min(firstFree, i * 4);
-                free += 4;
+            ulong word = words[i].Value, zeros = ~(word | (word >> 1)) & low;
+            if (count - i * aWord is var rest and < aWord)
+                zeros &= (1UL << (rest * 2)) - 1;
+            if (zeros == 0)
                 continue;
-            }
-            for (int j = i * 4; j < Math.Min(count, i * 4 + 4); j++)
-            {
-                if (SpaceMapBitmap.Get(_block, j) != 0)
-                    continue;
-                firstFree = Math.Min(firstFree, j);
-                free++;
-            }
+            firstFree = Math.Min(firstFree, i * aWord + BitOperations.TrailingZeroCount(zeros) / 2);
+            free += BitOperations.PopCount(zeros);
         }
         return free;
     }

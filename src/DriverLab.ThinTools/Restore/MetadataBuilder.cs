@@ -45,6 +45,7 @@ public sealed class MetadataBuilder(MetadataDevice target) : IMetadataVisitor
         }
         ulong mappingRoot = top.Finish(), detailsRoot = details.Finish();
         var maps = new SpaceMapWriter(_blocks);
+        _data.Settle();
         var dataMap = maps.WriteData(_data);
         ulong blockCount = Math.Min(target.BlockCount, MetadataDevice.MaxPoolBlocks);
         var metadataMap = maps.WriteMetadata(blockCount, _shared);
@@ -103,7 +104,7 @@ public sealed class MetadataBuilder(MetadataDevice target) : IMetadataVisitor
         {
             _tree.Add(run.ThinBegin + i, packed);
             packed += 1UL << 24;
-            _data.Increment(run.DataBegin + i);
+            _data.IncrementLater(run.DataBegin + i);
         }
         _mapped += run.Length;
     }
