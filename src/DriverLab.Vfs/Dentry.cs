@@ -94,6 +94,8 @@ public class Dentry
     {
         System.Diagnostics.Debug.Assert(Inode is null, "entry is positive");
         Inode = inode;
+        if (inode.IsDirectory)
+            inode.Alias = this;
     }
 
     /// <summary>Gives the entry of a file without a name the one that watches and /proc show: # and the inode's number.</summary>
@@ -109,6 +111,8 @@ public class Dentry
     public void Add(Inode? inode)
     {
         Inode = inode;
+        if (inode is { IsDirectory: true })
+            inode.Alias = this;
         if (inode is not null || !Sb.CacheIsComplete)
             Rehash();
     }

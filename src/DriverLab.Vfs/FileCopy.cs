@@ -33,7 +33,10 @@ public static class FileCopy
             case Mode.S_IFREG or Mode.S_IFBLK: break;
             default: return Errno.ENODEV;
         }
-        return offset > inode.Sb.MaxBytes - length ? Errno.EFBIG : file.Fallocate(caller, mode, offset, length);
+        error = offset > inode.Sb.MaxBytes - length ? Errno.EFBIG : file.Fallocate(caller, mode, offset, length);
+        if (error == Errno.OK)
+            Notify.File(file.Path.Dentry, InotifyMask.IN_MODIFY);
+        return error;
     }
 
     private static Errno CheckMode(VfsQuirks quirks, FallocFlags mode)

@@ -10,7 +10,7 @@ public static class Files
 {
     /// <summary>Opens a positive entry without looking at its permissions, as stacked file systems do. Close with <see cref="OpenFile.Put"/>.</summary>
     /// <returns>EROFS (mount), ENXIO (no driver), what the inode's open says, EINVAL (O_DIRECT not supported).</returns>
-    public static SysResult<OpenFile> DentryOpen(Caller caller, in VfsPath path, OpenFlags flags)
+    public static SysResult<OpenFile> DentryOpen(Caller caller, in VfsPath path, OpenFlags flags, bool isHeard = true)
     {
         var inode = path.Inode;
         if ((flags & OpenFlags.O_PATH) != 0)
@@ -31,21 +31,26 @@ public static class Files
             return opened;
         var file = opened.Value;
         file.OpenedBy = caller.Credentials;
+        file.IsHeard = isHeard;
         file.Flags &= ~(OpenFlags.O_CREAT | OpenFlags.O_EXCL | OpenFlags.O_NOCTTY | OpenFlags.O_TRUNC | OpenFlags.O_CLOEXEC);
         file.Flags |= OpenFlags.O_LARGEFILE;
         if (writes && !isDevice)
             path.Mount.Writers++;
         _ = Opened(file);
         if ((flags & OpenFlags.O_DIRECT) == 0 || file.SupportsDirect)
+        {
+            if (isHeard && inode.Sb.Core.Quirks.EveryOpenIsTold)
+                Notify.File(path.Dentry, InotifyMask.IN_OPEN);
             return file;
+        }
         file.Put();
         return Errno.EINVAL;
     }
 
-    /// <summary>Watches hear of a file that was opened by a system call.</summary>
+    /// <summary>Watches hear of a file that was opened by a system call, where they do not hear of every open.</summary>
     public static void NotifyOpen(OpenFile file)
     {
-        if (!file.IsPath)
+        if (!file.IsPath && !file.Inode.Sb.Core.Quirks.EveryOpenIsTold)
             Notify.File(file.Path.Dentry, InotifyMask.IN_OPEN);
     }
 
@@ -78,6 +83,33 @@ public static class Files
         if (written is { IsOk: true, Value: > 0 })
             Notify.File(file.Path.Dentry, InotifyMask.IN_MODIFY);
         return written;
+    }
+
+    /// <summary>Reads below, for a stacked file system: the file's watches hear of it, even of a read that finds nothing.</summary>
+    /// <remarks>Linux fs/read_write.c: vfs_iter_read().</remarks>
+    public static SysResult<int> IterRead(Caller caller, OpenFile file, Span<byte> buffer, ref long position)
+    {
+        var read = file.Read(caller, buffer, ref position);
+        if (read.IsOk)
+            Hear(file, InotifyMask.IN_ACCESS);
+        return read;
+    }
+
+    /// <summary>Writes below, for a stacked file system.</summary>
+    /// <remarks>Linux fs/read_write.c: vfs_iter_write().</remarks>
+    public static SysResult<int> IterWrite(Caller caller, OpenFile file, ReadOnlySpan<byte> data, ref long position)
+    {
+        var written = file.Write(caller, data, ref position);
+        if (written is { IsOk: true, Value: > 0 })
+            Hear(file, InotifyMask.IN_MODIFY);
+        return written;
+    }
+
+    /// <summary>Watches hear of what was done through an open file, if they hear of that file at all.</summary>
+    public static void Hear(OpenFile file, InotifyMask mask)
+    {
+        if (file.IsHeard)
+            Notify.File(file.Path.Dentry, mask);
     }
 
     /// <summary>The largest file size: cuts the data short, or refuses.</summary>

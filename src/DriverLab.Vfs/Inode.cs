@@ -113,6 +113,9 @@ public abstract class Inode
     /// <summary>The type as directory entries show it.</summary>
     public DirentType DirentType => (DirentType)((uint)Type >> 12);
 
+    /// <summary>The entry of a directory, the one it has; null until it has one.</summary>
+    public Dentry? Alias { get; internal set; }
+
     // ---- life ----------------------------------------------------------------------------------------------------------------------
 
     /// <summary>Open files, working directories and mounts that keep an unlinked inode alive.</summary>

@@ -11,14 +11,18 @@ public sealed class Mapping
     private const int PageSize = Limits.PAGE_SIZE;
 
     private readonly OpenFile _file;
+    private readonly VfsPath _path;
     private readonly MapProtection _protection;
     private readonly bool _isPrivate;
     private readonly long _offset;
     private readonly HashSet<long> _touched = [];
     private readonly Dictionary<long, byte[]> _copies = [];
 
-    private Mapping(OpenFile file, MapProtection protection, bool isPrivate, long offset, int length)
+    private Mapping(in VfsPath path, OpenFile file, MapProtection protection, bool isPrivate, long offset, int length)
     {
+        // The file of a stacked file system has others' pages; its own place stays in use all the same.
+        _path = path;
+        _path.Hold();
         (_file, _protection, _isPrivate, _offset, Length) = (file, protection, isPrivate, offset, length);
     }
 
@@ -45,7 +49,7 @@ public sealed class Mapping
         if (!target.IsOk)
             return target.Error;
         Files.TouchAtime(file);
-        var mapping = new Mapping(target.Value, protection, isPrivate, offset, length);
+        var mapping = new Mapping(file.Path, target.Value, protection, isPrivate, offset, length);
         if (isPrivate && target.Value.Inode is MemoryFile memory)
             (memory.PrivateMappings ??= []).Add(mapping);
         return mapping;
@@ -133,6 +137,7 @@ public sealed class Mapping
     {
         _ = (_file.Inode as MemoryFile)?.PrivateMappings?.Remove(this);
         _file.Put();
+        _path.Release();
     }
 
     /// <summary>The file was cut off: copies of pages behind its end are gone.</summary>

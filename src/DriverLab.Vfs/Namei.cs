@@ -87,7 +87,10 @@ public static partial class Namei
             return Errno.ENOENT;
         var dentry = parent.Sb.NewDentry(parent, name.ToArray());
         var error = directory.Lookup(caller, dentry);
-        return error != Errno.OK ? error : dentry;
+        if (error != Errno.OK)
+            return error;
+        // A directory that is known by another name has come here with the entry that it has.
+        return dentry.IsHashed || parent.Sb.CacheIsComplete ? dentry : parent.FindChild(name) ?? dentry;
     }
 
     // ---- creating -------------------------------------------------------------------------------------------------------------------------

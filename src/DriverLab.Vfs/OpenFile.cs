@@ -53,6 +53,10 @@ public class OpenFile(VfsPath path, OpenFlags flags)
     /// <summary>True when O_DIRECT is accepted.</summary>
     public virtual bool SupportsDirect => false;
 
+    /// <summary>Watches hear of its opening and closing; not of files that stacked file systems open below.</summary>
+    /// <remarks>Linux include/linux/fs.h: FMODE_NONOTIFY.</remarks>
+    public bool IsHeard { get; internal set; } = true;
+
     /// <summary>True when the file system has fallocate.</summary>
     public virtual bool SupportsFallocate => false;
 
@@ -64,7 +68,7 @@ public class OpenFile(VfsPath path, OpenFlags flags)
     {
         if (--_references > 0)
             return;
-        if (!IsPath)
+        if (!IsPath && IsHeard)
             Notify.File(Path.Dentry, CanWrite ? InotifyMask.IN_CLOSE_WRITE : InotifyMask.IN_CLOSE_NOWRITE);
         Inode.Locks?.RemoveFile(this);
         Release();

@@ -144,6 +144,9 @@ public sealed record VfsQuirks
     /// <summary>A place whose mount is in no name space any more is missing, ENOENT, where a mount is to go: the check came before the one of the name space, EINVAL (seen on 6.12, not on 6.1).</summary>
     public bool DetachedPlacesAreMissing { get; init; }
 
+    /// <summary>Watches hear of an open where it is done, before the file is cut off, and of the kernel's own opens; before, at the end of the system call (seen on 6.12, not on 6.1).</summary>
+    public bool EveryOpenIsTold { get; init; }
+
     /// <summary>Watches are told of flags of chattr that are set (seen on 7.2.12, not on 6.18.44).</summary>
     public bool FlagsAreTold { get; init; }
 
@@ -166,6 +169,7 @@ public sealed record VfsQuirks
         FallocateModesAreExclusive = profile.AtLeast(6, 12),
         BlockNodesReportIoSize = profile.AtLeast(6, 15),
         DetachedPlacesAreMissing = profile.AtLeast(6, 5),
+        EveryOpenIsTold = profile.AtLeast(6, 5),
         HasWriteZeroes = profile.AtLeast(6, 17),
         OffsetsNewestFirst = profile.AtLeast(6, 12),
         SimpleXattrsAreSorted = profile.AtLeast(6, 2),

@@ -42,7 +42,7 @@ internal sealed class OverlayFile(OverlaySuperBlock sb, Mode mode) : OverlayInod
             return error;
         if (Permissions.OwnerOrCapable(data.Inode, mounter.Credentials))
             flags |= OpenFlags.O_NOATIME;
-        return Files.DentryOpen(mounter, data, flags);
+        return Files.DentryOpen(mounter, data, flags, isHeard: Overlay.Quirks.FilesBelowAreHeard);
     }
 }
 
@@ -90,7 +90,7 @@ internal sealed class OverlayOpenFile(VfsPath path, OpenFlags flags, OpenFile re
         var error = GetReal(out var real);
         if (error != Errno.OK)
             return error;
-        var read = real.Read(Mounter, buffer, ref position);
+        var read = Files.IterRead(Mounter, real, buffer, ref position);
         if (File.Upper is not null && (Flags & OpenFlags.O_NOATIME) == 0)
         {
             File.MtimeNs = File.RealInode.MtimeNs;
@@ -111,7 +111,7 @@ internal sealed class OverlayOpenFile(VfsPath path, OpenFlags flags, OpenFile re
             error = GetReal(out real);
         if (error != Errno.OK)
             return error;
-        var written = real!.Write(Mounter, data, ref position);
+        var written = Files.IterWrite(Mounter, real!, data, ref position);
         File.CopyAttributes();
         return written;
     }
@@ -150,6 +150,8 @@ internal sealed class OverlayOpenFile(VfsPath path, OpenFlags flags, OpenFile re
         if (error != Errno.OK)
             return error;
         error = real!.Fallocate(Mounter, mode, offset, length);
+        if (error == Errno.OK)
+            Files.Hear(real, InotifyMask.IN_MODIFY);
         File.CopyAttributes();
         return error;
     }
@@ -158,7 +160,18 @@ internal sealed class OverlayOpenFile(VfsPath path, OpenFlags flags, OpenFile re
 
     public override SysResult<long> CopyFileRange(Caller caller, long offset, OpenFile target, long targetOffset, long length) =>
         Between(target, (source, real) =>
-            ReferenceEquals(source.Inode.Sb, real.Inode.Sb) ? source.CopyFileRange(Mounter, offset, real, targetOffset, length) : Errno.EXDEV);
+            ReferenceEquals(source.Inode.Sb, real.Inode.Sb) ? CopyBelow(source, offset, real, targetOffset, length) : Errno.EXDEV);
+
+    private SysResult<long> CopyBelow(OpenFile source, long offset, OpenFile target, long targetOffset, long length)
+    {
+        var copied = source.CopyFileRange(Mounter, offset, target, targetOffset, length);
+        if (copied is { IsOk: true, Value: > 0 })
+        {
+            Files.Hear(source, InotifyMask.IN_ACCESS);
+            Files.Hear(target, InotifyMask.IN_MODIFY);
+        }
+        return copied;
+    }
 
     public override SysResult<long> RemapFileRange(Caller caller, long offset, OpenFile target, long targetOffset, long length) =>
         Between(target, (source, real) => source.RemapFileRange(Mounter, offset, real, targetOffset, length));

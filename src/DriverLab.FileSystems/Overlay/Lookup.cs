@@ -345,7 +345,20 @@ internal sealed class LayerLookup(OverlaySuperBlock sb)
             inode.Redirect ??= found.Redirect;
         inode.LacksUpperData = found.IsMetacopy && (found.Upper ?? found.Index) is not null;
         inode.DataRedirect ??= found.DataRedirect;
+        if (inode is { IsDirectory: true, Alias: { IsHashed: true } alias })
+            return Splice(alias, dentry);
         dentry.Add(inode);
+        return Errno.OK;
+    }
+
+    /// <summary>A directory whose layers moved behind the union's back is found under a second name: its one entry moves there.</summary>
+    /// <returns>ELOOP: the new name lies below the old one.</returns>
+    /// <remarks>Linux fs/dcache.c: d_splice_alias(), __d_unalias().</remarks>
+    private static Errno Splice(Dentry alias, OverlayDentry dentry)
+    {
+        if (alias.IsAncestorOf(dentry))
+            return Errno.ELOOP;
+        alias.Move(dentry);
         return Errno.OK;
     }
 }

@@ -67,6 +67,9 @@ public sealed record OverlayQuirks
     /// <summary>A mount without an upper layer keeps <c>uuid=off</c>: the place of the upper file system no longer counts as a second one (seen on 7.2.12, not on 6.18.44).</summary>
     public required bool KeepsUuidOff { get; init; }
 
+    /// <summary>Watches of a layer hear of its files being opened, read and written through the union (seen on 6.12, not on 6.1).</summary>
+    public required bool FilesBelowAreHeard { get; init; }
+
     /// <summary>A new directory below a merged one is opaque whatever the options are (seen on 5.10, not on 6.1).</summary>
     public required bool NewDirectoriesAreOpaque { get; init; }
     /// <summary>Reading a merged directory shows names whose inode number cannot be found out (seen on 5.10; 6.1 ends with the error or leaves them out).</summary>
@@ -102,6 +105,7 @@ public sealed record OverlayQuirks
             OverrideCreds = profile.AtLeast(6, 15),
             DataLayersNeedMetacopy = !profile.AtLeast(6, 16),
             FsyncOption = HasFsyncOption(profile),
+            FilesBelowAreHeard = profile.AtLeast(6, 8),
             NewDirectoriesAreOpaque = !profile.AtLeast(5, 12),
             ListsWhatItCannotLookUp = !profile.AtLeast(5, 12),
             OldMountErrors = !profile.AtLeast(5, 12),
