@@ -13,6 +13,7 @@ if (Environment.ProcessId != 1)
 }
 
 Init.MountAll();
+DriverLab.Native.NativeKernel.Prepare(); // before anything that may want a random number
 var loader = new ModuleLoader(ModuleIndex.Read());
 // The port's own drivers first: what follows can then be told to the host.
 _ = loader.Load("virtio_pci");

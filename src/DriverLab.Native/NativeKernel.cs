@@ -20,7 +20,7 @@ public sealed unsafe partial class NativeKernel : IKernel, IProgramHost
 
     private NativeKernel(TaskThread task, Lazy<KernelProfile> profile, StrongBox<bool> isElsewhere) => (_task, _profile, _isElsewhere) = (task, profile, isElsewhere);
 
-    /// <summary>A new task with the ids, root, directory and name spaces of this process, and with descriptors 0, 1 and 2 only.</summary>
+    /// <summary>A new task with the ids, root, directory and name spaces of this process, and with descriptors 0, 1 and 2 only; what the runtime needs is far above them.</summary>
     /// <exception cref="PlatformNotSupportedException">This is not Linux on x86-64.</exception>
     public static NativeKernel NewTask() => NewTask(new NativeTaskOptions());
 
@@ -30,8 +30,11 @@ public sealed unsafe partial class NativeKernel : IKernel, IProgramHost
         if (!OperatingSystem.IsLinux() || System.Runtime.InteropServices.RuntimeInformation.ProcessArchitecture != System.Runtime.InteropServices.Architecture.X64)
             throw new PlatformNotSupportedException("NativeKernel makes system calls of Linux on x86-64.");
         var profile = options.Profile is { } given ? new Lazy<KernelProfile>(given) : new Lazy<KernelProfile>(HostProfile.Read);
-        return new NativeKernel(new TaskThread(DescriptorsOfRuntime(), options.KeepDescriptor), profile, new StrongBox<bool>());
+        return new NativeKernel(new TaskThread(RuntimeDescriptors.Kept(), options.KeepDescriptor), profile, new StrongBox<bool>());
     }
+
+    /// <summary>Lets the runtime open what it keeps open, at numbers that no task uses. A program that is compiled ahead of time says so first of all; a first task does it otherwise, when it may be too late.</summary>
+    public static void Prepare() => RuntimeDescriptors.Settle();
 
     /// <inheritdoc/>
     public KernelProfile Profile => _profile.Value;
@@ -144,18 +147,6 @@ public sealed unsafe partial class NativeKernel : IKernel, IProgramHost
         while (_task.Call(Nr.Nanosleep, (nint)(&rest), (nint)(&rest)) == -(nint)Errno.EINTR)
         {
         }
-    }
-
-    /// <summary>Under a just-in-time compiler the memory file that it writes its code through.</summary>
-    private static int[] DescriptorsOfRuntime()
-    {
-        var kept = new SortedSet<int>();
-        foreach (var entry in new DirectoryInfo("/proc/self/fd").EnumerateFileSystemInfos())
-        {
-            if (entry.LinkTarget?.StartsWith("/memfd:doublemapper", StringComparison.Ordinal) == true)
-                _ = kept.Add(int.Parse(entry.Name, System.Globalization.CultureInfo.InvariantCulture));
-        }
-        return [.. kept];
     }
 
     private static Errno Error(nint result) => result < 0 ? (Errno)(-result) : Errno.OK;
