@@ -18,7 +18,7 @@ public sealed class DeviceMapperDriverTests
     public void End() => _box.Dispose();
 
     private DriverResult<IStorageDriver> TryOpen(params string[] options) =>
-        DriverCatalog.Open(_box.Kernel, "devicemapper", _box.Home, new IdSource(1), [.. Sandbox.SmallPool, .. options]);
+        DriverCatalog.Open(_box.Kernel, "devicemapper", _box.Home, new IdSource(1), [.. StoreCrash.SmallPool, .. options]);
 
     private IStorageDriver Open(params string[] options)
     {

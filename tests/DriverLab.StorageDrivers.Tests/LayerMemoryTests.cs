@@ -34,7 +34,7 @@ public sealed class LayerMemoryTests
 
     private static void Small(LayerStore store)
     {
-        var made = store.Register("", new MemoryStream(LayerStoreTests.BaseTar));
+        var made = store.Register("", new MemoryStream(TarBuilder.BaseLayer));
         Assert.That(store.Export(made.Value.ChainId, Stream.Null), Is.Null);
         Assert.That(store.Remove(made.Value.ChainId), Is.Null);
     }

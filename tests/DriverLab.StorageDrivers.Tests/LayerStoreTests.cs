@@ -38,10 +38,6 @@ public sealed class LayerStoreTests(KernelKind kernel, string name)
 
     private ulong _seed;
 
-    internal static byte[] BaseTar => new TarBuilder().Dir("etc").File("etc/name", "one").File("etc/gone", "x").Link("etc/name", "etc/other").File("big", new string('b', 70_000)).Done().ToArray();
-
-    internal static byte[] NextTar => new TarBuilder().Dir("etc").File("etc/name", "two").File("etc/.wh.gone", "").File("new", "new").Done().ToArray();
-
     private LayerRecord Register(string parent, byte[] tar)
     {
         var made = _store.Register(parent, new MemoryStream(tar));
@@ -61,9 +57,9 @@ public sealed class LayerStoreTests(KernelKind kernel, string name)
     [Test]
     public void Chain_ids_are_those_of_the_image_specification()
     {
-        var a = Register("", BaseTar);
-        var b = Register(a.ChainId, NextTar);
-        Assert.That(a.DiffId, Is.EqualTo(Digest.Of(BaseTar)));
+        var a = Register("", TarBuilder.BaseLayer);
+        var b = Register(a.ChainId, TarBuilder.NextLayer);
+        Assert.That(a.DiffId, Is.EqualTo(Digest.Of(TarBuilder.BaseLayer)));
         Assert.That(a.ChainId, Is.EqualTo(a.DiffId));
         Assert.That(b.ChainId, Is.EqualTo(Digest.Of(System.Text.Encoding.ASCII.GetBytes($"{a.ChainId} {b.DiffId}"))));
         Assert.That(_box.Read($"{_box.Root}/store/image/{name}/layerdb/sha256/{Digest.Hex(b.ChainId)}/parent"), Is.EqualTo(a.ChainId));
@@ -73,20 +69,20 @@ public sealed class LayerStoreTests(KernelKind kernel, string name)
     [Test]
     public void What_was_imported_is_exported_byte_for_byte_also_after_a_restart()
     {
-        byte[] padded = [.. BaseTar, .. new byte[10240]];
+        byte[] padded = [.. TarBuilder.BaseLayer, .. new byte[10240]];
         var a = Register("", padded);
-        var b = Register(a.ChainId, NextTar);
+        var b = Register(a.ChainId, TarBuilder.NextLayer);
         _store = Reopen();
         Assert.That(_store.Layers, Is.EquivalentTo((LayerRecord[])[a, b]));
         Assert.That(Export(a.ChainId), Is.EqualTo(padded));
-        Assert.That(Export(b.ChainId), Is.EqualTo(NextTar));
+        Assert.That(Export(b.ChainId), Is.EqualTo(TarBuilder.NextLayer));
     }
 
     [Test]
     public void The_same_layer_twice_is_one_layer()
     {
-        var a = Register("", BaseTar);
-        Assert.That(Register("", BaseTar), Is.EqualTo(a));
+        var a = Register("", TarBuilder.BaseLayer);
+        Assert.That(Register("", TarBuilder.BaseLayer), Is.EqualTo(a));
         Assert.That(((ILayerList)_driver).Layers().Value, Has.Count.EqualTo(1));
         IsClean();
     }
@@ -94,7 +90,7 @@ public sealed class LayerStoreTests(KernelKind kernel, string name)
     [Test]
     public void A_changed_file_is_named_by_export_and_by_check()
     {
-        var a = Register("", BaseTar);
+        var a = Register("", TarBuilder.BaseLayer);
         string root = _driver.Get(a.CacheId).Value;
         _box.Write(root + "/etc/gone", "y");
         _ = _driver.Put(a.CacheId);
@@ -105,8 +101,8 @@ public sealed class LayerStoreTests(KernelKind kernel, string name)
     [Test]
     public void What_something_stands_on_stays()
     {
-        var a = Register("", BaseTar);
-        var b = Register(a.ChainId, NextTar);
+        var a = Register("", TarBuilder.BaseLayer);
+        var b = Register(a.ChainId, TarBuilder.NextLayer);
         Assert.That(_store.CreateMount("box", b.ChainId, LayerOptions.None).Error, Is.Null);
         Assert.That(_store.Remove(a.ChainId)?.Errno, Is.EqualTo(Errno.EBUSY));
         Assert.That(_store.Remove(b.ChainId)?.Errno, Is.EqualTo(Errno.EBUSY));
@@ -119,7 +115,7 @@ public sealed class LayerStoreTests(KernelKind kernel, string name)
     [Test]
     public void A_container_is_changed_and_committed()
     {
-        var a = Register("", BaseTar);
+        var a = Register("", TarBuilder.BaseLayer);
         Assert.That(_store.CreateMount("box", a.ChainId, LayerOptions.None).Error, Is.Null);
         string root = _store.Mount("box").Value;
         Assert.That(_store.Mount("box").Value, Is.EqualTo(root));
@@ -142,12 +138,12 @@ public sealed class LayerStoreTests(KernelKind kernel, string name)
     [Test]
     public void Bad_archives_leave_nothing()
     {
-        byte[] torn = BaseTar[..1000];
+        byte[] torn = TarBuilder.BaseLayer[..1000];
         Assert.That(_store.Register("", new MemoryStream(torn)).Error?.Errno, Is.EqualTo(Errno.EBADMSG));
-        Assert.That(_store.Register("", new MemoryStream(BaseTar), Digest.Of("other"u8)).Error?.ToString(), Does.Contain("the archive's digest is"));
-        Assert.That(_store.Register("", new MemoryStream([.. BaseTar, .. new byte[17 << 20]])).Error?.Errno, Is.EqualTo(Errno.E2BIG));
-        Assert.That(_store.Register("sha256:" + new string('0', 64), new MemoryStream(BaseTar)).Error?.Errno, Is.EqualTo(Errno.ENOENT));
-        Assert.That(_store.Register("../../etc", new MemoryStream(BaseTar)).Error?.Errno, Is.EqualTo(Errno.EINVAL));
+        Assert.That(_store.Register("", new MemoryStream(TarBuilder.BaseLayer), Digest.Of("other"u8)).Error?.ToString(), Does.Contain("the archive's digest is"));
+        Assert.That(_store.Register("", new MemoryStream([.. TarBuilder.BaseLayer, .. new byte[17 << 20]])).Error?.Errno, Is.EqualTo(Errno.E2BIG));
+        Assert.That(_store.Register("sha256:" + new string('0', 64), new MemoryStream(TarBuilder.BaseLayer)).Error?.Errno, Is.EqualTo(Errno.ENOENT));
+        Assert.That(_store.Register("../../etc", new MemoryStream(TarBuilder.BaseLayer)).Error?.Errno, Is.EqualTo(Errno.EINVAL));
         Assert.That(_store.Layers, Is.Empty);
         Assert.That(((ILayerList)_driver).Layers().Value, Is.Empty);
         IsClean();
@@ -158,8 +154,8 @@ public sealed class LayerStoreTests(KernelKind kernel, string name)
     [TestCaseSource(nameof(s_faults))]
     public void A_planted_fault_is_found_named_and_repaired(string fault)
     {
-        var a = Register("", BaseTar);
-        var b = Register(a.ChainId, NextTar);
+        var a = Register("", TarBuilder.BaseLayer);
+        var b = Register(a.ChainId, TarBuilder.NextLayer);
         Assert.That(_store.CreateMount("box", a.ChainId, LayerOptions.None).Error, Is.Null);
         string db = $"{_box.Root}/store/image/{name}/layerdb", entry = $"{db}/sha256/{Digest.Hex(b.ChainId)}";
         switch (fault)
@@ -182,7 +178,7 @@ public sealed class LayerStoreTests(KernelKind kernel, string name)
         Assert.That(_store.Check(contents: true, repair: true).Error, Is.Null);
         var left = _store.Check(contents: true).Value;
         Assert.That(left.Select(f => f.Kind), Is.EqualTo(fault == "torn notes" ? ["changed layer"] : Array.Empty<string>()), "only what has no repair may be left");
-        Assert.That(Export(a.ChainId), Is.EqualTo(BaseTar), "what was whole stays whole");
+        Assert.That(Export(a.ChainId), Is.EqualTo(TarBuilder.BaseLayer), "what was whole stays whole");
     }
 
     private void Rename(string from, string to) => Sandbox.Check(_box.Kernel.RenameAt2(Fd.Cwd, ByteText.Bytes(from), Fd.Cwd, ByteText.Bytes(to), Linux.Abi.RenameFlags.None));

@@ -77,13 +77,10 @@ public sealed class Sandbox : IDisposable
         throw new IgnoreException("host kernel: mounts need root");
     }
 
-    /// <summary>Options of a devicemapper that fits into a test.</summary>
-    public static readonly string[] SmallPool = ["dm.basesize=64m", "dm.loopdatasize=512m", "dm.loopmetadatasize=16m"];
-
     public IStorageDriver Driver(string name, params string[] options)
     {
         if (name == "devicemapper")
-            options = [.. SmallPool, .. options];
+            options = [.. StoreCrash.SmallPool, .. options];
         if (name == "btrfs")
             _btrfs ??= BtrfsImage.Mount(_kind, Kernel, Directory("home"));
         var driver = DriverCatalog.Open(Kernel, name, Home, new IdSource(1), options);

@@ -6,11 +6,19 @@ using DriverLab.StorageDrivers.Store;
 
 namespace DriverLab.StorageDrivers.Tests;
 
+/// <summary>Something that must be true after a death is not.</summary>
+internal sealed class StoreCrashException(string message) : Exception(message);
+
 /// <summary>A store of two layers and a container, the operations that a process may die in, and what must be true afterwards.</summary>
-/// <param name="driver">Opens the driver with a task.</param>
+/// <param name="driver">The driver's name.</param>
+/// <param name="home">Its directory, of a file system that it works on.</param>
 /// <param name="root">The store's directory.</param>
-internal sealed class StoreCrash(Func<IKernel, ulong, IStorageDriver> driver, string root)
+/// <remarks>Compiled into the tests and into the program that sweeps inside machines: no test framework here.</remarks>
+internal sealed class StoreCrash(string driver, string home, string root)
 {
+    /// <summary>Options of a devicemapper that fits into a test.</summary>
+    public static readonly string[] SmallPool = ["dm.basesize=64m", "dm.loopdatasize=512m", "dm.loopmetadatasize=16m"];
+
     public static readonly string[] Operations = ["register", "register-base", "create", "commit", "mount", "remove", "remove-container", "open"];
 
     private string _a = "", _b = "";
@@ -19,30 +27,56 @@ internal sealed class StoreCrash(Func<IKernel, ulong, IStorageDriver> driver, st
     private static byte[] Third => new TarBuilder().Dir("third").File("third/f", "3").Done().ToArray();
 
     /// <summary>Makes what every operation begins with, or puts it back after one.</summary>
-    public void Begin(IKernel kernel)
+    public void Begin(IKernel kernel) => kernel.Run(() => BeginOnTask(kernel));
+
+    private void BeginOnTask(IKernel kernel)
     {
         using var opened = Open(kernel);
         var store = opened.Store;
-        _a = Register(store, "", LayerStoreTests.BaseTar);
-        _b = Register(store, _a, LayerStoreTests.NextTar);
+        if (store.Layers.All(l => l.ChainId != _a))
+            _a = Register(store, "", TarBuilder.BaseLayer);
+        if (store.Layers.All(l => l.ChainId != _b))
+            _b = Register(store, _a, TarBuilder.NextLayer);
         if (store.FindMount("second") is not null)
-            Assert.That(store.RemoveMount("second"), Is.Null);
+            Need(store.RemoveMount("second"));
         foreach (var layer in store.Layers.Where(l => l.ChainId != _a && l.ChainId != _b))
-            Assert.That(store.Remove(layer.ChainId), Is.Null);
+            Need(store.Remove(layer.ChainId));
         if (store.FindMount("box") is null)
         {
-            Assert.That(store.CreateMount("box", _a, LayerOptions.None).Error, Is.Null);
+            Need(store.CreateMount("box", _a, LayerOptions.None).Error);
             string root = store.Mount("box").Value;
-            Sandbox.Check(kernel.WriteWhole(ByteText.Bytes(root + "/mine"), "mine"u8, (Mode)0x1A4));
+            Need(kernel.WriteWhole(ByteText.Bytes(root + "/mine"), "mine"u8, (Mode)0x1A4) == Errno.OK, "a file is written in the container");
         }
         for (int users = 0; users < 2; users++) // one that the dead process had, and one of ours
-            Assert.That(store.Unmount("box"), Is.Null);
+            Need(store.Unmount("box"));
+    }
+
+    /// <summary>Dies in an operation at its first call and at every so many after it, over one store that all the deaths come to.</summary>
+    /// <returns>How many states were looked at.</returns>
+    public int Sweep(IKernel kernel, string operation, int stride)
+    {
+        int states = 0;
+        Begin(kernel);
+        for (int at = 1; Survives(kernel, operation, at); at += stride)
+        {
+            states++;
+            Begin(kernel);
+        }
+        Begin(kernel);
+        return states;
+    }
+
+    /// <summary>Takes mounts and devices away.</summary>
+    public void End(IKernel kernel)
+    {
+        using var opened = Open(kernel);
+        Need(opened.Store.Driver.Cleanup());
     }
 
     private static string Register(LayerStore store, string parent, byte[] tar)
     {
         var made = store.Register(parent, new MemoryStream(tar));
-        Assert.That(made.Error, Is.Null);
+        Need(made.Error);
         return made.Value.ChainId;
     }
 
@@ -50,29 +84,39 @@ internal sealed class StoreCrash(Func<IKernel, ulong, IStorageDriver> driver, st
     /// <returns>False when the operation ended before that call.</returns>
     public bool Survives(IKernel kernel, string operation, int at)
     {
-        bool died = false;
-        var death = new CrashPoint(at) { IsArmed = operation == "open" };
+        bool died;
         using (var task = kernel.Fork()) // its end closes what the dead process had open, and nothing else
-        {
-            try
-            {
-                var store = Open(new TracingKernel(task, death)).Store;
-                death.IsArmed = true; // opening is an operation of its own
-                Assert.That(Run(store, operation), Is.Null, $"{operation} without a death");
-            }
-            catch (CrashException)
-            {
-                died = true;
-            }
-        }
+            died = task.RunFor(() => Dies(task, operation, at));
         using var after = kernel.Fork();
-        using var reopened = Open(after);
-        var faults = reopened.Store.Check(contents: true, repair: true);
-        Assert.That(faults.Error, Is.Null, $"{operation}, death at call {at}");
-        Assert.That(faults.Value.Where(f => f.Kind is not "orphan layer").Select(f => f.ToString()), Is.Empty, $"{operation}, death at call {at}");
-        Assert.That(reopened.Store.Check(contents: true).Value, Is.Empty, $"{operation}, death at call {at}, after repair");
-        IsWhole(after, reopened.Store, operation, at);
+        after.Run(() => Look(after, operation, $"{operation}, death at call {at}"));
         return died;
+    }
+
+    private bool Dies(IKernel task, string operation, int at)
+    {
+        var death = new CrashPoint(at) { IsArmed = operation == "open" };
+        try
+        {
+            var store = Open(new TracingKernel(task, death)).Store;
+            death.IsArmed = true; // opening is an operation of its own
+            Need(Run(store, operation), $"{operation} without a death");
+            return false;
+        }
+        catch (CrashException)
+        {
+            return true;
+        }
+    }
+
+    private void Look(IKernel task, string operation, string where)
+    {
+        using var reopened = Open(task);
+        var faults = reopened.Store.Check(contents: true, repair: true);
+        Need(faults.Error, where);
+        NeedNone(faults.Value.Where(static f => f.Kind is not "orphan layer"), where);
+        if (faults.Value.Count > 0)
+            NeedNone(reopened.Store.Check(contents: true).Value, where + ", after repair");
+        IsWhole(task, reopened.Store, operation, where);
     }
 
     private sealed record Opened(LayerStore Store) : IDisposable
@@ -82,8 +126,10 @@ internal sealed class StoreCrash(Func<IKernel, ulong, IStorageDriver> driver, st
 
     private Opened Open(IKernel kernel)
     {
-        var store = LayerStore.Open(kernel, driver(kernel, ++_seed), new LayerStoreOptions(root, new IdSource(_seed + 1_000_000)));
-        Assert.That(store.Error, Is.Null);
+        var opened = DriverCatalog.Open(kernel, driver, home, new IdSource(++_seed), driver == "devicemapper" ? SmallPool : []);
+        Need(opened.Error);
+        var store = LayerStore.Open(kernel, opened.Value, new LayerStoreOptions(root, new IdSource(_seed + 1_000_000)));
+        Need(store.Error);
         return new(store.Value);
     }
 
@@ -111,27 +157,36 @@ internal sealed class StoreCrash(Func<IKernel, ulong, IStorageDriver> driver, st
         }
     }
 
-    private void IsWhole(IKernel kernel, LayerStore store, string operation, int at)
+    private void IsWhole(IKernel kernel, LayerStore store, string operation, string where)
     {
-        string where = $"{operation}, death at call {at}";
-        Exports(store, _a, LayerStoreTests.BaseTar, where);
+        Exports(store, _a, TarBuilder.BaseLayer, where);
         if (operation != "remove")
-            Exports(store, _b, LayerStoreTests.NextTar, where);
+            Exports(store, _b, TarBuilder.NextLayer, where);
         if (operation != "remove-container")
         {
             string root = store.Mount("box").Value;
-            Assert.That(kernel.ReadWhole(ByteText.Bytes(root + "/mine")).Value, Is.EqualTo("mine"u8.ToArray()), where);
-            Assert.That(store.Unmount("box"), Is.Null);
+            Need(kernel.ReadWhole(ByteText.Bytes(root + "/mine")).Value is { } mine && mine.AsSpan().SequenceEqual("mine"u8), where + ": the container's own file");
+            Need(store.Unmount("box"), where);
         }
         // The operation can be done, or has been.
         var again = Run(store, operation);
-        Assert.That(again?.Errno, Is.AnyOf(null, Errno.ENOENT, Errno.EEXIST), $"{where}: {again}");
+        Need(again?.Errno is null or Errno.ENOENT or Errno.EEXIST, $"{where}: {again}");
     }
 
     private static void Exports(LayerStore store, string chain, byte[] tar, string where)
     {
         var exported = new MemoryStream();
-        Assert.That(store.Export(chain, exported), Is.Null, where);
-        Assert.That(exported.ToArray(), Is.EqualTo(tar), where);
+        Need(store.Export(chain, exported), where);
+        Need(exported.ToArray().AsSpan().SequenceEqual(tar), where + ": an export is other than what was imported");
+    }
+
+    private static void NeedNone(IEnumerable<StoreFault> faults, string where) => Need(!faults.Any(), $"{where}: {string.Join("; ", faults)}");
+
+    private static void Need(DriverError? error, string where = "the store's own set-up") => Need(error is null, $"{where}: {error}");
+
+    private static void Need(bool isSo, string what)
+    {
+        if (!isSo)
+            throw new StoreCrashException(what);
     }
 }

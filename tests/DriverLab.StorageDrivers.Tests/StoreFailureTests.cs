@@ -24,7 +24,7 @@ public sealed class StoreFailureTests(KernelKind kernel, string name)
         _box = Sandbox.Make(kernel, megabytes: 24);
         _driver = _box.Driver(name);
         _store = LayerStore.Open(_box.Kernel, _driver, new LayerStoreOptions(Root, new IdSource(1))).Value;
-        _base = _store.Register("", new MemoryStream(LayerStoreTests.BaseTar)).Value.ChainId;
+        _base = _store.Register("", new MemoryStream(TarBuilder.BaseLayer)).Value.ChainId;
         Assert.That(_store.CreateMount("box", _base, LayerOptions.None).Error, Is.Null);
         _before = State();
     }
@@ -44,8 +44,8 @@ public sealed class StoreFailureTests(KernelKind kernel, string name)
     {
         DriverError?[] errors =
         [
-            _store.Register(_base, new MemoryStream(LayerStoreTests.NextTar)).Error,
-            _store.Register("", new MemoryStream(LayerStoreTests.NextTar)).Error,
+            _store.Register(_base, new MemoryStream(TarBuilder.NextLayer)).Error,
+            _store.Register("", new MemoryStream(TarBuilder.NextLayer)).Error,
             _store.CreateMount("second", _base, LayerOptions.None).Error,
         ];
         foreach (var error in errors)
@@ -53,12 +53,12 @@ public sealed class StoreFailureTests(KernelKind kernel, string name)
         Assert.That(State(), Is.EqualTo(_before), "nothing changed");
         var exported = new MemoryStream();
         Assert.That(_store.Export(_base, exported), Is.Null, "what is there can be read");
-        Assert.That(exported.ToArray(), Is.EqualTo(LayerStoreTests.BaseTar));
+        Assert.That(exported.ToArray(), Is.EqualTo(TarBuilder.BaseLayer));
     }
 
     private void GoesOn()
     {
-        Assert.That(_store.Register(_base, new MemoryStream(LayerStoreTests.NextTar)).Error, Is.Null);
+        Assert.That(_store.Register(_base, new MemoryStream(TarBuilder.NextLayer)).Error, Is.Null);
         Assert.That(_store.CreateMount("second", _base, LayerOptions.None).Error, Is.Null);
         Assert.That(_store.Check(contents: true).Value.Select(static f => f.ToString()), Is.Empty);
     }

@@ -13,6 +13,12 @@ internal sealed class TarBuilder
 
     public TarBuilder() => _tar = new TarWriter(_stream);
 
+    /// <summary>The archive of a layer to begin with.</summary>
+    public static byte[] BaseLayer => new TarBuilder().Dir("etc").File("etc/name", "one").File("etc/gone", "x").Link("etc/name", "etc/other").File("big", new string('b', 70_000)).Done().ToArray();
+
+    /// <summary>The archive of a layer above it: a change, a deletion, an addition.</summary>
+    public static byte[] NextLayer => new TarBuilder().Dir("etc").File("etc/name", "two").File("etc/.wh.gone", "").File("new", "new").Done().ToArray();
+
     public long Seconds { get; set; } = 1_000_000_000;
 
     public TarBuilder Entry(TarEntry entry, byte[] content)
@@ -66,7 +72,8 @@ internal sealed class TarBuilder
         while (true)
         {
             var next = reader.Next();
-            Assert.That(next.Error, Is.Null);
+            if (next.Error is { } bad)
+                throw new InvalidDataException(bad.ToString());
             if (next.Value is not { } e)
                 return lines;
             string rest = e.Type switch
