@@ -100,6 +100,9 @@ internal sealed class RootedTree : IDisposable
         return path;
     }
 
+    /// <summary>True when this path, names with single slashes between, is the one that was entered last: entering it again does nothing.</summary>
+    public bool IsEntered(ReadOnlySpan<byte> path) => _entered is not null && path.SequenceEqual(_entered);
+
     /// <summary>Makes a directory the current one.</summary>
     /// <param name="components">Its path, as <see cref="Split"/> gives it.</param>
     /// <param name="missing">Makes what is missing on the way; null ends the walk with ENOENT.</param>

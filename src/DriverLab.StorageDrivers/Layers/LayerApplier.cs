@@ -27,6 +27,7 @@ internal sealed partial class LayerApplier : IMissingDirectories, IDisposable
     private readonly IKernel _kernel;
     private readonly HashSet<byte[]> _made = new(ByteText.Equality);
     private readonly HashSet<byte[]> _touched = new(ByteText.Equality);
+    private byte[] _lastTouched = [];
     private readonly HashSet<byte[]> _whiteouts = new(ByteText.Equality);
     private readonly Dictionary<byte[], Timespec> _directoryTimes = new(ByteText.Equality);
     private RootedTree? _lower;
@@ -80,6 +81,8 @@ internal sealed partial class LayerApplier : IMissingDirectories, IDisposable
     {
         if (entry.Name.Length >= Limits.PATH_MAX)
             return Refuse(entry, Errno.ENAMETOOLONG, $"a path of {entry.Name.Length} bytes");
+        if (entry.Type is TarType.File or TarType.Symlink && _tree.IsEntered(ByteText.Parent(entry.Name)) && IsPlain(entry.Name))
+            return KeepTimes(entry) ?? ApplyNamed(entry, [], ByteText.Name(entry.Name).ToArray());
         var components = RootedTree.Split(entry.Name);
         if (components.Count == 0)
             return ApplyRoot(entry);
@@ -92,6 +95,9 @@ internal sealed partial class LayerApplier : IMissingDirectories, IDisposable
             return ApplyWhiteout(entry, parent, name);
         return DriverError.Of(_tree.Enter(parent, this), "openat", entry.Name) ?? _lowerError ?? KeepTimes(entry) ?? ApplyNamed(entry, parent, name);
     }
+
+    /// <summary>True for a path of which all but the last component is what has been entered, and the last needs no second look: most entries follow another one of their directory.</summary>
+    private static bool IsPlain(ReadOnlySpan<byte> path) => path.IndexOf(Whiteouts.Prefix) < 0 && ByteText.Name(path) is [not (byte)'.', ..];
 
     /// <summary>An entry for the root itself sets its attributes; it can be nothing but a directory.</summary>
     private DriverError? ApplyRoot(TarEntry entry)
@@ -126,10 +132,14 @@ internal sealed partial class LayerApplier : IMissingDirectories, IDisposable
         bool hidesLower = _whiteouts.Remove(path);
         if (hidesLower && TakeWhiteout(_tree.Current, name) is not Errno.OK and var stuck)
             return DriverError.Of(stuck, "unlinkat", entry.Name);
-        var kept = Clear(name, path, directory);
-        if (!kept.IsOk)
-            return DriverError.Of(kept.Error, "unlinkat", entry.Name);
-        var error = kept.Value ? RemoveOldXattrs(entry, name) : Make(entry, name);
+        var error = Make(entry, name);
+        if (error is { Errno: Errno.EEXIST }) // most names are new: what may have this one is looked at only now
+        {
+            var kept = Clear(name, path, directory);
+            if (!kept.IsOk)
+                return DriverError.Of(kept.Error, "unlinkat", entry.Name);
+            error = kept.Value ? RemoveOldXattrs(entry, name) : Make(entry, name);
+        }
         AddMade(path);
         error ??= SetAttributes(entry, name, path);
         // A whiteout beside a directory of the same name says that nothing of the lower one shows through the new one.
@@ -244,7 +254,11 @@ internal sealed partial class LayerApplier : IMissingDirectories, IDisposable
     private void AddMade(byte[] path)
     {
         _ = _made.Add(path);
-        for (var above = ByteText.Parent(path); above.Length > 0 && _touched.Add(above.ToArray()); above = ByteText.Parent(above))
+        var above = ByteText.Parent(path);
+        if (above.SequenceEqual(_lastTouched))
+            return;
+        _lastTouched = above.ToArray();
+        for (; above.Length > 0 && _touched.Add(above.ToArray()); above = ByteText.Parent(above))
         {
         }
     }

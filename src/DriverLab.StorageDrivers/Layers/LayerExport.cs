@@ -47,11 +47,10 @@ internal sealed class LayerExport
             _tar.WriteEntry(new TarEntry { Name = item.TarName, Type = TarType.File });
             return null;
         }
-        var components = RootedTree.Split(item.Path);
-        byte[] name = components[^1];
-        components.RemoveAt(components.Count - 1);
+        byte[] name = ByteText.Name(item.Path).ToArray();
         Statx stat = default;
-        var error = _tree.Enter([.. components], null);
+        var parent = ByteText.Parent(item.Path);
+        var error = _tree.IsEntered(parent) ? Errno.OK : _tree.Enter([.. RootedTree.Split(parent)], null);
         if (error == Errno.OK)
             error = _tree.Task.LStatAt(Fd.Cwd, name, out stat);
         return error switch

@@ -100,11 +100,16 @@ internal static class UpperTree
                 continue;
             }
             byte[] entryPath = ByteText.Join(path, entry.Name);
-            var error = task.LStatAt(directory, entry.Name, out var stat);
-            if (error != Errno.OK)
-                return DriverError.Of(error, "statx", entryPath);
-            items.Add(new LayerItem(!format.HidesByName && stat.IsWhiteout ? LayerItemKind.Whiteout : LayerItemKind.Entry, entryPath));
-            if (stat.IsDirectory && Inside(task, directory, entry.Name, entryPath, format, items, depth) is { } failed)
+            bool isDirectory = entry.Type == DirentType.DT_DIR, isWhiteout = false;
+            if (entry.Type is DirentType.DT_UNKNOWN or DirentType.DT_CHR) // what the listing tells of all others is enough
+            {
+                var error = task.LStatAt(directory, entry.Name, out var stat);
+                if (error != Errno.OK)
+                    return DriverError.Of(error, "statx", entryPath);
+                (isDirectory, isWhiteout) = (stat.IsDirectory, !format.HidesByName && stat.IsWhiteout);
+            }
+            items.Add(new LayerItem(isWhiteout ? LayerItemKind.Whiteout : LayerItemKind.Entry, entryPath));
+            if (isDirectory && Inside(task, directory, entry.Name, entryPath, format, items, depth) is { } failed)
                 return failed;
         }
         return null;

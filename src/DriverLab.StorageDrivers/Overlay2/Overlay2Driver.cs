@@ -109,7 +109,7 @@ public sealed partial class Overlay2Driver : IStorageDriver, ILayerMounts, ILaye
         if (error is not null || parent.Length == 0)
             return error;
         return DriverError.Of(_kernel.MakeDirectoryExactly(At(id, "work"), Mode.S_IRWXU), "mkdir", At(id, "work"))
-            ?? WriteSmall(parent, "committed", "", (Mode)0x180)
+            ?? (_kernel.Has($"{Home}/{parent}/committed") ? null : WriteSmall(parent, "committed", "", (Mode)0x180))
             ?? WriteSmall(id, "lower", string.Join(':', lowers), (Mode)0x1B6);
     }
 

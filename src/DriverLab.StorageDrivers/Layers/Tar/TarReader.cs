@@ -175,14 +175,13 @@ public sealed class TarReader(Stream stream, TarLimits limits)
     {
         if (!TryNumber(h.Slice(148, 8), out long stated))
             return false;
-        long unsigned = 8 * ' ', signed = 8 * ' ';
+        if (stated == TarHeader.Sum(h))
+            return true;
+        long signed = 8 * ' ';
         for (int i = 0; i < Block; i++)
             if (i is < 148 or >= 156)
-            {
-                unsigned += h[i];
                 signed += (sbyte)h[i];
-            }
-        return stated == unsigned || stated == signed;
+        return stated == signed;
     }
 
     /// <summary>Octal digits between blanks, or base 256 when the first bit is set.</summary>

@@ -131,11 +131,8 @@ public sealed class TarWriter(Stream stream)
     private Span<byte> Sealed()
     {
         Span<byte> h = _header;
-        h.Slice(148, 8).Fill((byte)' ');
-        int sum = 0;
-        foreach (byte b in h)
-            sum += b;
-        Octal(h.Slice(148, 7), sum);
+        Octal(h.Slice(148, 7), TarHeader.Sum(h));
+        h[155] = (byte)' ';
         return h;
     }
 
