@@ -1,12 +1,7 @@
-using System.Net.Sockets;
-using System.Text;
 using DriverLab.Containerd;
-using DriverLab.Rig;
-using DriverLab.Rig.Machines;
 using DriverLab.StorageDrivers;
 using DriverLab.StorageDrivers.Files;
 using DriverLab.StorageDrivers.Snapshots;
-using DriverLab.Testing;
 
 namespace DriverLab.Doors.Tests;
 
@@ -21,7 +16,7 @@ public sealed class DeviceMapperSuiteTests
     {
         using var here = new Machine();
         string binary = SnapshotterSuite.Build(here);
-        await using var guest = await StartAsync(kernel);
+        await using var guest = await SuiteInMachine.StartAsync(kernel, new() { MemoryMiB = 1024 });
         await guest.CopyInAsync(binary, "/tmp/suite");
         using var task = guest.NewTask();
         _ = task.Umask(Linux.Abi.Mode.None);
@@ -31,35 +26,10 @@ public sealed class DeviceMapperSuiteTests
         var store = SnapshotStore.Open(task, driver, "/tmp/snapshots", TimeProvider.System);
         Assert.That(store.Error, Is.Null);
         await using var server = await SnapshotterServer.StartAsync(here.At("s.sock"), store.Value, CancellationToken.None);
-        var (code, output) = await RunAsync(guest, here.At("s.sock"));
+        var (code, output) = await SuiteInMachine.RunAsync(guest, here.At("s.sock"), "DRIVERLAB_SUITE_NAME=devmapper exec /tmp/suite -test.v -test.root -test.parallel 1");
         SnapshotterSuite.Judge($"devicemapper on {kernel}", code, output, guest.Console);
         Assert.That(((StorageDrivers.Store.ILayerList)driver).Layers().Value, Is.Empty, "layers of the driver");
         Assert.That(driver.Cleanup(), Is.Null);
         Assert.That((await guest.RunAsync("ls /dev/mapper; cat /sys/block/loop*/loop/backing_file 2>/dev/null")).Output.Trim(), Is.EqualTo("control"), "devices left behind");
-    }
-
-    private static async Task<Rig.Machines.Machine> StartAsync(string kernel)
-    {
-        try
-        {
-            return await Rig.Machines.Machine.StartAsync(kernel, new MachineRequest { MemoryMiB = 1024 });
-        }
-        catch (RigException e) when (e is not MachineException and not RigUsageException)
-        {
-            NoRig.Ignore(e);
-            throw;
-        }
-    }
-
-    /// <summary>The suite's connection goes over its standard input and output, what it prints over its standard error.</summary>
-    private static async Task<(int Code, string Output)> RunAsync(Rig.Machines.Machine guest, string socketPath)
-    {
-        using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-        await socket.ConnectAsync(new UnixDomainSocketEndPoint(socketPath));
-        using var connection = new NetworkStream(socket);
-        using var printed = new MemoryStream();
-        var streams = new ExecStreams(bytes => connection.Write(bytes)) { Input = connection, OnErrors = bytes => printed.Write(bytes) };
-        int code = await guest.ExecAsync(["sh", "-c", "DRIVERLAB_SOCKET=- DRIVERLAB_SUITE_NAME=devmapper exec /tmp/suite -test.v -test.root -test.parallel 1"], streams, CancellationToken.None);
-        return (code, Encoding.UTF8.GetString(printed.ToArray()));
     }
 }

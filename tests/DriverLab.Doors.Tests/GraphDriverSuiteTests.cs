@@ -40,6 +40,26 @@ public sealed class GraphDriverSuiteTests
         Assert.That(lines.Where(static l => !l.StartsWith("--- PASS", StringComparison.Ordinal)), hasQuota ? Is.Empty : Has.Exactly(1).Contains("SetQuota"));
     }
 
+    /// <summary>The case that sets a size needs project quota: xfs in a machine, where the suite runs with all its mounts.</summary>
+    [TestCase("6.1", "overlay2")]
+    [TestCase("6.1", "vfs")]
+    [TestCase("6.12", "overlay2")]
+    [TestCase("6.12", "vfs")]
+    public async Task Dockers_own_suite_passes_on_xfs_with_project_quota(string version, string driver)
+    {
+        string binary = BuildDockers();
+        await using var guest = await SuiteInMachine.StartAsync(version, new() { MemoryMiB = 1024, Recipe = new() { Tools = ["xfsprogs"] } });
+        await guest.CopyInAsync(binary, "/tmp/suite");
+        var made = await guest.RunAsync("truncate -s 600M /tmp/xfs.img && mkfs.xfs -q /tmp/xfs.img && mkdir /tmp/homes && mount -t xfs -o loop,prjquota /tmp/xfs.img /tmp/homes");
+        Assert.That(made.Status, Is.Zero, made.Errors);
+        using var task = guest.NewTask();
+        _ = task.Umask(Linux.Abi.Mode.None);
+        await using var server = await GraphDriverServer.StartAsync(_machine.At("p.sock"), (home, options) => DriverCatalog.Open(task, driver, home, new IdSource(1), options), CancellationToken.None);
+        var (code, output) = await SuiteInMachine.RunAsync(guest, _machine.At("p.sock"), $"DRIVERLAB_DRIVER={driver} DRIVERLAB_QUOTA=yes TMPDIR=/tmp/homes exec /tmp/suite -test.v");
+        var lines = Judge($"{driver} on xfs of {version}", code, output, guest.Console);
+        Assert.That(lines, Has.Length.EqualTo(9).And.All.StartsWith("--- PASS").And.Some.Contains("SetQuota"));
+    }
+
     [TestCase("overlay2")]
     [TestCase("overlay")]
     [TestCase("vfs")]
@@ -64,6 +84,11 @@ public sealed class GraphDriverSuiteTests
         foreach (var (key, value) in (IEnumerable<(string, string)>)[("DRIVERLAB_SOCKET", _machine.At("p.sock")), ("DRIVERLAB_DRIVER", driver), ("DRIVERLAB_QUOTA", hasQuota ? "yes" : ""), ("TMPDIR", homes)])
             _machine.Environment_[key] = value;
         var (code, output, error) = _machine.TryRun(binary, "-test.v");
+        return Judge(driver, code, output, error);
+    }
+
+    private static string[] Judge(string driver, int code, string output, string error)
+    {
         var lines = output.Split('\n').Select(static l => l.Trim()).Where(static l => l.StartsWith("--- ", StringComparison.Ordinal)).ToArray();
         TestContext.Out.WriteLine($"{driver}: {lines.Count(static l => l.StartsWith("--- PASS", StringComparison.Ordinal))} passed of {lines.Length}: {string.Join(", ", lines)}");
         Assert.That(code, Is.Zero, $"{output}\n{error}");
