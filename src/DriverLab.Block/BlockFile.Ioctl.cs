@@ -32,7 +32,7 @@ public sealed partial class BlockFile
             case Blk.BLKBSZSET: return Done(SetBlockSize(MemoryMarshal.Read<int>(argument), caller));
             case Blk.BLKROSET: return Done(SetReadOnly(MemoryMarshal.Read<int>(argument) != 0, caller));
             case Blk.BLKDISCARD: return Done(Discard(Range(argument)));
-            case Blk.BLKSECDISCARD: return Done(SecureDiscard());
+            case Blk.BLKSECDISCARD: return Done(SecureDiscard(Range(argument)));
             case Blk.BLKZEROOUT: return Done(ZeroOut(Range(argument)));
             case Blk.HDIO_GETGEO: return Errno.ENOTTY; // no disk that is modelled has cylinders
             case Blk.BLKFLSBUF or Blk.BLKRRPART or Blk.BLKRASET or Blk.BLKFRASET: return Ioctl(request, 0L, caller);
@@ -162,12 +162,21 @@ public sealed partial class BlockFile
         return Device.IssueDiscard((long)(range.Start >> 9), (long)(range.Length >> 9));
     }
 
-    private Errno SecureDiscard()
+    private Errno SecureDiscard((ulong Start, ulong Length) range)
     {
         if (!_forWriting)
             return Errno.EBADF;
-        if (Device.Layer.Quirks.SecureDiscardChecksReadOnlyFirst && Device.IsReadOnly)
-            return Errno.EPERM;
+        if (Device.Layer.Quirks.SecureDiscardIsADiscard)
+        {
+            if (Device.Limits.MaxDiscardSectors == 0)
+                return Errno.EOPNOTSUPP;
+            if (CheckRange(range) is var error and not Errno.OK)
+                return error;
+            if (DropCached((long)range.Start, (long)(range.Start + range.Length)) is var busy and not Errno.OK)
+                return busy;
+            if (Device.IsReadOnly)
+                return Errno.EPERM;
+        }
         return Device.Limits.MaxSecureEraseSectors == 0 ? Errno.EOPNOTSUPP : NotModelledException.Throw("BLKSECDISCARD on a device that can");
     }
 

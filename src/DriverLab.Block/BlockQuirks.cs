@@ -44,8 +44,8 @@ public sealed record BlockQuirks
     /// <summary>A disk has one read-only state, which BLKROSET and the driver both change (until 5.10; 5.11: "block: add a hard-readonly flag to struct gendisk").</summary>
     public bool OneReadOnlyState { get; init; }
 
-    /// <summary>BLKSECDISCARD says that a device is read-only before it says that it cannot (seen on 5.10, not on 6.1).</summary>
-    public bool SecureDiscardChecksReadOnlyFirst { get; init; }
+    /// <summary>BLKSECDISCARD goes the way of BLKDISCARD, with its checks, before it says that a device cannot (5.10; BLKSECDISCARD has a way of its own since 5.19: "block: decouple REQ_OP_SECURE_ERASE from REQ_OP_DISCARD").</summary>
+    public bool SecureDiscardIsADiscard { get; init; }
 
     /// <summary>LOOP_CTL_REMOVE of a negative number removes some unbound device (seen on 5.10; 5.14: "loop: reject deleting an unspecified loop device").</summary>
     public bool LoopRemovesUnspecified { get; init; }
@@ -88,7 +88,7 @@ public sealed record BlockQuirks
         FirstFolioOrder = profile.AtLeast(6, 17) ? 0 : profile.AtLeast(6, 15) ? 2 : null,
         CapacityIsToldInBytes = !profile.AtLeast(5, 11),
         OneReadOnlyState = !profile.AtLeast(5, 11),
-        SecureDiscardChecksReadOnlyFirst = !profile.AtLeast(5, 19),
+        SecureDiscardIsADiscard = !profile.AtLeast(5, 19),
         LoopRemovesUnspecified = !profile.AtLeast(5, 14),
         LargestBlockSize = profile.AtLeast(6, 15) ? 65536u : 4096u,
     };

@@ -177,6 +177,11 @@ public sealed class PageCache
         ref var slot = ref CollectionsMarshal.GetValueRefOrAddDefault(_pages, index, out bool exists);
         if (!exists)
         {
+            if (BlockBytes > PageBytes)
+            {
+                _ = _pages.Remove(index);
+                _ = NotModelledException.Throw("cached blocks larger than a page");
+            }
             var page = _freePages.TryPop(out var free) ? free : new Page();
             page.Index = index;
             page.Valid = 0;

@@ -96,7 +96,7 @@ public sealed partial class MappedDevice : BlockDevice
             return known.Device;
         }
         if (number.Major == DeviceMapper.Major && Driver.HasUnloadedDisk(number.Minor))
-            return Errno.ENODEV;
+            return Errno.ENXIO;
         var found = Layer.Devices.Get(number);
         if (!found.IsOk)
             return found.Error;
