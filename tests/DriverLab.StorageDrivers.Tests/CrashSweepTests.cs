@@ -84,7 +84,7 @@ public sealed class RealCrashSweepTests
         using var box = Sandbox.Make(kernel); // for what must not be left behind
         if (!box.Exists("/tmp/crash-sweep"))
             Guests.Of(kernel).CopyInAsync(CrashSweepProgram.Folder, "/tmp/crash-sweep").GetAwaiter().GetResult();
-        string fileSystem = driver == "btrfs" ? "truncate -s 256M btrfs.img && mkfs.btrfs -q btrfs.img && mount -o loop btrfs.img home" : "true";
+        string fileSystem = driver == "btrfs" ? "truncate -s 256M btrfs.img && mkfs.btrfs -q btrfs.img && mount -t btrfs -o loop btrfs.img home" : "true";
         string printed = Guests.Run(kernel, $"""
             mkdir /tmp/sweep && mount -t tmpfs -o mode=0755,size=256m sweep /tmp/sweep && cd /tmp/sweep && mkdir home store && {fileSystem} || exit
             /tmp/crash-sweep/lib/ld-linux-x86-64.so.2 --library-path /tmp/crash-sweep/lib /tmp/crash-sweep/{CrashSweepProgram.Name} {driver} /tmp/sweep/home /tmp/sweep/store; status=$?

@@ -69,6 +69,30 @@ public sealed class SafeApplyTests(KernelKind kernel)
             _box.Symlink(link, _root + "/localetc");
     }
 
+    // ---- owner and mode of what is made ---------------------------------------------------------------------------------------------
+
+    [Test]
+    public void Files_have_the_archives_owner_and_mode_where_their_directory_gives_new_files_others()
+    {
+        // POSIX access control list, version 2: rwx for the owner, nothing for all others.
+        byte[] closed = [2, 0, 0, 0, 1, 0, 7, 0, 255, 255, 255, 255, 4, 0, 0, 0, 255, 255, 255, 255, 32, 0, 0, 0, 255, 255, 255, 255];
+        TarEntry Listed(string name) => new() { Name = ByteText.Bytes(name), Type = TarType.Directory, Permissions = (Linux.Abi.Mode)0x1ED, Mtime = new(1, 0), Xattrs = [new("system.posix_acl_default"u8.ToArray(), closed)] };
+        ApplyWell(new TarBuilder()
+            .Dir("group", 0x5ED, uid: 7).File("group/a", "a", uid: 0).File("group/b", "b", 0x1B6, uid: 7).File("group/c", "c", 0x9ED, uid: 5).File("group/d", "d", 0x9ED)
+            .Entry(Listed("listed/"), []).File("listed/a", "a", 0x1B6).File("listed/b", "b", 0x1FF, uid: 3)
+            .Dir("late").File("late/a", "a", 0x1B6).Entry(Listed("late/"), []).File("late/b", "b", 0x1B6)
+            .Dir("late", 0x5ED, uid: 9).File("late/c", "c"));
+        (string Path, string Mode, uint Owner)[] expected =
+        [
+            ("group/a", "644", 0), ("group/b", "666", 7), ("group/c", "4755", 5), ("group/d", "4755", 0), ("listed/a", "666", 0), ("listed/b", "777", 3), ("late/a", "666", 0), ("late/b", "666", 0), ("late/c", "644", 0),
+        ];
+        foreach (var (path, mode, owner) in expected)
+        {
+            Sandbox.Check(_box.Stat($"{_root}/{path}", out var stat), path);
+            Assert.That((Convert.ToString((int)stat.Mode & 0xFFF, 8), stat.Uid, stat.Gid), Is.EqualTo((mode, owner, owner)), path);
+        }
+    }
+
     // ---- symbolic links as parents -------------------------------------------------------------------------------------------------
 
     [TestCase("/etc", TestName = "Symlink_absolute")]

@@ -7,13 +7,46 @@ namespace DriverLab.StorageDrivers.Layers;
 
 internal sealed partial class LayerApplier
 {
+    /// <summary>The bits that open(2) sets as they are given.</summary>
+    private const Mode Ordinary = Mode.S_IRWXU | Mode.S_IRWXG | Mode.S_IRWXO;
+
+    /// <summary>Paths of the directories that the two answers below are of.</summary>
+    private byte[]? _modesOf, _ownersOf;
+    private bool _keepsModes;
+    private (uint Uid, uint Gid) _owner;
+
+    /// <summary>What the file that was just made has by being made.</summary>
+    private bool _hasMode, _hasOwner;
+
+    /// <summary>True when a new file of the current directory has the mode that it is opened with: the task has no umask, and the directory no default access list.</summary>
+    private bool NewFilesKeepModes()
+    {
+        if (!ReferenceEquals(_modesOf, _tree.CurrentPath))
+            (_modesOf, _keepsModes) = (_tree.CurrentPath, Task.GetXattr(s_here, "system.posix_acl_default"u8, [], AtFlags.AT_SYMLINK_NOFOLLOW).Error == Errno.ENODATA);
+        return _keepsModes;
+    }
+
+    /// <summary>The owner that new files of the current directory have, learnt from the first one: the group may be the directory's, by its mode or its mount.</summary>
+    private (uint Uid, uint Gid)? NewFilesBelongTo(Fd file)
+    {
+        if (!ReferenceEquals(_ownersOf, _tree.CurrentPath))
+        {
+            if (Task.FStat(file, out var stat) != Errno.OK)
+                return null;
+            (_ownersOf, _owner) = (_tree.CurrentPath, (stat.Uid, stat.Gid));
+        }
+        return _owner;
+    }
+
     /// <summary>Owner, then mode (chown clears setuid), then attributes (chown clears security.capability), then times; a directory's times wait for the end.</summary>
     private DriverError? SetAttributes(TarEntry entry, byte[] name, byte[] path)
     {
-        var error = Task.FchownAt(Fd.Cwd, name, entry.Uid, entry.Gid, AtFlags.AT_SYMLINK_NOFOLLOW);
+        if (entry.Type == TarType.Directory)
+            (_modesOf, _ownersOf, _hasMode, _hasOwner) = (null, null, false, false); // what is in it may be made in another way from now on
+        var error = _hasOwner ? Errno.OK : Task.FchownAt(Fd.Cwd, name, entry.Uid, entry.Gid, AtFlags.AT_SYMLINK_NOFOLLOW);
         if (error != Errno.OK)
             return DriverError.Of(error, "fchownat", entry.Name);
-        if (entry.Type != TarType.Symlink && (error = Task.FchmodAt(Fd.Cwd, name, entry.Permissions)) != Errno.OK)
+        if (entry.Type != TarType.Symlink && !_hasMode && (error = Task.FchmodAt(Fd.Cwd, name, entry.Permissions)) != Errno.OK)
             return DriverError.Of(error, "fchmodat", entry.Name);
         if (SetXattrs(entry.Xattrs, name) is not Errno.OK and var failed)
             return DriverError.Of(failed, "setxattr", entry.Name);

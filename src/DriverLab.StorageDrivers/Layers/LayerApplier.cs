@@ -132,6 +132,7 @@ internal sealed partial class LayerApplier : IMissingDirectories, IDisposable
         bool hidesLower = _whiteouts.Remove(path);
         if (hidesLower && TakeWhiteout(_tree.Current, name) is not Errno.OK and var stuck)
             return DriverError.Of(stuck, "unlinkat", entry.Name);
+        (_hasMode, _hasOwner) = (false, false);
         var error = Make(entry, name);
         if (error is { Errno: Errno.EEXIST }) // most names are new: what may have this one is looked at only now
         {
@@ -195,9 +196,11 @@ internal sealed partial class LayerApplier : IMissingDirectories, IDisposable
     private DriverError? MakeFile(TarEntry entry, byte[] name)
     {
         const OpenFlags create = OpenFlags.O_WRONLY | OpenFlags.O_CREAT | OpenFlags.O_EXCL | OpenFlags.O_NOFOLLOW | OpenFlags.O_CLOEXEC;
-        var opened = Task.OpenAt(Fd.Cwd, name, create, Mode.S_IRUSR | Mode.S_IWUSR);
+        bool hasMode = NewFilesKeepModes() && (entry.Permissions & ~Ordinary) == 0;
+        var opened = Task.OpenAt(Fd.Cwd, name, create, hasMode ? entry.Permissions : Mode.S_IRUSR | Mode.S_IWUSR);
         if (!opened.IsOk)
             return DriverError.Of(opened.Error, "openat", entry.Name);
+        (_hasMode, _hasOwner) = (hasMode, NewFilesBelongTo(opened.Value) == (entry.Uid, entry.Gid));
         var buffer = ArrayPool<byte>.Shared.Rent(1 << 16);
         DriverError? error = null;
         while (error is null)
