@@ -57,7 +57,9 @@ public sealed class MountContext(VfsCore core, Caller caller, byte[] source, Mou
 
 /// <summary>Splits <c>name=value,name,…</c> at commas; empty parts are skipped.</summary>
 /// <remarks>Linux fs/fs_context.c: vfs_parse_monolithic_sep().</remarks>
-public ref struct OptionReader(ReadOnlySpan<byte> data)
+/// <param name="data">The text.</param>
+/// <param name="hasEmptyNames">Also tells of <c>=value</c>, which is skipped otherwise.</param>
+public ref struct OptionReader(ReadOnlySpan<byte> data, bool hasEmptyNames = false)
 {
     private ReadOnlySpan<byte> _rest = data;
 
@@ -78,9 +80,9 @@ public ref struct OptionReader(ReadOnlySpan<byte> data)
             if (option.IsEmpty)
                 continue;
             int equals = option.IndexOf((byte)'=');
-            if (equals == 0)
+            if (equals == 0 && !hasEmptyNames)
                 continue;
-            HasValue = equals > 0;
+            HasValue = equals >= 0;
             Name = HasValue ? option[..equals] : option;
             Value = HasValue ? option[(equals + 1)..] : default;
             return true;

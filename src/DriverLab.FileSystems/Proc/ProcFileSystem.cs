@@ -18,6 +18,17 @@ public sealed class ProcFileSystem : FileSystemType
 
     /// <inheritdoc/>
     public override SysResult<Dentry> Mount(MountContext context) => (_instance ??= new ProcSuperBlock(context, this)).Root;
+
+    /// <summary>Ends a lookup. A name that is not there is an error already, so that nothing can be made of it.</summary>
+    /// <returns>ENOENT.</returns>
+    /// <remarks>Linux fs/proc/generic.c: proc_lookup_de(), fs/proc/base.c: proc_pident_lookup().</remarks>
+    internal static Errno Found(Dentry dentry, Inode? inode)
+    {
+        if (inode is null)
+            return Errno.ENOENT;
+        dentry.Add(inode);
+        return Errno.OK;
+    }
 }
 
 internal sealed class ProcSuperBlock : SuperBlock
@@ -57,8 +68,7 @@ internal sealed class ProcRoot(SuperBlock sb) : Inode(sb, Mode.S_IFDIR | (Mode)0
             inode = new ProcText(Sb, static c => ProcFormats.FileSystems(c.Mounts.Core));
         else if (ProcTask.IsOf(caller, name))
             inode = new ProcTask(Sb, caller);
-        dentry.Add(inode);
-        return Errno.OK;
+        return ProcFileSystem.Found(dentry, inode);
     }
 
     public override SysResult<OpenFile> Open(Caller caller, in VfsPath path, OpenFlags flags) => new ProcDirectoryFile(path, flags);
@@ -69,16 +79,24 @@ internal sealed class ProcFsDirectory(SuperBlock sb) : Inode(sb, Mode.S_IFDIR | 
 {
     public override Errno Lookup(Caller caller, Dentry dentry)
     {
-        dentry.Add(Sb.Core.FindFileSystem(Encoding.UTF8.GetString(dentry.Name))?.MakeProcDirectory(Sb));
-        return Errno.OK;
+        return ProcFileSystem.Found(dentry, Sb.Core.FindFileSystem(Encoding.UTF8.GetString(dentry.Name))?.MakeProcDirectory(Sb));
     }
 
     public override SysResult<OpenFile> Open(Caller caller, in VfsPath path, OpenFlags flags) => new ProcDirectoryFile(path, flags);
 }
 
 /// <summary>/proc/PID and /proc/PID/task/PID of one task.</summary>
-internal sealed class ProcTask(SuperBlock sb, Caller task) : Inode(sb, Mode.S_IFDIR | (Mode)0x16D)
+internal sealed class ProcTask : Inode
 {
+    private readonly Caller _task;
+
+    /// <summary>A task's directory is immutable: fs/proc/base.c: proc_pid_instantiate().</summary>
+    public ProcTask(SuperBlock sb, Caller task) : base(sb, Mode.S_IFDIR | (Mode)0x16D)
+    {
+        _task = task;
+        Flags |= InodeFlags.S_IMMUTABLE;
+    }
+
     public static bool IsOf(Caller caller, ReadOnlySpan<byte> name) =>
         System.Buffers.Text.Utf8Parser.TryParse(name, out int pid, out int used) && used == name.Length && pid == caller.Pid;
 
@@ -87,21 +105,20 @@ internal sealed class ProcTask(SuperBlock sb, Caller task) : Inode(sb, Mode.S_IF
         var name = dentry.Name;
         Inode? inode = null;
         if (name.SequenceEqual("task"u8))
-            inode = new ProcTask(Sb, task);
-        else if (IsOf(task, name))
-            inode = new ProcTask(Sb, task);
+            inode = new ProcTask(Sb, _task);
+        else if (IsOf(_task, name))
+            inode = new ProcTask(Sb, _task);
         else if (name.SequenceEqual("fd"u8))
-            inode = new ProcFdDirectory(Sb, task);
+            inode = new ProcFdDirectory(Sb, _task);
         else if (name.SequenceEqual("mountinfo"u8))
-            inode = new ProcText(Sb, _ => ProcFormats.MountInfo(task));
+            inode = new ProcText(Sb, _ => ProcFormats.MountInfo(_task));
         else if (name.SequenceEqual("mounts"u8))
-            inode = new ProcText(Sb, _ => ProcFormats.Mounts(task));
+            inode = new ProcText(Sb, _ => ProcFormats.Mounts(_task));
         else if (name.SequenceEqual("cwd"u8))
-            inode = new ProcJump(Sb, () => task.Cwd);
+            inode = new ProcJump(Sb, () => _task.Cwd);
         else if (name.SequenceEqual("root"u8))
-            inode = new ProcJump(Sb, () => task.Root);
-        dentry.Add(inode);
-        return Errno.OK;
+            inode = new ProcJump(Sb, () => _task.Root);
+        return ProcFileSystem.Found(dentry, inode);
     }
 
     public override SysResult<OpenFile> Open(Caller caller, in VfsPath path, OpenFlags flags) => new ProcDirectoryFile(path, flags);

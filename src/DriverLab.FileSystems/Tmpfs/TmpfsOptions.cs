@@ -26,7 +26,7 @@ internal sealed class TmpfsOptions
     public static SysResult<TmpfsOptions> Parse(MountContext context, TmpfsQuirks quirks)
     {
         var result = new TmpfsOptions();
-        var options = new OptionReader(context.Data);
+        var options = new OptionReader(context.Data, quirks.EmptyNamesAreUnknown);
         while (options.MoveNext())
         {
             if (context.TakeGeneric(options.Name))

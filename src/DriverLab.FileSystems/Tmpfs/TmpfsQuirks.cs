@@ -52,6 +52,9 @@ public sealed record TmpfsQuirks
     /// <summary>A uid or gid that is no number is complained of twice (6.11, fs_param_is_uid(); seen on 6.12, not on 6.1).</summary>
     public bool BadIdsAreToldTwice { get; init; }
 
+    /// <summary>An option without a name, <c>=5</c>, is an unknown parameter: tmpfs read its options itself (seen on 6.12, not on 6.16).</summary>
+    public bool EmptyNamesAreUnknown { get; init; }
+
     /// <summary>POSIX ACLs are compiled in (CONFIG_TMPFS_POSIX_ACL).</summary>
     public bool HasAcl { get; init; }
 
@@ -59,6 +62,7 @@ public sealed record TmpfsQuirks
     public static TmpfsQuirks Of(KernelProfile profile) => new()
     {
         BadIdsAreToldTwice = profile.AtLeast(6, 11),
+        EmptyNamesAreUnknown = !profile.AtLeast(6, 13),
         HasUserXattrs = profile.AtLeast(6, 6),
         HasStableOffsets = profile.AtLeast(6, 6),
         FirstOffset = profile.AtLeast(6, 12) ? 3u : 2u,
