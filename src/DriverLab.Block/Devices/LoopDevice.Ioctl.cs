@@ -149,6 +149,8 @@ public sealed partial class LoopDevice
             got.Value.Release();
             return error;
         }
+        if (Layer.Quirks.LoopChangeIsNewMedium)
+            Cache.DropClean();
         var old = _file!;
         _file = got.Value;
         UpdateDirect(_direct);
