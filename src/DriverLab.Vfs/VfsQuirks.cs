@@ -147,6 +147,9 @@ public sealed record VfsQuirks
     /// <summary>Watches hear of an open where it is done, before the file is cut off, and of the kernel's own opens; before, at the end of the system call (seen on 6.12, not on 6.1).</summary>
     public bool EveryOpenIsTold { get; init; }
 
+    /// <summary>Sockets have user.* attributes as files do (seen on 7.2.12, not on 6.18.44).</summary>
+    public bool SocketsHaveUserXattrs { get; init; }
+
     /// <summary>Watches are told of flags of chattr that are set (seen on 7.2.12, not on 6.18.44).</summary>
     public bool FlagsAreTold { get; init; }
 
@@ -170,6 +173,7 @@ public sealed record VfsQuirks
         BlockNodesReportIoSize = profile.AtLeast(6, 15),
         DetachedPlacesAreMissing = profile.AtLeast(6, 5),
         EveryOpenIsTold = profile.AtLeast(6, 5),
+        SocketsHaveUserXattrs = profile.AtLeast(7, 0),
         HasWriteZeroes = profile.AtLeast(6, 17),
         OffsetsNewestFirst = profile.AtLeast(6, 12),
         SimpleXattrsAreSorted = profile.AtLeast(6, 2),

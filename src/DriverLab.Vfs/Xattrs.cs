@@ -133,7 +133,8 @@ public static class Xattrs
             return caller.Credentials.Capable(Capabilities.CAP_SYS_ADMIN) ? Errno.OK : writes ? Errno.EPERM : Errno.ENODATA;
         if (name.StartsWith("user."u8))
         {
-            if (!inode.IsRegular && !inode.IsDirectory)
+            bool isSocket = inode.Type == Mode.S_IFSOCK && inode.Sb.Core.Quirks.SocketsHaveUserXattrs;
+            if (!inode.IsRegular && !inode.IsDirectory && !isSocket)
                 return writes ? Errno.EPERM : Errno.ENODATA;
             if (writes && inode.IsDirectory && (inode.Mode & Mode.S_ISVTX) != 0 && !Permissions.OwnerOrCapable(inode, caller.Credentials))
                 return Errno.EPERM;
