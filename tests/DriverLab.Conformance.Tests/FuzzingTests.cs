@@ -81,6 +81,15 @@ public class FuzzingTests
             : new Comparer(NormaliserSet.None, Ledger.Empty).Compare(program, "6.12", bad.ToRun(program), good.ToRun(program)).Divergences is [var first, ..] ? first : null;
     }
 
+    [Test]
+    public void A_kernel_that_hangs_after_the_last_step_is_a_difference_of_the_clean_up()
+    {
+        var program = Texts.Scenario("mkdir d");
+        var theirs = new ScenarioRun(program.Name, RunStatus.Broken, TraceLine.HangPrefix, [new("1", "main", "mkdir d", "ok"), new("0", "main", "", TraceLine.HangPrefix)]);
+        var comparison = new Comparer(NormaliserSet.None, Ledger.Empty).Compare(program, "6.12", StepTrace.Of(Texts.Run(program, "ok")).ToRun(program), StepTrace.Of(theirs).ToRun(program));
+        Assert.That(comparison.Divergences.Select(d => (d.Step, d.Call, d.Emulator, d.Real)), Does.Contain((0, "clean up", "ok", TraceLine.HangPrefix)));
+    }
+
     private static StepTrace Run(Scenario program, MutationSet mutations)
     {
         var trace = new StepTrace();

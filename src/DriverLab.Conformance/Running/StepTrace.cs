@@ -29,7 +29,8 @@ public sealed class StepTrace : ITraceSink
         trace.Begin(run.Scenario);
         foreach (var line in run.Lines)
         {
-            if (line.Step == "end")
+            // A kernel that hangs or crashes after the last step has a line without one.
+            if (line.StepNumber == 0)
                 trace._end = line.Outcome;
             else if (line.Step.Contains('.', StringComparison.Ordinal))
                 trace._details.Add((line.StepNumber, line.Op, line.Outcome));
