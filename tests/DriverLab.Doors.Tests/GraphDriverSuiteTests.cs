@@ -42,9 +42,7 @@ public sealed class GraphDriverSuiteTests
 
     /// <summary>The case that sets a size needs project quota: xfs in a machine, where the suite runs with all its mounts.</summary>
     [TestCase("6.1", "overlay2")]
-    [TestCase("6.1", "vfs")]
     [TestCase("6.12", "overlay2")]
-    [TestCase("6.12", "vfs")]
     public async Task Dockers_own_suite_passes_on_xfs_with_project_quota(string version, string driver)
     {
         string binary = BuildDockers();
