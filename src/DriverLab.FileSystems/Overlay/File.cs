@@ -57,7 +57,9 @@ internal sealed class OverlayOpenFile(VfsPath path, OpenFlags flags, OpenFile re
     private OverlayFile File => (OverlayFile)Inode;
     private Caller Mounter => File.Overlay.Mounter;
 
-    public override bool SupportsDirect => _real.SupportsDirect;
+    /// <summary>Kernels before 6.5 ask the union's mapping operations, which have direct I/O so that the real file is asked when it is opened; a flag set later is refused when the file is used.</summary>
+    /// <remarks>Linux fs/overlayfs/inode.c: ovl_aops; fs/overlayfs/file.c: ovl_change_flags().</remarks>
+    public override bool SupportsDirect => File.Overlay.Quirks.AllowsDirectFlag || _real.SupportsDirect;
 
     public override bool SupportsFallocate => true;
 
@@ -71,6 +73,8 @@ internal sealed class OverlayOpenFile(VfsPath path, OpenFlags flags, OpenFile re
         if (ReferenceEquals(real.Inode, data.Inode))
         {
             const OpenFlags changeable = OpenFlags.O_APPEND | OpenFlags.O_NONBLOCK | OpenFlags.O_DIRECT;
+            if ((Flags & OpenFlags.O_DIRECT) != 0 && !real.SupportsDirect)
+                return Errno.EINVAL;
             real.Flags = (real.Flags & ~changeable) | (Flags & changeable);
             return Errno.OK;
         }
@@ -83,14 +87,18 @@ internal sealed class OverlayOpenFile(VfsPath path, OpenFlags flags, OpenFile re
         return Errno.OK;
     }
 
-    public override SysResult<int> Read(Caller caller, Span<byte> buffer, ref long position)
+    public override SysResult<int> Read(Caller caller, Span<byte> buffer, ref long position) => Read(buffer, ref position, byKernel: false);
+
+    public override SysResult<int> ReadForKernel(Caller caller, Span<byte> buffer, ref long position) => Read(buffer, ref position, byKernel: true);
+
+    private SysResult<int> Read(Span<byte> buffer, ref long position, bool byKernel)
     {
         if (buffer.IsEmpty)
             return 0;
         var error = GetReal(out var real);
         if (error != Errno.OK)
             return error;
-        var read = Files.IterRead(Mounter, real, buffer, ref position);
+        var read = byKernel ? real.ReadForKernel(Mounter, buffer, ref position) : Files.IterRead(Mounter, real, buffer, ref position);
         if (File.Upper is not null && (Flags & OpenFlags.O_NOATIME) == 0)
         {
             File.MtimeNs = File.RealInode.MtimeNs;
@@ -134,10 +142,10 @@ internal sealed class OverlayOpenFile(VfsPath path, OpenFlags flags, OpenFile re
     /// <summary>Lower files are never synced.</summary>
     public override Errno Fsync(Caller caller, bool dataOnly)
     {
-        if (!File.Overlay.Options.ShouldSync || File.Upper is null)
+        if (!File.Overlay.Options.ShouldSync)
             return Errno.OK;
         var error = GetReal(out var real);
-        return error == Errno.OK ? real.Fsync(Mounter, dataOnly) : error;
+        return error == Errno.OK && File.Upper is not null ? real.Fsync(Mounter, dataOnly) : error;
     }
 
     public override Errno Fallocate(Caller caller, FallocFlags mode, long offset, long length)

@@ -70,6 +70,9 @@ public sealed record OverlayQuirks
     /// <summary>Watches of a layer hear of its files being opened, read and written through the union (seen on 6.12, not on 6.1).</summary>
     public required bool FilesBelowAreHeard { get; init; }
 
+    /// <summary>F_SETFL takes O_DIRECT for files whose layer has none (seen on 6.1, not on 6.12).</summary>
+    public required bool AllowsDirectFlag { get; init; }
+
     /// <summary>A new directory below a merged one is opaque whatever the options are (seen on 5.10, not on 6.1).</summary>
     public required bool NewDirectoriesAreOpaque { get; init; }
     /// <summary>Reading a merged directory shows names whose inode number cannot be found out (seen on 5.10; 6.1 ends with the error or leaves them out).</summary>
@@ -106,6 +109,7 @@ public sealed record OverlayQuirks
             DataLayersNeedMetacopy = !profile.AtLeast(6, 16),
             FsyncOption = HasFsyncOption(profile),
             FilesBelowAreHeard = profile.AtLeast(6, 8),
+            AllowsDirectFlag = !profile.AtLeast(6, 5),
             NewDirectoriesAreOpaque = !profile.AtLeast(5, 12),
             ListsWhatItCannotLookUp = !profile.AtLeast(5, 12),
             OldMountErrors = !profile.AtLeast(5, 12),
