@@ -150,6 +150,9 @@ public sealed record VfsQuirks
     /// <summary>Sockets have user.* attributes as files do (seen on 7.2.12, not on 6.18.44).</summary>
     public bool SocketsHaveUserXattrs { get; init; }
 
+    /// <summary>A rename looks whether one of the two lies above the other before it looks at slashes behind the names (seen on 7.2 and 7.3, not on 6.17).</summary>
+    public bool RenameChecksAncestorsFirst { get; init; }
+
     /// <summary>Watches are told of flags of chattr that are set (seen on 7.2.12, not on 6.18.44).</summary>
     public bool FlagsAreTold { get; init; }
 
@@ -174,6 +177,7 @@ public sealed record VfsQuirks
         DetachedPlacesAreMissing = profile.AtLeast(6, 5),
         EveryOpenIsTold = profile.AtLeast(6, 5),
         SocketsHaveUserXattrs = profile.AtLeast(7, 0),
+        RenameChecksAncestorsFirst = profile.AtLeast(7, 0),
         HasWriteZeroes = profile.AtLeast(6, 17),
         OffsetsNewestFirst = profile.AtLeast(6, 12),
         SimpleXattrsAreSorted = profile.AtLeast(6, 2),

@@ -181,22 +181,24 @@ public partial class EmulatedTask
             return target.Error;
         if (noReplace && target.Value.IsPositive)
             return Errno.EEXIST;
-        if (exchange)
-        {
-            if (target.Value.IsNegative)
-                return Errno.ENOENT;
-            if (!target.Value.IsDirectory && newSlash)
-                return Errno.ENOTDIR;
-        }
-        if (!old.Value.IsDirectory && (oldSlash || !exchange && newSlash))
+        if (exchange && target.Value.IsNegative)
+            return Errno.ENOENT;
+        var ancestors = CheckAncestors(old.Value, oldParent.Dentry, target.Value, newParent.Dentry, exchange);
+        if (ancestors != Errno.OK && State.Core.Quirks.RenameChecksAncestorsFirst)
+            return ancestors;
+        if (exchange && !target.Value.IsDirectory && newSlash || !old.Value.IsDirectory && (oldSlash || !exchange && newSlash))
             return Errno.ENOTDIR;
-        if (!ReferenceEquals(oldParent.Dentry, newParent.Dentry))
-        {
-            if (old.Value.IsAncestorOf(newParent.Dentry))
-                return Errno.EINVAL;
-            if (target.Value.IsPositive && target.Value.IsAncestorOf(oldParent.Dentry))
-                return exchange ? Errno.EINVAL : Errno.ENOTEMPTY;
-        }
-        return Namei.VfsRename(Caller, oldParent.Inode, old.Value, newParent.Inode, target.Value, flags);
+        return ancestors != Errno.OK ? ancestors : Namei.VfsRename(Caller, oldParent.Inode, old.Value, newParent.Inode, target.Value, flags);
+    }
+
+    /// <summary>Neither may lie above the other's directory.</summary>
+    /// <returns>EINVAL, ENOTEMPTY.</returns>
+    private static Errno CheckAncestors(Dentry old, Dentry oldParent, Dentry target, Dentry newParent, bool exchange)
+    {
+        if (ReferenceEquals(oldParent, newParent))
+            return Errno.OK;
+        if (old.IsAncestorOf(newParent))
+            return Errno.EINVAL;
+        return target.IsPositive && target.IsAncestorOf(oldParent) ? exchange ? Errno.EINVAL : Errno.ENOTEMPTY : Errno.OK;
     }
 }
