@@ -80,8 +80,9 @@ public sealed class ServeCommandTests
             Assert.That((code, error.Contains("another driverlab has the store", StringComparison.Ordinal)), Is.EqualTo((2, true)), error);
         }
         Testing.Signals.Send(serving.Id, Testing.Signals.Term);
+        string said = await serving.StandardError.ReadToEndAsync();
         await serving.WaitForExitAsync();
-        Assert.That(File.Exists(Socket), Is.False);
+        Assert.That((serving.ExitCode, File.Exists(Socket)), Is.EqualTo((0, false)), said);
     }
 
     /// <summary>The command in a process of its own.</summary>

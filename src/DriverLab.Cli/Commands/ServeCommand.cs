@@ -80,6 +80,8 @@ internal static class ServeCommand
         {
             throw new UsageException($"cannot serve on {path}: {e.Message}");
         }
+        // The runtime removes the socket with the listener, and says nothing when it cannot: what is still there is removed here, and an error is one.
+        using var cleared = new Cleared(path);
         await using (server)
         {
             progress.Report($"serving {what} on {path}; Ctrl-C ends it");
@@ -95,6 +97,11 @@ internal static class ServeCommand
             }
         }
         return ExitCode.Same;
+    }
+
+    private sealed class Cleared(string path) : IDisposable
+    {
+        public void Dispose() => File.Delete(path);
     }
 
     private static NativeKernel RootKernel()
