@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Text.RegularExpressions;
 using DriverLab.Conformance.Running;
 using DriverLab.Conformance.Scenarios;
 using DriverLab.Rig.Machines;
@@ -26,6 +27,10 @@ public class ProgramTests
         Assert.That(runs.Select(run => run.Status), Is.All.EqualTo(RunStatus.Done), string.Join('\n', runs.Select(run => run.Reason).Distinct()));
         Assert.That(runs, Has.Count.EqualTo(20));
         Assert.That(runs[7].Lines.Select(trace => trace.Outcome), Has.Some.Contains("ENOENT").And.Some.Contains("hello 7"));
+        // What the runtime reads its random numbers from, by number and from any thread, must not be a number that a task's own files get.
+        var (status, descriptors) = await machine.ShellAsync("ls -l /proc/1/fd");
+        int random = int.Parse(Regex.Match(descriptors, @" (\d+) -> /dev/urandom").Groups[1].Value, System.Globalization.CultureInfo.InvariantCulture);
+        Assert.That((status, random), Is.EqualTo((0, 251)), descriptors);
     }
 
     private sealed class Collector(List<ScenarioRun> runs) : ITraceSink
