@@ -27,13 +27,11 @@ internal static class AtlasCommand
             foreach (var row in atlas.Rows)
                 output.WriteLine(parsed.GetValue(json) ? Json(row) : Text(row));
             output.WriteLine(parsed.GetValue(json)
-                ? JsonLines.Line(w =>
+                ? JsonLines.Object("summary", w =>
                 {
-                    w.WriteStartObject("summary");
                     w.WriteNumber("changed", atlas.Rows.Count);
                     w.WriteNumber("compared", atlas.Compared);
                     w.WriteString("kernels", string.Join(' ', atlas.Lines));
-                    w.WriteEndObject();
                 })
                 : $"{atlas.Rows.Count} of {atlas.Compared} scenarios changed between kernels {string.Join(", ", atlas.Lines)}");
         });
@@ -43,9 +41,8 @@ internal static class AtlasCommand
     private static string Text(ChangedBehaviour row) =>
         $"{row.Since}\t{row.Scenario.Name}\n    step {row.First.Step}: {row.First.Call}{(row.First.Detail.Length > 0 ? $" -> {row.First.Detail}" : "")}\n    {row.Before}: {row.First.Emulator}\n    {row.Since}: {row.First.Real}";
 
-    private static string Json(ChangedBehaviour row) => JsonLines.Line(w =>
+    private static string Json(ChangedBehaviour row) => JsonLines.Object("changed", w =>
     {
-        w.WriteStartObject("changed");
         w.WriteString("scenario", row.Scenario.Name);
         w.WriteString("asks", row.Scenario.Description);
         w.WriteString("before", row.Before);
@@ -62,6 +59,5 @@ internal static class AtlasCommand
             w.WriteEndObject();
         }
         w.WriteEndArray();
-        w.WriteEndObject();
     });
 }

@@ -63,31 +63,25 @@ internal static class CoverageCommand
         foreach (var (call, outcomes) in coverage.Calls)
         {
             foreach (var (outcome, (seen, matched)) in outcomes)
-                output.WriteLine(JsonLines.Line(w =>
+                output.WriteLine(JsonLines.Object("pair", w =>
                 {
-                    w.WriteStartObject("pair");
                     w.WriteString("call", call);
                     w.WriteString("outcome", outcome);
                     w.WriteNumber("seen", seen);
                     w.WriteNumber("matched", matched);
-                    w.WriteEndObject();
                 }));
         }
         foreach (var (call, errno) in missing)
-            output.WriteLine(JsonLines.Line(w =>
+            output.WriteLine(JsonLines.Object("never_seen", w =>
             {
-                w.WriteStartObject("never_seen");
                 w.WriteString("call", call);
                 w.WriteString("errno", errno);
-                w.WriteEndObject();
             }));
-        output.WriteLine(JsonLines.Line(w =>
+        output.WriteLine(JsonLines.Object("summary", w =>
         {
-            w.WriteStartObject("summary");
             w.WriteNumber("pairs", coverage.Seen);
             w.WriteNumber("matched", coverage.Matched);
             w.WriteNumber("never_seen", missing.Count);
-            w.WriteEndObject();
         }));
     }
 }

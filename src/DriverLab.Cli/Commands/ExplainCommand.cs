@@ -271,9 +271,8 @@ internal static class ExplainCommand
     {
         foreach (var answer in answers)
         {
-            output.WriteLine(JsonLines.Line(w =>
+            output.WriteLine(JsonLines.Object("explanation", w =>
             {
-                w.WriteStartObject("explanation");
                 w.WriteString("line", answer.Line);
                 w.WriteString("outcome", answer.Outcome);
                 w.WriteString("mountinfo", answer.Shown);
@@ -289,15 +288,12 @@ internal static class ExplainCommand
                 foreach (var (name, value) in answer.Effective)
                     w.WriteString(name, value);
                 w.WriteEndObject();
-                w.WriteEndObject();
             }));
         }
-        output.WriteLine(JsonLines.Line(w =>
+        output.WriteLine(JsonLines.Object("summary", w =>
         {
-            w.WriteStartObject("summary");
             w.WriteNumber("mounted", answers.Count(static a => a.Outcome == "mounted"));
             w.WriteNumber("refused", answers.Count(static a => a.Outcome != "mounted"));
-            w.WriteEndObject();
         }));
     }
 }

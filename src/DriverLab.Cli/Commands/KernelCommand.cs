@@ -43,9 +43,8 @@ internal static class KernelCommand
         var cached = kernels.Kernels.Cached().ToLookup(c => c.Line);
         foreach (var line in kernels.Catalogue.Lines)
         {
-            output.WriteLine(JsonLines.Line(w =>
+            output.WriteLine(JsonLines.Object("line", w =>
             {
-                w.WriteStartObject("line");
                 w.WriteString("line", line.Line);
                 w.WriteString("note", line.Note);
                 w.WriteStartArray("suites");
@@ -57,15 +56,12 @@ internal static class KernelCommand
                     w.WriteStringValue(version);
                 w.WriteEndArray();
                 w.WriteString("current", kernels.Kernels.Current(line.Line));
-                w.WriteEndObject();
             }));
         }
-        output.WriteLine(JsonLines.Line(w =>
+        output.WriteLine(JsonLines.Object("summary", w =>
         {
-            w.WriteStartObject("summary");
             w.WriteNumber("lines", kernels.Catalogue.Lines.Length);
             w.WriteNumber("cached", cached.Count);
-            w.WriteEndObject();
         }));
     }
 

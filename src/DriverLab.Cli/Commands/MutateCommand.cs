@@ -99,9 +99,8 @@ internal static class MutateCommand
         int away = results.Count(static r => r is { Golden: null, Fuzz: null, Entered: null, Fault.Drawn: not null });
         if (json)
         {
-            output.WriteLine(JsonLines.Line(w =>
+            output.WriteLine(JsonLines.Object(name == "summary" ? name : "group", w =>
             {
-                w.WriteStartObject(name == "summary" ? name : "group");
                 if (name != "summary")
                     w.WriteString("name", name);
                 w.WriteNumber("faults", results.Count);
@@ -109,7 +108,6 @@ internal static class MutateCommand
                 w.WriteNumber("caught_by_fuzz", fuzz);
                 w.WriteNumber("caught", either);
                 w.WriteNumber("method_not_entered", away);
-                w.WriteEndObject();
             }));
             return;
         }
@@ -118,14 +116,12 @@ internal static class MutateCommand
             $"{(name == "summary" ? "all" : name)}: {results.Count} faults: {Share(golden):0.0} % caught by goldens, {Share(fuzz):0.0} % by fuzzing, {Share(either):0.0} % by either; {results.Count - either} not caught, of them {away} in methods that nothing recorded enters"));
     }
 
-    private static string Json(FaultResult result) => JsonLines.Line(w =>
+    private static string Json(FaultResult result) => JsonLines.Object("fault", w =>
     {
-        w.WriteStartObject("fault");
         w.WriteString("name", result.Fault.Name);
         w.WriteString("suite", result.Fault.Suite);
         w.WriteString("golden", result.Golden);
         w.WriteString("fuzz", result.Fuzz);
         w.WriteString("entered", result.Entered);
-        w.WriteEndObject();
     });
 }

@@ -108,15 +108,13 @@ internal static class RigBenchCommand
 
             void Seconds(string name, double value) => w.WriteNumber(name, Math.Round(value, 4));
         }));
-        output.WriteLine(JsonLines.Line(w =>
+        output.WriteLine(JsonLines.Object("summary", w =>
         {
-            w.WriteStartObject("summary");
             w.WriteString("accelerator", n.Accelerator.Name);
             w.WriteNumber("boot_s", Math.Round(n.Boot, 3));
             w.WriteNumber("restore_median_s", Math.Round(n.RestoreMedian, 3));
             w.WriteNumber("restore_worst_s", Math.Round(n.RestoreWorst, 3));
             w.WriteNumber("calls_per_s", Math.Round(n.CallsPerSecond));
-            w.WriteEndObject();
         }));
     }
 }

@@ -80,8 +80,6 @@ internal static class ServeCommand
         {
             throw new UsageException($"cannot serve on {path}: {e.Message}");
         }
-        // The runtime removes the socket with the listener, and says nothing when it cannot: what is still there is removed here, and an error is one.
-        using var cleared = new Cleared(path);
         await using (server)
         {
             progress.Report($"serving {what} on {path}; Ctrl-C ends it");
@@ -96,12 +94,9 @@ internal static class ServeCommand
                 progress.Report("stopping");
             }
         }
+        // The runtime removes the socket with the listener, and says nothing when it cannot: here that is an error.
+        File.Delete(path);
         return ExitCode.Same;
-    }
-
-    private sealed class Cleared(string path) : IDisposable
-    {
-        public void Dispose() => File.Delete(path);
     }
 
     private static NativeKernel RootKernel()

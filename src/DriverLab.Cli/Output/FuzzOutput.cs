@@ -11,9 +11,8 @@ internal static class FuzzOutput
         if (json)
         {
             foreach (var finding in run.Findings)
-                output.WriteLine(JsonLines.Line(w =>
+                output.WriteLine(JsonLines.Object("difference", w =>
                 {
-                    w.WriteStartObject("difference");
                     w.WriteString("kernel", finding.Difference.Kernel);
                     w.WriteString("kind", finding.Signature.ToString());
                     w.WriteNumber("step", finding.Difference.Step);
@@ -24,26 +23,21 @@ internal static class FuzzOutput
                     w.WriteString("layer", finding.Difference.Layer);
                     w.WriteBoolean("race", finding.IsRace);
                     w.WriteString("program", finding.Scenario.Source);
-                    w.WriteEndObject();
                 }));
             foreach (var (gap, count) in run.Gaps)
-                output.WriteLine(JsonLines.Line(w =>
+                output.WriteLine(JsonLines.Object("gap", w =>
                 {
-                    w.WriteStartObject("gap");
                     w.WriteString("what", gap);
                     w.WriteNumber("programs", count);
-                    w.WriteEndObject();
                 }));
-            output.WriteLine(JsonLines.Line(w =>
+            output.WriteLine(JsonLines.Object("summary", w =>
             {
-                w.WriteStartObject("summary");
                 w.WriteNumber("operations", run.Operations);
                 w.WriteNumber("differences", run.Differences);
                 w.WriteNumber("races", run.Races);
                 w.WriteNumber("gaps", run.Gaps.Values.Sum());
                 w.WriteNumber("seconds", Math.Round(seconds, 3));
                 w.WriteString("seed", string.Create(CultureInfo.InvariantCulture, $"0x{seed:x}"));
-                w.WriteEndObject();
             }));
             return;
         }

@@ -9,6 +9,14 @@ internal static class JsonLines
 {
     private static readonly JsonWriterOptions s_options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
+    /// <summary>A line of one named object, as most are: <c>{"name":{…}}</c>.</summary>
+    public static string Object(string name, Action<Utf8JsonWriter> body) => Line(writer =>
+    {
+        writer.WriteStartObject(name);
+        body(writer);
+        writer.WriteEndObject();
+    });
+
     /// <summary>One object as a line.</summary>
     public static string Line(Action<Utf8JsonWriter> body)
     {

@@ -18,55 +18,46 @@ internal static class RunLines
         }));
         foreach (var (kernel, reason) in model.Missing)
         {
-            output.WriteLine(JsonLines.Line(w =>
+            output.WriteLine(JsonLines.Object("missing", w =>
             {
-                w.WriteStartObject("missing");
                 w.WriteString("kernel", kernel);
                 w.WriteString("reason", reason);
-                w.WriteEndObject();
             }));
         }
         foreach (var c in model.Cases)
-            output.WriteLine(JsonLines.Line(w => Case(w, c)));
+            output.WriteLine(JsonLines.Object("case", w => Case(w, c)));
         foreach (var use in model.Ledger)
         {
-            output.WriteLine(JsonLines.Line(w =>
+            output.WriteLine(JsonLines.Object("ledger", w =>
             {
-                w.WriteStartObject("ledger");
                 w.WriteString("id", use.Id);
                 w.WriteString("scenario", use.Scenario);
                 w.WriteString("kernels", use.Kernels);
                 w.WriteBoolean("seen", use.Seen);
-                w.WriteEndObject();
             }));
         }
         foreach (var one in model.Coverage)
         {
-            output.WriteLine(JsonLines.Line(w =>
+            output.WriteLine(JsonLines.Object("coverage", w =>
             {
-                w.WriteStartObject("coverage");
                 w.WriteString("call", one.Call);
                 w.WriteString("outcome", one.Outcome);
                 w.WriteNumber("seen", one.Seen);
                 w.WriteNumber("matched", one.Matched);
-                w.WriteEndObject();
             }));
         }
-        output.WriteLine(JsonLines.Line(w =>
+        output.WriteLine(JsonLines.Object("summary", w =>
         {
-            w.WriteStartObject("summary");
             w.WriteNumber("same", model.Count(CaseVerdict.Same));
             w.WriteNumber("different", model.Count(CaseVerdict.Different));
             w.WriteNumber("gap", model.Count(CaseVerdict.Gap));
             w.WriteNumber("skipped", model.Count(CaseVerdict.Skipped));
             w.WriteNumber("seconds", Math.Round(model.Seconds, 3));
-            w.WriteEndObject();
         }));
     }
 
     private static void Case(Utf8JsonWriter w, CaseResult c)
     {
-        w.WriteStartObject("case");
         w.WriteString("kernel", c.Kernel);
         w.WriteString("suite", c.Suite);
         w.WriteString("scenario", c.Scenario);
@@ -91,7 +82,6 @@ internal static class RunLines
         w.WriteString("reproduce", c.Reproduce);
         if (c.Trace.Count > 0)
             Trace(w, c);
-        w.WriteEndObject();
     }
 
     /// <summary>What a page about the case shows: the scenario's text and both sides of each step.</summary>

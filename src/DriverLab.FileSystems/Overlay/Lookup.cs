@@ -126,10 +126,7 @@ internal sealed class LayerLookup(OverlaySuperBlock sb)
                 continue;
             bool toDataLayer = sb.HasDataLayers && !sb.Quirks.DataLayersNeedMetacopy && !_isDirectory && _redirect is [(byte)'/', ..];
             if ((found.IsMetacopy || _isMetacopy) && !sb.Options.Metacopy && !toDataLayer)
-            {
-                sb.Log($"refusing to follow metacopy origin for ({PathText.Of(dentry)})");
-                return Errno.EPERM;
-            }
+                return Refuse(dentry, "metacopy origin");
             if (found.Upper is { } upper && _count == 0 && _isDirectory && !sb.HasNoXattrs)
             {
                 error = FixOrigin(dentry, upper, at);
@@ -140,10 +137,7 @@ internal sealed class LayerLookup(OverlaySuperBlock sb)
             if (!_isMetacopy || _count == 0)
                 Push(new(lower.Layer, at));
             if (_redirect is not null && !follows && !toDataLayer)
-            {
-                sb.Log($"refusing to follow redirect for ({PathText.Of(dentry)})");
-                return Errno.EPERM;
-            }
+                return Refuse(dentry, "redirect");
             if (!_stop && _redirect is [(byte)'/', ..] && !ReferenceEquals(lowers, RootLowers))
             {
                 // From an absolute redirect on, the names are those of the root; go on below the layer just seen.
@@ -160,12 +154,15 @@ internal sealed class LayerLookup(OverlaySuperBlock sb)
         if (!_isMetacopy && (!found.IsMetacopy || _count > 0))
             return Errno.OK;
         if (!sb.Options.Metacopy && !sb.Quirks.DataLayersNeedMetacopy)
-        {
-            sb.Log($"refusing to follow metacopy origin for ({PathText.Of(dentry)})");
-            return Errno.EPERM;
-        }
+            return Refuse(dentry, "metacopy origin");
         sb.Log($"metacopy with no lower data found - abort lookup ({PathText.Of(dentry)})");
         return Errno.EIO;
+    }
+
+    private Errno Refuse(OverlayDentry dentry, string what)
+    {
+        sb.Log($"refusing to follow {what} for ({PathText.Of(dentry)})");
+        return Errno.EPERM;
     }
 
     /// <summary>Merged directories from before origins were stored get theirs now, and their parent becomes impure.</summary>

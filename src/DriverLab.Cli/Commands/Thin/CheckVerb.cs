@@ -106,9 +106,8 @@ internal static class CheckVerb
         {
             foreach (var damage in report.Damages)
             {
-                output.WriteLine(JsonLines.Line(w =>
+                output.WriteLine(JsonLines.Object("damage", w =>
                 {
-                    w.WriteStartObject("damage");
                     w.WriteString("reason", damage.Reason.ToString());
                     w.WriteString("severity", damage.Severity.ToString().ToLowerInvariant());
                     w.WriteNumber("block", damage.Block);
@@ -118,12 +117,10 @@ internal static class CheckVerb
                         w.WriteNumber("lost_from", from);
                     if (damage.LostTo is { } to)
                         w.WriteNumber("lost_to", to);
-                    w.WriteEndObject();
                 }));
             }
-            output.WriteLine(JsonLines.Line(w =>
+            output.WriteLine(JsonLines.Object("summary", w =>
             {
-                w.WriteStartObject("summary");
                 w.WriteBoolean("ok", ok);
                 w.WriteNumber("transaction_id", report.TransactionId);
                 w.WriteNumber("metadata_free_blocks", report.MetadataFreeBlocks);
@@ -139,7 +136,6 @@ internal static class CheckVerb
                 foreach (var sentence in done)
                     w.WriteStringValue(sentence);
                 w.WriteEndArray();
-                w.WriteEndObject();
             }));
         }
     }

@@ -67,9 +67,8 @@ internal static class WhatIfVerb
     {
         if (json)
         {
-            output.WriteLine(JsonLines.Line(w =>
+            output.WriteLine(JsonLines.Object("step", w =>
             {
-                w.WriteStartObject("step");
                 w.WriteString("text", forecast.Step.Text);
                 foreach (var (name, value) in Counts(forecast))
                     w.WriteNumber(name, value);
@@ -79,7 +78,6 @@ internal static class WhatIfVerb
                 foreach (var text in forecast.Events)
                     w.WriteStringValue(text);
                 w.WriteEndArray();
-                w.WriteEndObject();
             }));
             return;
         }
@@ -94,14 +92,12 @@ internal static class WhatIfVerb
         var totals = forecasts.SelectMany(Counts).GroupBy(count => count.Name).Select(group => (Name: group.Key, Value: group.Aggregate(0UL, (sum, count) => sum + count.Value))).ToList();
         if (json)
         {
-            output.WriteLine(JsonLines.Line(w =>
+            output.WriteLine(JsonLines.Object("summary", w =>
             {
-                w.WriteStartObject("summary");
                 w.WriteNumber("steps", forecasts.Count);
                 foreach (var (name, value) in totals)
                     w.WriteNumber(name, value);
                 w.WriteNumber("events", forecasts.Sum(forecast => forecast.Events.Count));
-                w.WriteEndObject();
             }));
             return;
         }
