@@ -10,12 +10,17 @@ Task("Long")
     .IsDependentOn("Build")
     .Does(() => RunTests("TestCategory=long"));
 
+/// Longer than any single test takes, on a busy machine too.
+const string HangLimit = "12m";
+
 void RunTests(string filter)
 {
     var counts = new Dictionary<string, int>();
     var failures = new List<string>();
     var clock = System.Diagnostics.Stopwatch.StartNew();
     var arguments = new List<string> { "test", "--solution", "DriverLab.sln", "-c", Configuration, "--no-build", "--max-parallel-test-modules", "1", "--filter", filter, "--ignore-exit-code", "8" };
+    // A program in which no test has begun or ended for this long is ended, and the tests that it was in are told; nothing waits for ever.
+    arguments.AddRange(["--hangdump", "--hangdump-timeout", HangLimit, "--hangdump-type", "Mini"]);
     arguments.AddRange(userArguments);
     var start = new System.Diagnostics.ProcessStartInfo("dotnet", arguments) { WorkingDirectory = root.FullPath, UseShellExecute = false, RedirectStandardOutput = true };
     start.Environment["DRIVERLAB_HOME"] = root.FullPath;
