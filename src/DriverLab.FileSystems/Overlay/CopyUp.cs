@@ -165,15 +165,22 @@ internal ref struct CopyUp
 
     private readonly Errno CopyThroughWork(Dentry destination, byte[] name)
     {
+        // A directory that was replaced by a whiteout ended below the work directory: lock_rename() takes no pair of which one is in the other.
+        bool isMisplaced = destination != _sb.Work.Directory && _sb.Work.Directory!.IsAncestorOf(destination);
+        if (isMisplaced && !_sb.Quirks.CopiesBeforeLocking)
+            return Errno.EIO;
         var wanted = new NewObject(_stat.Mode & Mode.S_IFMT, new DevT(_stat.RdevMajor, _stat.RdevMinor), _target);
         var temp = _sb.Work.CreateTemp(Mounter, wanted);
         if (!temp.IsOk)
             return temp.Error;
-        var error = FillIn(temp.Value);
+        if (isMisplaced && _sb.Quirks.LeavesMisplacedCopies)
+            return Errno.EIO;
+        var error = isMisplaced ? Errno.EIO : FillIn(temp.Value);
         if (error == Errno.OK)
         {
             var entry = Namei.LookupOne(Mounter, destination, name);
-            error = entry.IsOk ? _sb.Work.Rename(_sb.Work.Directory!, temp.Value, destination, entry.Value, RenameFlags.None) : entry.Error;
+            error = entry.IsOk && entry.Value.IsPositive && _sb.Quirks.KeepsTakenNames ? Errno.EEXIST
+                : entry.IsOk ? _sb.Work.Rename(_sb.Work.Directory!, temp.Value, destination, entry.Value, RenameFlags.None) : entry.Error;
         }
         if (error == Errno.OK)
             Appear(temp.Value);

@@ -83,6 +83,14 @@ public sealed record OverlayQuirks
     /// <summary>A nameless file made while mounting takes its inode until mount(2) returns: it is a file, not an entry (seen on 6.1, not on 5.10).</summary>
     public required bool TmpFilesEndLate { get; init; }
 
+    /// <summary>A copy-up in the work directory is made before the directories are locked, so that the copy is there when they turn out not to fit (seen on 6.12, not on 6.1).</summary>
+    public required bool CopiesBeforeLocking { get; init; }
+    /// <summary>Such a copy is left where it is (seen on 6.12 to 6.17, not on 7.2).</summary>
+    public required bool LeavesMisplacedCopies { get; init; }
+
+    /// <summary>A copy-up does not take the place of what has got its name meanwhile, such as the whiteout of a removed directory (seen on 6.12.118 and 7.3, not on 6.17 and 7.2).</summary>
+    public required bool KeepsTakenNames { get; init; }
+
     /// <summary>The record for a kernel. With an empty configuration the upstream defaults hold (follow always, everything else off).</summary>
     public static OverlayQuirks For(KernelProfile profile)
     {
@@ -116,6 +124,9 @@ public sealed record OverlayQuirks
             TmpFilesEndLate = profile.AtLeast(6, 1),
             MissingUpperIsEnoent = profile.AtLeast(7, 0),
             KeepsUuidOff = profile.AtLeast(7, 0),
+            KeepsTakenNames = profile.AtLeast(7, 3) || profile.Version is { Major: 6, Minor: 12 },
+            CopiesBeforeLocking = profile.AtLeast(6, 7),
+            LeavesMisplacedCopies = profile.AtLeast(6, 7) && !profile.AtLeast(6, 19),
         };
     }
 
