@@ -31,11 +31,13 @@ internal sealed class ReadAhead(int mostPages)
 /// <summary>
 /// The sizes in which a kernel with large folios caches a device that is read: small at the start of a file, larger as reading goes on in sequence. They decide how much of a read fails with one
 /// bad block. Only the sizes are modelled: a page is read when it, or another one of its folio, is wanted, not before.
+/// Kernels without large folios (no first order) cache single pages; there the new pages of a window are what one request reads, which shows where a device answers for requests as a whole.
 /// </summary>
 /// <remarks>Linux mm/readahead.c: page_cache_sync_ra(), page_cache_async_ra(), page_cache_ra_order(). What is written is cached in single pages.</remarks>
-internal sealed class FolioMap(Func<long, bool> isCachedPage, int firstOrder)
+internal sealed class FolioMap(Func<long, bool> isCachedPage, int? firstOrder)
 {
-    private const int LargestOrder = 9;
+    private readonly int _largestOrder = firstOrder is null ? 0 : 9;
+    private readonly List<(long Start, long End)> _requests = [];
     private readonly Dictionary<long, Folio> _folios = [];
     private readonly HashSet<long> _marked = [];
 
@@ -61,7 +63,13 @@ internal sealed class FolioMap(Func<long, bool> isCachedPage, int firstOrder)
 
     private void Missed(long page, int wanted, int most, long lastPage, ReadAhead ahead)
     {
-        ahead.Order = firstOrder;
+        ahead.Order = firstOrder ?? 0;
+        // Up to 6.10 the page after the window, or at its mark, asks for the next window whether it is there or not.
+        if (firstOrder is null && page > 0 && (page == ahead.Start + ahead.Size - ahead.AsyncSize || page == ahead.Start + ahead.Size))
+        {
+            GoOn(new(page, 1), wanted, most, lastPage, ahead);
+            return;
+        }
         if (page == 0 || wanted > most || page - (ahead.PreviousPosition >> 12) is 0 or 1)
         {
             (ahead.Start, ahead.Size) = (page, FirstSize(wanted, most));
@@ -75,6 +83,7 @@ internal sealed class FolioMap(Func<long, bool> isCachedPage, int firstOrder)
         long run = page - before - 1;
         if (run <= wanted)
         {
+            Send(page, Math.Min(page + wanted - 1, lastPage));
             FillSingly(page, wanted, lastPage, mark: -1);
             return;
         }
@@ -87,7 +96,7 @@ internal sealed class FolioMap(Func<long, bool> isCachedPage, int firstOrder)
     private void GoOn(Folio folio, int wanted, int most, long lastPage, ReadAhead ahead)
     {
         long expected = ahead.Start + ahead.Size - ahead.AsyncSize;
-        if (folio.Start == expected - expected % folio.Pages)
+        if (folio.Start == expected - expected % folio.Pages || (firstOrder is null && folio.Start == ahead.Start + ahead.Size))
         {
             ahead.Start += ahead.Size;
             ahead.Size = Math.Max(ahead.Size, NextSize(ahead.Size, most));
@@ -115,14 +124,32 @@ internal sealed class FolioMap(Func<long, bool> isCachedPage, int firstOrder)
 
     private static int NextSize(int size, int most) => size < most / 16 ? size * 4 : size <= most / 2 ? size * 2 : most;
 
+    /// <summary>Pages that requests are to be sent for now, from the first to behind the last; only where requests are what counts.</summary>
+    public List<(long Start, long End)> Requests => _requests;
+
+    private void Send(long page, long limit)
+    {
+        if (firstOrder is not null)
+            return;
+        for (long start = page; page <= limit + 1; page++)
+        {
+            if (page <= limit && !IsPresent(page))
+                continue;
+            if (page > start)
+                _requests.Add((start, page));
+            start = page + 1;
+        }
+    }
+
     /// <summary>Makes the folios of a window.</summary>
     private void Fill(long lastPage, ReadAhead ahead)
     {
         long limit = Math.Min(lastPage, ahead.Start + ahead.Size - 1), mark = ahead.Start + ahead.Size - ahead.AsyncSize, page = ahead.Start;
-        ahead.Order = Math.Min(Math.Min(LargestOrder, ahead.Order), BitOperations.Log2((uint)ahead.Size));
+        Send(page, limit);
+        ahead.Order = Math.Min(Math.Min(_largestOrder, ahead.Order), BitOperations.Log2((uint)ahead.Size));
         while (page <= limit)
         {
-            int order = Math.Min(ahead.Order, page == 0 ? LargestOrder : BitOperations.TrailingZeroCount(page));
+            int order = Math.Min(ahead.Order, page == 0 ? _largestOrder : BitOperations.TrailingZeroCount(page));
             while (order > 0 && page + (1L << order) - 1 > limit)
                 order--;
             var folio = new Folio(page, 1 << order);

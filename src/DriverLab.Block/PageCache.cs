@@ -20,7 +20,7 @@ public sealed class PageCache
     private readonly Stack<Page> _freePages = new();
     private readonly WriteCompletion _writeCompletion;
     private readonly ReadCompletion _readCompletion;
-    private readonly FolioMap? _folios;
+    private readonly FolioMap _folios;
     private Page? _last;
     private int _writesInFlight;
     private BlkStatus _writeStatus;
@@ -31,7 +31,7 @@ public sealed class PageCache
         _device = device;
         _writeCompletion = new(this);
         _readCompletion = new(this);
-        _folios = device.Layer.Quirks.FirstFolioOrder is { } order ? new(_pages.ContainsKey, order) : null;
+        _folios = new(_pages.ContainsKey, device.Layer.Quirks.FirstFolioOrder);
     }
 
     /// <summary>Size of a block, in bytes.</summary>
@@ -79,12 +79,10 @@ public sealed class PageCache
         return Errno.OK;
     }
 
-    /// <summary>The state of a file that is opened now; null where it does not matter.</summary>
-    internal ReadAhead? NewReadAhead()
+    /// <summary>The state of a file that is opened now.</summary>
+    internal ReadAhead NewReadAhead()
     {
         const long usual = 256;
-        if (_folios is null)
-            return null;
         long pages = _device.ReadAheadSectors * 512 / PageBytes;
         return new((int)(_device.ReadAheadSectors == usual ? Math.Max(pages, _device.Limits.IoOpt * 2L / PageBytes) : pages));
     }
@@ -119,7 +117,13 @@ public sealed class PageCache
     }
 
     private Folio FindFolio(long page, long wantedEnd, ReadAhead ahead)
-        => _folios!.Find(page, wantedEnd, (_device.CapacityBytes - 1) / PageBytes, ahead, (int)Math.Min(_device.Limits.MaxSectors / (PageBytes >> 9), int.MaxValue));
+    {
+        var folio = _folios.Find(page, wantedEnd, (_device.CapacityBytes - 1) / PageBytes, ahead, (int)Math.Min(_device.Limits.MaxSectors / (PageBytes >> 9), int.MaxValue));
+        foreach (var (start, end) in _folios.Requests)
+            ReadTogether(start, end);
+        _folios.Requests.Clear();
+        return folio;
+    }
 
     private void Copy(long position, Span<byte> buffer)
     {
@@ -139,6 +143,26 @@ public sealed class PageCache
         for (long page = folio.Start; page < folio.End; page++)
             isValid &= Validate(GetPage(page), 0xFF, wholePage: true);
         return isValid;
+    }
+
+    /// <summary>Reads new pages with one request. Of one that fails nothing is valid: the pages are asked for again, each by itself.</summary>
+    /// <remarks>Linux fs/mpage.c: mpage_readahead().</remarks>
+    private void ReadTogether(long start, long end)
+    {
+        byte[] data = new byte[(end - start) * PageBytes];
+        var bio = _device.Layer.AllocBio();
+        (bio.Device, bio.Op, bio.Data) = (_device, BioOp.Read, data);
+        (bio.Sector, bio.Sectors) = (start * PageBytes >> 9, (int)(Math.Min(data.Length, _device.CapacityBytes - start * PageBytes) >> 9));
+        if (_device.Layer.SubmitAndWait(bio) != BlkStatus.OK)
+            return;
+        for (long index = start; index < end; index++)
+        {
+            var page = GetPage(index);
+            if (page.Valid != 0)
+                continue;
+            data.AsSpan((int)(index - start) * PageBytes, PageBytes).CopyTo(page.Data);
+            page.Valid = 0xFF;
+        }
     }
 
     /// <summary>Writes into the cache. Blocks that are covered in part are read first.</summary>
@@ -342,7 +366,7 @@ public sealed class PageCache
     /// <summary>Drops all pages, dirty ones too.</summary>
     public void Drop()
     {
-        _folios?.Clear();
+        _folios.Clear();
         foreach (var page in _pages.Values)
             Recycle(page);
         _pages.Clear();
@@ -354,7 +378,7 @@ public sealed class PageCache
     public void DropClean()
     {
         _last = null;
-        _folios?.Clear();
+        _folios.Clear();
         foreach (var (index, page) in _pages)
         {
             if (page.Dirty != 0)
@@ -373,7 +397,7 @@ public sealed class PageCache
         _last = null;
         foreach (var (index, page) in _pages)
         {
-            var (first, last) = _folios?.Around(index) ?? (index, index + 1);
+            var (first, last) = _folios.Around(index);
             if (last * PageBytes <= start || first * PageBytes >= end)
                 continue;
             if (IsDirty(first * PageBytes, last * PageBytes))
@@ -381,7 +405,7 @@ public sealed class PageCache
                 all = false;
                 continue;
             }
-            _folios?.Drop(first, last);
+            _folios.Drop(first, last);
             _ = _pages.Remove(index);
             Recycle(page);
         }
@@ -401,7 +425,7 @@ public sealed class PageCache
     public void DropRange(long start, long end)
     {
         _last = null;
-        _folios?.Drop(start / PageBytes, (end + PageBytes - 1) / PageBytes);
+        _folios.Drop(start / PageBytes, (end + PageBytes - 1) / PageBytes);
         foreach (var (index, page) in _pages)
         {
             long pageStart = index * PageBytes, pageEnd = pageStart + PageBytes;

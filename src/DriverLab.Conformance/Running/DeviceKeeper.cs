@@ -9,7 +9,7 @@ namespace DriverLab.Conformance.Running;
 internal sealed class DeviceKeeper(IKernel keeper)
 {
     private const int Tries = 50;
-    private const long PauseNs = 10_000_000;
+    private const long PauseNs = 10_000_000, UsualReadAhead = 256;
 
     private readonly HashSet<int> _loops = [];
     private readonly Dictionary<string, DevT> _maps = [];
@@ -111,7 +111,9 @@ internal sealed class DeviceKeeper(IKernel keeper)
         var opened = keeper.OpenAt(Fd.Cwd, path, OpenFlags.O_RDONLY, Mode.None);
         if (!opened.IsOk)
             return opened.Error is Errno.ENOENT or Errno.ENXIO;
-        _ = keeper.BlkRoSet(opened.Value, false); // the next scenario may get this device, and it keeps the flag
+        // The next scenario may get this device, which keeps these.
+        _ = keeper.BlkRoSet(opened.Value, false);
+        _ = keeper.BlkRaSet(opened.Value, UsualReadAhead);
         _ = keeper.LoopClrFd(opened.Value); // ENXIO when it is unbound already
         _ = keeper.Close(opened.Value);     // the last close detaches
         return !IsBound(path);
