@@ -151,8 +151,10 @@ public sealed partial class BlockFile
             return Errno.EBADF;
         if (Device.Limits.MaxDiscardSectors == 0)
             return Errno.EOPNOTSUPP;
-        if (Device.Layer.Quirks.DiscardChecksReadOnlyFirst && Device.IsReadOnly)
+        if (Device.Layer.Quirks.DiscardChecksFirst && Device.IsReadOnly)
             return Errno.EPERM;
+        if (Device.Layer.Quirks.DiscardChecksFirst && ((range.Start | range.Length) & (Device.Limits.LogicalBlockSize - 1)) != 0)
+            return Errno.EINVAL;
         if (CheckRange(range) is var error and not Errno.OK && !(Device.Layer.Quirks.DiscardRangeWraps && Wraps(range)))
             return error;
         if (range.Length > (ulong)Device.CapacityBytes)

@@ -72,11 +72,9 @@ public sealed partial class BlockFile
             return 0;
         if (!direct)
             return Device.Cache.Read(position, buffer, _readAhead);
-        if (!IsAligned(position, buffer.Length))
-            return Errno.EINVAL;
         if (FlushRange(position, buffer.Length) is var error and not Errno.OK)
             return error;
-        return DirectRead(position, buffer);
+        return IsAligned(position, buffer.Length) ? DirectRead(position, buffer) : Errno.EINVAL;
     }
 
     /// <summary>Writes at a position.</summary>
@@ -109,11 +107,12 @@ public sealed partial class BlockFile
 
     private SysResult<int> DirectWriteChecked(long position, ReadOnlySpan<byte> data, bool sync)
     {
-        if (!IsAligned(position, data.Length))
-            return Errno.EINVAL;
         if (FlushRange(position, data.Length) is var error and not Errno.OK)
             return error;
+        // What is cached goes before anybody looks whether the request is a right one.
         Device.Cache.DropRange(PageStart(position), PageEnd(position + data.Length));
+        if (!IsAligned(position, data.Length))
+            return Errno.EINVAL;
         var result = DirectWrite(position, data, sync ? BioFlags.Sync | BioFlags.Idle | BioFlags.Fua : BioFlags.Sync | BioFlags.Idle);
         Device.Cache.DropRange(PageStart(position), PageEnd(position + data.Length));
         return result;

@@ -6,7 +6,7 @@ namespace DriverLab.Block;
 public sealed record BlockQuirks
 {
     /// <summary>BLKDISCARD looks at the device's read-only state before it looks at the range (seen on 6.12, not on 6.1).</summary>
-    public bool DiscardChecksReadOnlyFirst { get; init; }
+    public bool DiscardChecksFirst { get; init; }
 
     /// <summary>LOOP_CHANGE_FD drops what is cached of the old file (5.15: "loop: raise media_change event"; seen on 6.1, not on 5.10).</summary>
     public bool LoopChangeIsNewMedium { get; init; }
@@ -74,7 +74,7 @@ public sealed record BlockQuirks
     /// <summary>The quirks of a kernel.</summary>
     public static BlockQuirks For(KernelProfile profile) => new()
     {
-        DiscardChecksReadOnlyFirst = profile.AtLeast(6, 11),
+        DiscardChecksFirst = profile.AtLeast(6, 11),
         LoopChangeIsNewMedium = profile.AtLeast(5, 15),
         LoopClearsAtClose = profile.AtLeast(6, 10),
         RamDiskDiscards = profile.AtLeast(6, 10),

@@ -30,8 +30,7 @@ internal sealed class ReadAhead(int mostPages)
 
 /// <summary>
 /// The sizes in which a kernel with large folios caches a device that is read: small at the start of a file, larger as reading goes on in sequence. They decide how much of a read fails with one
-/// bad block. Only the sizes are modelled: a page is read when it, or another one of its folio, is wanted, not before.
-/// Kernels without large folios (no first order) cache single pages; there the new pages of a window are what one request reads, which shows where a device answers for requests as a whole.
+/// bad block. The new pages of a window are also what one request reads, which shows where a device answers for requests as a whole. Kernels without large folios (no first order) cache single pages.
 /// </summary>
 /// <remarks>Linux mm/readahead.c: page_cache_sync_ra(), page_cache_async_ra(), page_cache_ra_order(). What is written is cached in single pages.</remarks>
 internal sealed class FolioMap(Func<long, bool> isCachedPage, int? firstOrder)
@@ -77,20 +76,30 @@ internal sealed class FolioMap(Func<long, bool> isCachedPage, int? firstOrder)
             Fill(lastPage, ahead);
             return;
         }
-        long before = page - 1;
-        while (before >= 0 && page - before <= most && IsPresent(before))
-            before--;
-        long run = page - before - 1;
+        long run = RunBefore(page, most, out bool fromTheStart);
         if (run <= wanted)
         {
             Send(page, Math.Min(page + wanted - 1, lastPage));
             FillSingly(page, wanted, lastPage, mark: -1);
             return;
         }
-        if (before < 0)
+        if (fromTheStart)
             run *= 2;
         (ahead.Start, ahead.Size, ahead.AsyncSize) = (page, (int)Math.Min(run + wanted, most), 1);
         Fill(lastPage, ahead);
+    }
+
+    /// <summary>Cached pages before one, as the kernel counts them: from inside a folio it goes to the folio's first page with one step, and so comes out too short by the pages between.</summary>
+    /// <remarks>Linux mm/filemap.c: page_cache_prev_miss(), with lib/xarray.c: xas_prev().</remarks>
+    private long RunBefore(long page, int most, out bool fromTheStart)
+    {
+        long slot = page - 1, missed = slot - Around(slot).First;
+        slot -= missed;
+        long scanned = 0;
+        for (; slot >= 0 && scanned < most && IsPresent(slot); scanned++)
+            slot--;
+        fromTheStart = slot < 0 && missed == 0;
+        return scanned;
     }
 
     private void GoOn(Folio folio, int wanted, int most, long lastPage, ReadAhead ahead)
@@ -124,13 +133,11 @@ internal sealed class FolioMap(Func<long, bool> isCachedPage, int? firstOrder)
 
     private static int NextSize(int size, int most) => size < most / 16 ? size * 4 : size <= most / 2 ? size * 2 : most;
 
-    /// <summary>Pages that requests are to be sent for now, from the first to behind the last; only where requests are what counts.</summary>
+    /// <summary>Pages that requests are to be sent for now, from the first to behind the last.</summary>
     public List<(long Start, long End)> Requests => _requests;
 
     private void Send(long page, long limit)
     {
-        if (firstOrder is not null)
-            return;
         for (long start = page; page <= limit + 1; page++)
         {
             if (page <= limit && !IsPresent(page))
