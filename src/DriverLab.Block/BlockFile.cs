@@ -199,6 +199,7 @@ public sealed partial class BlockFile
         switch (whence)
         {
             case SeekWhence.SEEK_SET: origin = 0; break;
+            case SeekWhence.SEEK_CUR when offset == 0: return current; // beyond the end too, when the device has become smaller
             case SeekWhence.SEEK_CUR: origin = current; break;
             case SeekWhence.SEEK_END: origin = Size; break;
             case SeekWhence.SEEK_DATA or SeekWhence.SEEK_HOLE:

@@ -113,23 +113,28 @@ public sealed partial class LoopDevice : BlockDevice
         return error == Errno.OK && bio.Has(BioFlags.Fua) ? Flush() : error;
     }
 
-    /// <summary>A short read, beyond the end of a file that has shrunk, makes the whole request zeros, or fails it in newer kernels.</summary>
+    /// <summary>
+    /// A short read, beyond the end of a file that has shrunk, makes the whole request zeros. In newer kernels the rest is asked for again, and what yields nothing fails; the place in the file moves by
+    /// whole sectors meanwhile, so behind a part of a sector the same bytes come again and again.
+    /// </summary>
+    /// <remarks>Linux drivers/block/loop.c: lo_complete_rq(), with blk_update_request().</remarks>
     private Errno Read(Bio bio, long position)
     {
         var span = bio.Span;
         for (int done = 0; done < span.Length;)
         {
-            var result = _file!.Read(position + done, span[done..]);
+            var result = _file!.Read(position, span[done..]);
             if (!result.IsOk)
                 return result.Error;
-            if (result.Value == 0)
+            if (Layer.Quirks.LoopShortReadFails && result.Value == 0)
+                return Errno.EIO;
+            if (!Layer.Quirks.LoopShortReadFails && result.Value < span.Length - done)
             {
-                if (Layer.Quirks.LoopShortReadFails)
-                    return Errno.EIO;
                 span.Clear();
                 return Errno.OK;
             }
             done += result.Value;
+            position += result.Value & ~511;
         }
         return Errno.OK;
     }
