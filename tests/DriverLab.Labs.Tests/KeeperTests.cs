@@ -23,6 +23,8 @@ public class KeeperTests
             expect: {output: "33554432\n16777216"}
         """;
 
+    private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(2);
+
     private string _folder = "", _lab = "";
 
     [SetUp]
@@ -161,10 +163,18 @@ public class KeeperTests
     {
         using var process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true })!;
         process.StandardInput.Close();
-        var error = process.StandardError.ReadToEndAsync();
-        string output = await process.StandardOutput.ReadToEndAsync();
-        await process.WaitForExitAsync();
-        return (process.ExitCode, output, await error);
+        var (output, error) = (process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
+        try
+        {
+            // The way to the machine is a process of ssh's, which holds these pipes too.
+            await Task.WhenAll(process.WaitForExitAsync(), output, error).WaitAsync(s_patience);
+        }
+        catch (TimeoutException)
+        {
+            process.Kill(entireProcessTree: true);
+            Assert.Fail($"{program} {string.Join(' ', arguments)} has not ended after {s_patience.TotalSeconds} s, or what it started has not");
+        }
+        return (process.ExitCode, await output, await error);
     }
 
     private static async Task<(int Code, string Output, string Error)> Run(params string[] arguments)

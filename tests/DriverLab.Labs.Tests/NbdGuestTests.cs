@@ -94,7 +94,7 @@ public sealed class NbdGuestTests
         public static async Task<Served> StartAsync(string socket, string[] options)
         {
             var served = new Served(Process.Start(new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "driverlab"), ["serve", "nbd", "--socket", socket, .. options]) { RedirectStandardOutput = true })!);
-            Assert.That(await served.Line(), Does.StartWith("nbd+unix:///").And.EndWith("?socket=" + socket));
+            Assert.That(await served.Line().WaitAsync(TimeSpan.FromMinutes(1)), Does.StartWith("nbd+unix:///").And.EndWith("?socket=" + socket));
             return served;
         }
 
@@ -146,7 +146,7 @@ public sealed class NbdGuestTests
             """);
         Assert.That((result.Status, result.Output), Is.EqualTo((0, $"{sectors}\nwrite back\nsame\n0\nInput/output error\n")), result.Errors + Encoding.UTF8.GetString(errors.ToArray()));
         socket.Shutdown(SocketShutdown.Both);
-        _ = await relay;
+        _ = await relay.WaitAsync(TimeSpan.FromMinutes(1));
         Assert.That(disk.Log, Has.Some.Contains("switching pool to out-of-data-space (error IO) mode"));
     }
 
