@@ -61,6 +61,8 @@ internal static class FuzzCommand
                 error.WriteLine("all programs were run");
             else
                 error.WriteLine($"to go on: --first {run.Next}");
+            if (run.Beside > 0)
+                error.WriteLine($"{run.Beside} programs differed beside others and not alone: what they share, such as device numbers, is handed out to whoever comes first");
             if (run.Hangs > 0)
                 error.WriteLine($"{run.Hangs} programs ended before a call that the emulator says would hang");
             if (parsed.GetValue(profile))

@@ -38,6 +38,9 @@ internal sealed class FuzzRun(FuzzOptions options, Progress progress) : IAsyncDi
     /// <summary>Programs that ended before a call that would hang.</summary>
     public long Hangs { get; private set; }
 
+    /// <summary>Programs that differed beside others only, and not alone.</summary>
+    public long Beside { get; private set; }
+
     /// <summary>The number of the first program that was not run: where another run goes on.</summary>
     public long Next { get; private set; }
 
@@ -179,6 +182,11 @@ internal sealed class FuzzRun(FuzzOptions options, Progress progress) : IAsyncDi
 
     private async Task DifferentAsync(Scenario program, IFuzzSide reference, IFuzzSide real, StepTrace ours, StepTrace theirs, CancellationToken cancellation)
     {
+        if (real.RunsBeside && ours.IsSame(theirs = (await real.RunAsync([program], cancellation))[0]))
+        {
+            Beside++;
+            return;
+        }
         var comparison = _profile.Measure("compare", () => _comparer.Compare(program, real.Name, ours.ToRun(program), theirs.ToRun(program)));
         if (comparison.Verdict == Verdict.Gap)
             _gaps[comparison.Reason.Split(" (step ")[0]] = _gaps.GetValueOrDefault(comparison.Reason.Split(" (step ")[0]) + 1;

@@ -19,6 +19,9 @@ internal interface IFuzzSide : IAsyncDisposable
     /// <summary>Programs that are worth sending at once.</summary>
     int Batch { get; }
 
+    /// <summary>True when programs of a batch run beside each other: they get each other's device numbers, and a difference counts only when the program shows it alone.</summary>
+    bool RunsBeside => false;
+
     /// <summary>Runs programs; one trace for each, in order.</summary>
     Task<IReadOnlyList<StepTrace>> RunAsync(IReadOnlyList<Scenario> programs, CancellationToken cancellation);
 }

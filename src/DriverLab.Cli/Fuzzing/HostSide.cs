@@ -8,21 +8,24 @@ using DriverLab.Rig;
 
 namespace DriverLab.Cli.Fuzzing;
 
-/// <summary>The machine's own kernel, in private name spaces, with the calls made on the task's own thread.</summary>
+/// <summary>
+/// The machine's own kernel, in private name spaces, with the calls made on the task's own thread. Programs run in several lanes at once: taking a mount down waits for the kernel's readers (RCU), and
+/// while one lane waits another works. Programs with devices, which all lanes would share, run in one lane, and so do the few that are asked for when a difference is looked into.
+/// </summary>
 internal sealed class HostSide : IFuzzSide
 {
+    private const int LanesPerCore = 3, Few = 8;
+
     private const string WriteXorExecute = "DOTNET_EnableWriteXorExecute";
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
-    private readonly NativeKernel _kernel;
-    private readonly ScenarioRunner _runner;
+    private readonly Lane[] _lanes;
 
     public HostSide()
     {
         if (Environment.UserName != "root" && !Environment.IsPrivilegedProcess)
             throw new UsageException("--kernel host needs root, and this is another user; run it as root (sudo), or take a kernel in a machine, such as --kernel 6.12");
         LoadEverything();
-        _kernel = NativeKernel.NewTask();
-        _runner = new(_kernel) { OnTask = true };
+        _lanes = [.. Enumerable.Range(0, LanesPerCore * Environment.ProcessorCount).Select(static _ => new Lane())];
     }
 
     /// <summary>
@@ -55,47 +58,76 @@ internal sealed class HostSide : IFuzzSide
 
     public string Name => "host";
 
-    public KernelProfile Profile => _kernel.Profile;
+    public KernelProfile Profile => _lanes[0].Profile;
 
-    public int Batch => 64;
+    public int Batch => 256;
+
+    public bool RunsBeside => true;
 
     public async Task<IReadOnlyList<StepTrace>> RunAsync(IReadOnlyList<Scenario> programs, CancellationToken cancellation)
     {
-        StepTrace? current = null;
-        string name = "";
-        var work = Task.Run<IReadOnlyList<StepTrace>>(() =>
+        var traces = new StepTrace[programs.Count];
+        int next = -1;
+        bool oneLane = programs.Count <= Few || programs.Any(static program => program.Needs.Contains("loop") || program.Needs.Contains("dm"));
+        var work = Task.WhenAll(_lanes.Take(oneLane ? 1 : _lanes.Length).Select(lane => Task.Factory.StartNew(() =>
         {
-            var traces = new List<StepTrace>(programs.Count);
-            foreach (var program in programs)
+            while (Interlocked.Increment(ref next) is var i && i < programs.Count)
             {
                 cancellation.ThrowIfCancellationRequested();
-                name = program.Name;
-                current = new();
-                _ = _runner.Run(program, current); // the trace holds the status
-                traces.Add(current);
+                traces[i] = lane.Run(programs[i]);
             }
-            return traces;
-        }, cancellation);
+        }, cancellation, TaskCreationOptions.LongRunning, TaskScheduler.Default)));
         while (await Task.WhenAny(work, Task.Delay(s_patience, cancellation)) != work)
         {
             cancellation.ThrowIfCancellationRequested();
-            if (current is { } stuck && await StaysAsync(stuck, () => current))
-                throw new RigException($"{name} does not end on this machine's kernel: it waits in step {stuck.LastEntered}; end this command, and run the program in a machine");
+            foreach (var lane in _lanes)
+                if (lane.Current is { } stuck && await StaysAsync(lane, stuck))
+                    throw new RigException($"{lane.Name} does not end on this machine's kernel: it waits in step {stuck.LastEntered}; end this command, and run the program in a machine");
         }
-        return await work;
+        await work;
+        return traces;
     }
 
     public ValueTask DisposeAsync()
     {
-        _kernel.Dispose();
+        foreach (var lane in _lanes)
+            lane.Dispose();
         return ValueTask.CompletedTask;
     }
 
-    private static async Task<bool> StaysAsync(StepTrace trace, Func<StepTrace?> current)
+    private static async Task<bool> StaysAsync(Lane lane, StepTrace trace)
     {
         int step = trace.LastEntered;
         await Task.Delay(s_patience);
-        return current() == trace && trace.LastEntered == step;
+        return lane.Current == trace && trace.LastEntered == step;
+    }
+
+    /// <summary>A task of its own, in which one program runs after the other.</summary>
+    private sealed class Lane : IDisposable
+    {
+        private readonly NativeKernel _kernel = NativeKernel.NewTask();
+        private readonly ScenarioRunner _runner;
+
+        public Lane() => _runner = new(_kernel) { OnTask = true };
+
+        public KernelProfile Profile => _kernel.Profile;
+
+        /// <summary>The program that runs now, or ran last.</summary>
+        public string Name { get; private set; } = "";
+
+        /// <summary>What it has done so far; null between programs.</summary>
+        public StepTrace? Current { get; private set; }
+
+        public StepTrace Run(Scenario program)
+        {
+            var trace = new StepTrace();
+            (Name, Current) = (program.Name, trace);
+            _ = _runner.Run(program, trace); // the trace holds the status
+            Current = null;
+            return trace;
+        }
+
+        public void Dispose() => _kernel.Dispose();
     }
 
     /// <summary>Code that runs with the sandbox as its root finds no assembly any more: all that the command is made of are loaded before.</summary>
