@@ -31,6 +31,8 @@ public sealed record BlockQuirks
 
     /// <summary>LOOP_SET_BLOCK_SIZE takes 0 for the size that an attach without a size gives (6.11: loop_reconfigure_limits()).</summary>
     public bool LoopBlockSizeZeroIsDefault { get; init; }
+    /// <summary>A block size that is refused has emptied the cache by then (seen on 6.12, not on 6.1).</summary>
+    public bool LoopChecksBlockSizeLast { get; init; }
 
     /// <summary>A bio that is not made of whole logical blocks fails before a request is made of it, as that of a cached block at an end within a block (6.11: blk_mq_submit_bio(), bio_unaligned()).</summary>
     public bool RequestsAreWholeBlocks { get; init; }
@@ -83,6 +85,7 @@ public sealed record BlockQuirks
         LoopShortReadFails = profile.AtLeast(6, 12),
         LoopLearnsLimits = profile.AtLeast(6, 11),
         LoopBlockSizeZeroIsDefault = profile.AtLeast(6, 11),
+        LoopChecksBlockSizeLast = profile.AtLeast(6, 11),
         RequestsAreWholeBlocks = profile.AtLeast(6, 11),
         PartitionsMayLieBeyondTheEnd = !profile.AtLeast(6, 8),
         LoopDirectNeedsSectors = profile.AtLeast(6, 15),

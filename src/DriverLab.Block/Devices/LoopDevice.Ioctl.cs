@@ -216,12 +216,15 @@ public sealed partial class LoopDevice
         if (_state != State.Bound)
             return Errno.ENXIO;
         bool isDefault = bytes == 0 && Layer.Quirks.LoopBlockSizeZeroIsDefault;
-        if (!isDefault && CheckBlockSize(bytes) is var error and not Errno.OK)
+        var error = isDefault ? Errno.OK : CheckBlockSize(bytes);
+        if (error != Errno.OK && !Layer.Quirks.LoopChecksBlockSizeLast)
             return error;
         if (Limits.LogicalBlockSize == bytes)
             return Errno.OK;
         _ = Cache.WriteBack();
         Cache.DropClean();
+        if (error != Errno.OK)
+            return error;
         Limits.LogicalBlockSize = Limits.PhysicalBlockSize = Limits.IoMin = isDefault ? DefaultBlockSize(_file!) : (uint)bytes;
         if (Layer.Quirks.LoopLearnsLimits)
             ConfigureDiscard(); // loop_reconfigure_limits()

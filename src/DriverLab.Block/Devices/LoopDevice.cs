@@ -224,6 +224,11 @@ public sealed partial class LoopDevice : BlockDevice
         var error = CheckConfigure(file, blockSize, info, exclusive);
         if (error == Errno.OK)
             error = TakeInfo(info);
+        if (error == Errno.OK && blockSize != 0 && Layer.Quirks.LoopChecksBlockSizeLast)
+        {
+            TakeReadOnly(file, forWriting);
+            error = CheckBlockSize(blockSize);
+        }
         if (error != Errno.OK)
         {
             file.Release();
@@ -244,7 +249,7 @@ public sealed partial class LoopDevice : BlockDevice
             return error;
         if ((info.Flags & ~known) != 0)
             return Errno.EINVAL;
-        return blockSize == 0 ? Errno.OK : CheckBlockSize(blockSize);
+        return blockSize == 0 || Layer.Quirks.LoopChecksBlockSizeLast ? Errno.OK : CheckBlockSize(blockSize);
     }
 
     private Errno CheckBlockSize(long bytes) => bytes < 512 || bytes > Layer.Quirks.LargestBlockSize || !BitOperations.IsPow2(bytes) ? Errno.EINVAL : Errno.OK;
@@ -252,11 +257,16 @@ public sealed partial class LoopDevice : BlockDevice
     /// <summary>The size of logical blocks when none is asked for, in bytes.</summary>
     private static uint DefaultBlockSize(IBackingFile file) => file.IsDirect && file.FileSystemDevice is { } below ? below.Limits.LogicalBlockSize : 512;
 
-    private void Attach(IBackingFile file, uint blockSize, bool forWriting)
+    private void TakeReadOnly(IBackingFile file, bool forWriting)
     {
         if (!file.IsWritable || !forWriting)
             _info.Flags |= LoopFlags.LO_FLAGS_READ_ONLY;
         DiskReadOnly = (_info.Flags & LoopFlags.LO_FLAGS_READ_ONLY) != 0;
+    }
+
+    private void Attach(IBackingFile file, uint blockSize, bool forWriting)
+    {
+        TakeReadOnly(file, forWriting);
         _file = file;
         if (blockSize == 0)
             blockSize = DefaultBlockSize(file);
