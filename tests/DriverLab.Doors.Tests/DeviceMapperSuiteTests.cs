@@ -23,7 +23,7 @@ public sealed class DeviceMapperSuiteTests
         var opened = DriverCatalog.Open(task, "devicemapper", "/tmp/snapshots/devicemapper", new IdSource(1), ["dm.basesize=64m", "dm.loopdatasize=2g", "dm.loopmetadatasize=32m"]);
         Assert.That(opened.Error, Is.Null);
         using var driver = opened.Value;
-        var store = SnapshotStore.Open(task, driver, "/tmp/snapshots", TimeProvider.System);
+        var store = SnapshotStore.Open(task, driver, "/tmp/snapshots", new ClockOf(guest.NewTask()));
         Assert.That(store.Error, Is.Null);
         await using var server = await SnapshotterServer.StartAsync(here.At("s.sock"), store.Value, CancellationToken.None);
         var (code, output) = await SuiteInMachine.RunAsync(guest, here.At("s.sock"), "DRIVERLAB_SUITE_NAME=devmapper exec /tmp/suite -test.v -test.root -test.parallel 1");
@@ -31,5 +31,19 @@ public sealed class DeviceMapperSuiteTests
         Assert.That(((StorageDrivers.Store.ILayerList)driver).Layers().Value, Is.Empty, "layers of the driver");
         Assert.That(driver.Cleanup(), Is.Null);
         Assert.That((await guest.RunAsync("ls /dev/mapper; cat /sys/block/loop*/loop/backing_file 2>/dev/null")).Output.Trim(), Is.EqualTo("control"), "devices left behind");
+    }
+
+    /// <summary>The machine's clock: the suite, which runs there, compares times of changes with its own.</summary>
+    private sealed class ClockOf(Linux.IKernel task) : TimeProvider
+    {
+        private readonly Lock _lock = new();
+
+        public override DateTimeOffset GetUtcNow()
+        {
+            lock (_lock)
+                return DateTimeOffset.UnixEpoch.AddTicks(task.ClockGetTimeNs(Linux.Abi.ClockId.CLOCK_REALTIME) / NanosecondsPerTick);
+        }
+
+        private const int NanosecondsPerTick = 100;
     }
 }
