@@ -118,9 +118,9 @@ public sealed partial class BlockFile
         return result;
     }
 
-    private static long PageStart(long position) => position & ~(PageCache.PageBytes - 1L);
+    private long PageStart(long position) => position & ~(Device.Cache.UnitBytes - 1L);
 
-    private static long PageEnd(long position) => (position + PageCache.PageBytes - 1) & ~(PageCache.PageBytes - 1L);
+    private long PageEnd(long position) => (position + Device.Cache.UnitBytes - 1) & ~(Device.Cache.UnitBytes - 1L);
 
     private bool IsAligned(long position, int length) => ((position | (uint)length) & (Device.Limits.LogicalBlockSize - 1)) == 0;
 

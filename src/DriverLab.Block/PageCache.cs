@@ -22,6 +22,7 @@ public sealed class PageCache
     private readonly ReadCompletion _readCompletion;
     private readonly FolioMap _folios;
     private Page? _last;
+    private int _unit = PageBytes;
     private int _writesInFlight;
     private BlkStatus _writeStatus;
 
@@ -43,10 +44,10 @@ public sealed class PageCache
     /// <summary>Number of pages held.</summary>
     public int PageCount => _pages.Count;
 
-    /// <summary>One page: a bit for each sector that is valid and for each that must be written.</summary>
-    private sealed class Page
+    /// <summary>One page, or a larger block: a bit for each eighth (of a page: each sector) that is valid and for each that must be written.</summary>
+    private sealed class Page(int bytes)
     {
-        public readonly byte[] Data = new byte[PageBytes];
+        public readonly byte[] Data = new byte[bytes];
         public long Index;
         public byte Valid;
         public byte Dirty;
@@ -60,7 +61,21 @@ public sealed class PageCache
         int size = (int)_device.Limits.LogicalBlockSize;
         while (size < PageBytes && (_device.CapacityBytes & size) == 0)
             size <<= 1;
-        BlockBytes = size;
+        Take(size);
+    }
+
+    /// <summary>What is cached as one: a page, or a block that is larger.</summary>
+    public int UnitBytes => _unit;
+
+    private void Take(int blockBytes)
+    {
+        BlockBytes = blockBytes;
+        int unit = Math.Max(PageBytes, blockBytes);
+        if (unit == _unit)
+            return;
+        Drop();
+        _freePages.Clear();
+        _unit = unit;
     }
 
     /// <summary>Changes the size of a block; everything is written back and dropped.</summary>
@@ -69,13 +84,11 @@ public sealed class PageCache
     {
         if (bytes < 512 || bytes > _device.Layer.Quirks.LargestBlockSize || !BitOperations.IsPow2(bytes) || bytes < _device.Limits.LogicalBlockSize)
             return Errno.EINVAL;
-        if (bytes > PageBytes)
-            return NotModelledException.Throw("cached blocks larger than a page");
         if (bytes == BlockBytes)
             return Errno.OK;
         _ = WriteBack();
-        BlockBytes = bytes;
         Drop();
+        Take(bytes);
         return Errno.OK;
     }
 
@@ -83,8 +96,8 @@ public sealed class PageCache
     internal ReadAhead NewReadAhead()
     {
         const long usual = 256;
-        long pages = _device.ReadAheadSectors * 512 / PageBytes;
-        return new((int)(_device.ReadAheadSectors == usual ? Math.Max(pages, _device.Limits.IoOpt * 2L / PageBytes) : pages));
+        long pages = _device.ReadAheadSectors * 512 / _unit;
+        return new((int)(_device.ReadAheadSectors == usual ? Math.Max(pages, _device.Limits.IoOpt * 2L / _unit) : pages));
     }
 
     /// <summary>Reads from within the device.</summary>
@@ -95,13 +108,13 @@ public sealed class PageCache
     /// <remarks>Linux mm/filemap.c: filemap_read().</remarks>
     internal SysResult<int> Read(long position, Span<byte> buffer, ReadAhead? ahead)
     {
-        long wantedEnd = (position + buffer.Length + PageBytes - 1) / PageBytes;
+        long wantedEnd = (position + buffer.Length + _unit - 1) / _unit;
         int done = 0;
         while (done < buffer.Length)
         {
             long at = position + done;
-            var folio = ahead is null ? new(at / PageBytes, 1) : FindFolio(at / PageBytes, wantedEnd, ahead);
-            int offset = (int)(at - folio.Start * PageBytes), count = Math.Min(folio.Pages * PageBytes - offset, buffer.Length - done);
+            var folio = ahead is null ? new(at / _unit, 1) : FindFolio(at / _unit, wantedEnd, ahead);
+            int offset = (int)(at - folio.Start * _unit), count = Math.Min(folio.Pages * _unit - offset, buffer.Length - done);
             if (!Validate(folio))
             {
                 ahead?.Shrink();
@@ -118,7 +131,7 @@ public sealed class PageCache
 
     private Folio FindFolio(long page, long wantedEnd, ReadAhead ahead)
     {
-        var folio = _folios.Find(page, wantedEnd, (_device.CapacityBytes - 1) / PageBytes, ahead, (int)Math.Min(_device.Limits.MaxSectors / (PageBytes >> 9), int.MaxValue));
+        var folio = _folios.Find(page, wantedEnd, (_device.CapacityBytes - 1) / _unit, ahead, (int)Math.Min(_device.Limits.MaxSectors / (_unit >> 9), int.MaxValue));
         foreach (var (start, end) in _folios.Requests)
             ReadTogether(start, end);
         _folios.Requests.Clear();
@@ -129,8 +142,8 @@ public sealed class PageCache
     {
         for (int done = 0; done < buffer.Length;)
         {
-            int offset = (int)((position + done) & (PageBytes - 1)), count = Math.Min(PageBytes - offset, buffer.Length - done);
-            GetPage((position + done) >> 12).Data.AsSpan(offset, count).CopyTo(buffer[done..]);
+            int offset = (int)((position + done) & (_unit - 1)), count = Math.Min(_unit - offset, buffer.Length - done);
+            GetPage((position + done) / _unit).Data.AsSpan(offset, count).CopyTo(buffer[done..]);
             done += count;
         }
     }
@@ -149,10 +162,10 @@ public sealed class PageCache
     /// <remarks>Linux fs/mpage.c: mpage_readahead().</remarks>
     private void ReadTogether(long start, long end)
     {
-        byte[] data = new byte[(end - start) * PageBytes];
+        byte[] data = new byte[(end - start) * _unit];
         var bio = _device.Layer.AllocBio();
         (bio.Device, bio.Op, bio.Data) = (_device, BioOp.Read, data);
-        (bio.Sector, bio.Sectors) = (start * PageBytes >> 9, (int)(Math.Min(data.Length, _device.CapacityBytes - start * PageBytes) >> 9));
+        (bio.Sector, bio.Sectors) = (start * _unit >> 9, (int)(Math.Min(data.Length, _device.CapacityBytes - start * _unit) >> 9));
         if (_device.Layer.SubmitAndWait(bio) != BlkStatus.OK)
             return;
         for (long index = start; index < end; index++)
@@ -160,7 +173,7 @@ public sealed class PageCache
             var page = GetPage(index);
             if (page.Valid != 0)
                 continue;
-            data.AsSpan((int)(index - start) * PageBytes, PageBytes).CopyTo(page.Data);
+            data.AsSpan((int)(index - start) * _unit, _unit).CopyTo(page.Data);
             page.Valid = 0xFF;
         }
     }
@@ -173,9 +186,9 @@ public sealed class PageCache
         while (done < data.Length)
         {
             long at = position + done;
-            int offset = (int)(at & (PageBytes - 1));
-            int count = Math.Min(PageBytes - offset, data.Length - done);
-            var page = GetPage(at >> 12);
+            int offset = (int)(at & (_unit - 1));
+            int count = Math.Min(_unit - offset, data.Length - done);
+            var page = GetPage(at / _unit);
             byte touched = BlockMask(offset, count);
             if (!Validate(page, PartialBlocks(offset, count), wholePage: false))
                 return done > 0 ? done : Errno.EIO;
@@ -201,12 +214,7 @@ public sealed class PageCache
         ref var slot = ref CollectionsMarshal.GetValueRefOrAddDefault(_pages, index, out bool exists);
         if (!exists)
         {
-            if (BlockBytes > PageBytes)
-            {
-                _ = _pages.Remove(index);
-                _ = NotModelledException.Throw("cached blocks larger than a page");
-            }
-            var page = _freePages.TryPop(out var free) ? free : new Page();
+            var page = _freePages.TryPop(out var free) ? free : new Page(_unit);
             page.Index = index;
             page.Valid = 0;
             page.Dirty = 0;
@@ -215,10 +223,10 @@ public sealed class PageCache
         return _last = slot!;
     }
 
-    /// <summary>Bits of the sectors that a byte range touches.</summary>
-    private static byte SectorMask(int offset, int count)
+    /// <summary>Bits of the eighths, which are sectors of a page, that a byte range touches.</summary>
+    private byte SectorMask(int offset, int count)
     {
-        int first = offset >> 9, last = (offset + count - 1) >> 9;
+        int eighth = _unit >> 3, first = offset / eighth, last = (offset + count - 1) / eighth;
         return (byte)(((2 << last) - 1) & ~((1 << first) - 1));
     }
 
@@ -248,12 +256,12 @@ public sealed class PageCache
             return true;
         long end = _device.CapacityBytes;
         int step = BlockBytes;
-        for (int offset = 0; offset < PageBytes; offset += step)
+        for (int offset = 0; offset < _unit; offset += step)
         {
             byte mask = SectorMask(offset, step);
             if ((page.Valid & mask) == mask || (!wholePage && (needed & mask) == 0))
                 continue;
-            long position = page.Index * PageBytes + offset;
+            long position = page.Index * _unit + offset;
             if (position >= end)
             {
                 page.Data.AsSpan(offset, step).Clear();
@@ -277,7 +285,7 @@ public sealed class PageCache
         bio.Device = _device;
         bio.Op = op;
         bio.Flags = flags;
-        bio.Sector = (page.Index * PageBytes + offset) >> 9;
+        bio.Sector = (page.Index * _unit + offset) >> 9;
         bio.Sectors = sectors;
         bio.Data = page.Data;
         bio.DataOffset = offset;
@@ -292,9 +300,9 @@ public sealed class PageCache
         {
             var page = (Page)bio.Private!;
             page.ReadsInFlight--;
-            int offset = (int)(bio.PrivateValue << 9) & (PageBytes - 1);
+            int offset = (int)(bio.PrivateValue << 9) & (cache._unit - 1);
             if (bio.Status == BlkStatus.OK)
-                page.Valid |= SectorMask(offset, cache.BlockBytes);
+                page.Valid |= cache.SectorMask(offset, cache.BlockBytes);
             else
                 cache.LogError(bio.PrivateValue, "async page read");
             cache._device.Layer.Free(bio);
@@ -319,7 +327,7 @@ public sealed class PageCache
         for (int i = 0; i < _dirty.Count; i++)
         {
             var page = _dirty[i];
-            if ((page.Index + 1) * PageBytes <= start || page.Index * PageBytes >= end)
+            if ((page.Index + 1) * _unit <= start || page.Index * _unit >= end)
                 _dirty[kept++] = page;
             else
                 WritePage(page);
@@ -335,9 +343,9 @@ public sealed class PageCache
         byte dirty = page.Dirty;
         page.Dirty = 0;
         long end = _device.CapacityBytes;
-        for (int offset = 0; offset < PageBytes; offset += BlockBytes)
+        for (int offset = 0; offset < _unit; offset += BlockBytes)
         {
-            long position = page.Index * PageBytes + offset;
+            long position = page.Index * _unit + offset;
             if ((dirty & SectorMask(offset, BlockBytes)) == 0 || position >= end)
                 continue;
             var bio = MakeBio(page, BioOp.Write, BioFlags.Sync, offset, (int)Math.Min(BlockBytes, end - position) >> 9);
@@ -398,9 +406,9 @@ public sealed class PageCache
         foreach (var (index, page) in _pages)
         {
             var (first, last) = _folios.Around(index);
-            if (last * PageBytes <= start || first * PageBytes >= end)
+            if (last * _unit <= start || first * _unit >= end)
                 continue;
-            if (IsDirty(first * PageBytes, last * PageBytes))
+            if (IsDirty(first * _unit, last * _unit))
             {
                 all = false;
                 continue;
@@ -416,7 +424,7 @@ public sealed class PageCache
     public bool IsDirty(long start, long end)
     {
         foreach (var page in _dirty)
-            if (page.Index * PageBytes < end && (page.Index + 1) * PageBytes > start)
+            if (page.Index * _unit < end && (page.Index + 1) * _unit > start)
                 return true;
         return false;
     }
@@ -425,15 +433,15 @@ public sealed class PageCache
     public void DropRange(long start, long end)
     {
         _last = null;
-        _folios.Drop(start / PageBytes, (end + PageBytes - 1) / PageBytes);
+        _folios.Drop(start / _unit, (end + _unit - 1) / _unit);
         foreach (var (index, page) in _pages)
         {
-            long pageStart = index * PageBytes, pageEnd = pageStart + PageBytes;
+            long pageStart = index * _unit, pageEnd = pageStart + _unit;
             if (pageEnd <= start || pageStart >= end)
                 continue;
             if (pageStart < start || pageEnd > end)
             {
-                ZeroPart(page, (int)Math.Max(0, start - pageStart), (int)Math.Min(PageBytes, end - pageStart));
+                ZeroPart(page, (int)Math.Max(0, start - pageStart), (int)Math.Min(_unit, end - pageStart));
                 continue;
             }
             if (page.Dirty != 0)
@@ -448,7 +456,7 @@ public sealed class PageCache
     private void ZeroPart(Page page, int from, int to)
     {
         page.Data.AsSpan(from, to - from).Clear();
-        for (int offset = 0; offset < PageBytes; offset += BlockBytes)
+        for (int offset = 0; offset < _unit; offset += BlockBytes)
             if (offset >= from && offset + BlockBytes <= to)
                 page.Dirty &= unchecked((byte)~SectorMask(offset, BlockBytes));
         if (page.Dirty == 0)
