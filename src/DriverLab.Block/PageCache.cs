@@ -4,12 +4,12 @@ using DriverLab.Linux;
 
 namespace DriverLab.Block;
 
-/// <summary>The cached pages of one block device, in blocks of a size between the logical block and a page.</summary>
+/// <summary>The cached pages of one block device, in blocks of the logical size or more. A block that is larger than a page (6.15) is cached as one.</summary>
 /// <remarks>
-/// Reads fill whole pages; writes stay in memory until somebody syncs or the last user closes. One bio carries one block, as buffer heads do.
+/// Reads fill whole pages, a window of read-ahead with one bio; writes stay in memory until somebody syncs or the last user closes, and one bio carries one block then, as buffer heads do.
 /// Linux block/fops.c, fs/buffer.c: block_read_full_folio(), __block_write_begin_int(), __block_write_full_folio().
 /// </remarks>
-public sealed class PageCache
+public sealed partial class PageCache
 {
     /// <summary>Size of a page, in bytes.</summary>
     public const int PageBytes = 4096;
@@ -90,92 +90,6 @@ public sealed class PageCache
         Drop();
         Take(bytes);
         return Errno.OK;
-    }
-
-    /// <summary>The state of a file that is opened now.</summary>
-    internal ReadAhead NewReadAhead()
-    {
-        const long usual = 256;
-        long pages = _device.ReadAheadSectors * 512 / _unit;
-        return new((int)(_device.ReadAheadSectors == usual ? Math.Max(pages, _device.Limits.IoOpt * 2L / _unit) : pages));
-    }
-
-    /// <summary>Reads from within the device.</summary>
-    /// <param name="position">Where, in bytes.</param>
-    /// <param name="buffer">Where to.</param>
-    /// <param name="ahead">What the file remembers of earlier reads; null: single pages are read.</param>
-    /// <returns>EIO with nothing read; else a count of bytes, short when a later page fails.</returns>
-    /// <remarks>Linux mm/filemap.c: filemap_read().</remarks>
-    internal SysResult<int> Read(long position, Span<byte> buffer, ReadAhead? ahead)
-    {
-        long wantedEnd = (position + buffer.Length + _unit - 1) / _unit;
-        int done = 0;
-        while (done < buffer.Length)
-        {
-            long at = position + done;
-            var folio = ahead is null ? new(at / _unit, 1) : FindFolio(at / _unit, wantedEnd, ahead);
-            int offset = (int)(at - folio.Start * _unit), count = Math.Min(folio.Pages * _unit - offset, buffer.Length - done);
-            if (!Validate(folio))
-            {
-                ahead?.Shrink();
-                break;
-            }
-            Copy(at, buffer.Slice(done, count));
-            done += count;
-        }
-        if (done == 0 && !buffer.IsEmpty)
-            return Errno.EIO;
-        ahead?.PreviousPosition = position + done;
-        return done;
-    }
-
-    private Folio FindFolio(long page, long wantedEnd, ReadAhead ahead)
-    {
-        var folio = _folios.Find(page, wantedEnd, (_device.CapacityBytes - 1) / _unit, ahead, (int)Math.Min(_device.Limits.MaxSectors / (_unit >> 9), int.MaxValue));
-        foreach (var (start, end) in _folios.Requests)
-            ReadTogether(start, end);
-        _folios.Requests.Clear();
-        return folio;
-    }
-
-    private void Copy(long position, Span<byte> buffer)
-    {
-        for (int done = 0; done < buffer.Length;)
-        {
-            int offset = (int)((position + done) & (_unit - 1)), count = Math.Min(_unit - offset, buffer.Length - done);
-            GetPage((position + done) / _unit).Data.AsSpan(offset, count).CopyTo(buffer[done..]);
-            done += count;
-        }
-    }
-
-    /// <summary>Reads what is not valid of a folio. With one bad block nothing of it can be read, not even what is valid.</summary>
-    /// <remarks>Linux block/fops.c: def_blk_aops, which has no is_partially_uptodate.</remarks>
-    private bool Validate(Folio folio)
-    {
-        bool isValid = true;
-        for (long page = folio.Start; page < folio.End; page++)
-            isValid &= Validate(GetPage(page), 0xFF, wholePage: true);
-        return isValid;
-    }
-
-    /// <summary>Reads new pages with one request. Of one that fails nothing is valid: the pages are asked for again, each by itself.</summary>
-    /// <remarks>Linux fs/mpage.c: mpage_readahead().</remarks>
-    private void ReadTogether(long start, long end)
-    {
-        byte[] data = new byte[(end - start) * _unit];
-        var bio = _device.Layer.AllocBio();
-        (bio.Device, bio.Op, bio.Data) = (_device, BioOp.Read, data);
-        (bio.Sector, bio.Sectors) = (start * _unit >> 9, (int)(Math.Min(data.Length, _device.CapacityBytes - start * _unit) >> 9));
-        if (_device.Layer.SubmitAndWait(bio) != BlkStatus.OK)
-            return;
-        for (long index = start; index < end; index++)
-        {
-            var page = GetPage(index);
-            if (page.Valid != 0)
-                continue;
-            data.AsSpan((int)(index - start) * _unit, _unit).CopyTo(page.Data);
-            page.Valid = 0xFF;
-        }
     }
 
     /// <summary>Writes into the cache. Blocks that are covered in part are read first.</summary>
