@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 
 namespace DriverLab.Cli;
 
@@ -24,7 +25,7 @@ internal static class Invocation
             string problem = (parsed.UnmatchedTokens is [var word, ..] && parsed.CommandResult.Command.Subcommands.Count > 0
                 ? $"'{word}' is no command; expected one of {string.Join(", ", parsed.CommandResult.Command.Subcommands.Select(c => c.Name))}."
                 : parsed.Errors[0].Message).TrimEnd();
-            error.WriteLine($"driverlab: {problem} Try 'driverlab{(parsed.CommandResult.Command == root ? "" : " " + parsed.CommandResult.Command.Name)} --help'.");
+            error.WriteLine($"driverlab: {problem} Try 'driverlab{Path(parsed.CommandResult)} --help'.");
             return usage;
         }
         // System.CommandLine turns SIGINT and SIGTERM into a cancelled token; ten seconds are enough to take a machine down.
@@ -45,4 +46,7 @@ internal static class Invocation
         error.WriteLine("driverlab: cancelled");
         return ExitCode.Cancelled;
     }
+
+    /// <summary>The words that lead to a command, each after a blank; nothing for the root.</summary>
+    private static string Path(CommandResult result) => result.Parent is CommandResult above ? $"{Path(above)} {result.Command.Name}" : "";
 }
