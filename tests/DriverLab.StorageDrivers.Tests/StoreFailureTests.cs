@@ -40,7 +40,9 @@ public sealed class StoreFailureTests(KernelKind kernel, string name)
     /// <summary>All that the store and the driver keep, by names and content.</summary>
     private string State() => string.Join('\n', [TreeManifest.Of(_box.Kernel, Root), .. ((ILayerList)_driver).Layers().Value]);
 
-    private void FailsWith(Errno errno)
+    /// <param name="errno">What each change says.</param>
+    /// <param name="isReadable">False where reading a layer takes a write: mounting ext4 writes its superblock, for which a thin device wants a block of its own, and a sparse file one of the disk.</param>
+    private void FailsWith(Errno errno, bool isReadable = true)
     {
         DriverError?[] errors =
         [
@@ -51,6 +53,12 @@ public sealed class StoreFailureTests(KernelKind kernel, string name)
         foreach (var error in errors)
             Assert.That(error?.Errno, Is.EqualTo(errno), error?.ToString());
         Assert.That(State(), Is.EqualTo(_before), "nothing changed");
+        if (isReadable)
+            IsReadable();
+    }
+
+    private void IsReadable()
+    {
         var exported = new MemoryStream();
         Assert.That(_store.Export(_base, exported), Is.Null, "what is there can be read");
         Assert.That(exported.ToArray(), Is.EqualTo(TarBuilder.BaseLayer));
@@ -68,8 +76,9 @@ public sealed class StoreFailureTests(KernelKind kernel, string name)
     {
         byte[] ballast = ByteText.Bytes(_box.Root + "/ballast");
         Fill(ballast);
-        FailsWith(Errno.ENOSPC);
+        FailsWith(Errno.ENOSPC, isReadable: name != "devicemapper");
         Sandbox.Check(_box.Kernel.UnlinkAt(Fd.Cwd, ballast, AtFlags.None));
+        IsReadable();
         GoesOn();
     }
 

@@ -28,6 +28,7 @@ public sealed class WhiteoutTests(KernelKind kernel, string name)
     [TearDown]
     public void Close()
     {
+        _ = _driver?.Cleanup(); // devices would stay
         _driver?.Dispose();
         _box?.Dispose();
     }
