@@ -40,6 +40,9 @@ internal sealed class FolioMap(Func<long, bool> isCachedPage, int? firstOrder)
     private readonly Dictionary<long, Folio> _folios = [];
     private readonly HashSet<long> _marked = [];
 
+    /// <summary>Pages that a folio of several may have, from the first: all, but where what is cached as one is larger than a page the last one may be there in part.</summary>
+    public long WholePages { get; set; }
+
     /// <summary>The folio of a page that is about to be read; read-ahead makes it if there is none.</summary>
     /// <param name="page">The page.</param>
     /// <param name="wantedEnd">The page after the last one that the reader wants.</param>
@@ -157,7 +160,7 @@ internal sealed class FolioMap(Func<long, bool> isCachedPage, int? firstOrder)
         while (page <= limit)
         {
             int order = Math.Min(ahead.Order, page == 0 ? _largestOrder : BitOperations.TrailingZeroCount(page));
-            while (order > 0 && page + (1L << order) - 1 > limit)
+            while (order > 0 && page + (1L << order) > Math.Min(limit + 1, WholePages))
                 order--;
             var folio = new Folio(page, 1 << order);
             if (!TryAdd(folio))

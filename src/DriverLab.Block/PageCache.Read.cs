@@ -45,6 +45,7 @@ public sealed partial class PageCache
 
     private Folio FindFolio(long page, long wantedEnd, ReadAhead ahead)
     {
+        _folios.WholePages = (_device.CapacityBytes + PageBytes - 1) / PageBytes / (_unit / PageBytes);
         var folio = _folios.Find(page, wantedEnd, (_device.CapacityBytes - 1) / _unit, ahead, (int)Math.Min(_device.Limits.MaxSectors / (_unit >> 9), int.MaxValue));
         foreach (var (start, end) in _folios.Requests)
             ReadTogether(start, end);

@@ -51,6 +51,7 @@ public sealed partial class PageCache
         public long Index;
         public byte Valid;
         public byte Dirty;
+        public bool IsListed;
         public int ReadsInFlight;
     }
 
@@ -116,9 +117,12 @@ public sealed partial class PageCache
 
     private void MarkDirty(Page page, byte sectors)
     {
-        if (page.Dirty == 0)
-            _dirty.Add(page);
+        if ((sectors & ~page.Dirty) == 0)
+            return; // a block that is dirty already makes no page dirty
         page.Dirty |= sectors;
+        if (!page.IsListed)
+            _dirty.Add(page);
+        page.IsListed = true;
     }
 
     private Page GetPage(long index)
@@ -132,6 +136,7 @@ public sealed partial class PageCache
             page.Index = index;
             page.Valid = 0;
             page.Dirty = 0;
+            page.IsListed = false;
             slot = page;
         }
         return _last = slot!;
@@ -254,9 +259,12 @@ public sealed partial class PageCache
 
     private void WritePage(Page page)
     {
+        long end = _device.CapacityBytes;
+        page.IsListed = false;
+        if (page.Index * _unit >= end)
+            return; // stays, with dirty blocks that nothing writes, until the device grows and another block is written
         byte dirty = page.Dirty;
         page.Dirty = 0;
-        long end = _device.CapacityBytes;
         for (int offset = 0; offset < _unit; offset += BlockBytes)
         {
             long position = page.Index * _unit + offset;
@@ -322,7 +330,7 @@ public sealed partial class PageCache
             var (first, last) = _folios.Around(index);
             if (last * _unit <= start || first * _unit >= end)
                 continue;
-            if (IsDirty(first * _unit, last * _unit))
+            if (page.Dirty != 0 || IsDirty(first * _unit, last * _unit))
             {
                 all = false;
                 continue;
@@ -358,9 +366,9 @@ public sealed partial class PageCache
                 ZeroPart(page, (int)Math.Max(0, start - pageStart), (int)Math.Min(_unit, end - pageStart));
                 continue;
             }
-            if (page.Dirty != 0)
+            if (page.IsListed)
                 _ = _dirty.Remove(page);
-            page.Dirty = 0;
+            (page.Dirty, page.IsListed) = (0, false);
             _ = _pages.Remove(index);
             Recycle(page);
         }
@@ -373,8 +381,11 @@ public sealed partial class PageCache
         for (int offset = 0; offset < _unit; offset += BlockBytes)
             if (offset >= from && offset + BlockBytes <= to)
                 page.Dirty &= unchecked((byte)~SectorMask(offset, BlockBytes));
-        if (page.Dirty == 0)
+        if (page.Dirty == 0 && page.IsListed)
+        {
             _ = _dirty.Remove(page);
+            page.IsListed = false;
+        }
     }
 
     private void Recycle(Page page)
