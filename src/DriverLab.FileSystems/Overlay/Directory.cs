@@ -11,6 +11,9 @@ internal sealed class OverlayDirectory(OverlaySuperBlock sb, Mode mode) : Overla
     /// <summary>The listing that opens share as long as the directory does not change.</summary>
     public MergedListing? Listing { get; set; }
 
+    /// <summary>Numbers that differ from those of the upper objects, of a directory that is read from the upper layer alone; null until it is read.</summary>
+    public ImpureNumbers? Numbers { get; set; }
+
     public override Errno Lookup(Caller caller, Dentry dentry) => new LayerLookup(Overlay).Run((OverlayDentry)dentry);
 
     public override Errno Create(Caller caller, Dentry dentry, Mode mode, bool exclusive) =>

@@ -78,6 +78,11 @@ internal static class EntryNumbers
     }
 }
 
+/// <summary>Numbers of a directory's entries that are not those of its upper objects, as they were when it was last read; what was linked in since then is not among them.</summary>
+/// <param name="Version">The directory's version at that time.</param>
+/// <param name="Changed">Numbers by name.</param>
+internal sealed record ImpureNumbers(long Version, Dictionary<string, ulong> Changed);
+
 /// <summary>Passes the entries of a real directory on, with the numbers of copied-up objects and of the parent put right.</summary>
 /// <remarks>Linux fs/overlayfs/readdir.c: ovl_iterate_real(), ovl_fill_real(), ovl_cache_get_impure().</remarks>
 internal sealed class RealDirectoryFilter(OverlayDirectoryFile file) : DirContext
@@ -85,7 +90,6 @@ internal sealed class RealDirectoryFilter(OverlayDirectoryFile file) : DirContex
     private readonly OverlayDentry _directory = file.Entry;
     private DirContext _target = null!;
     private Dictionary<string, ulong>? _numbers;
-    private long _numbersVersion;
     private ulong _parentIno;
 
     public Errno Run(OpenFile real, DirContext target)
@@ -93,11 +97,13 @@ internal sealed class RealDirectoryFilter(OverlayDirectoryFile file) : DirContex
         var sb = _directory.Sb;
         _target = target;
         _parentIno = _directory.Parent.IsMerged ? EntryNumbers.StatIno(sb, _directory.Parent, 0) : 0;
+        _numbers = null;
         if (file.IsImpureUpper)
         {
             var error = ReadNumbers(sb);
             if (error != Errno.OK)
                 return error;
+            _numbers = ((OverlayDirectory)_directory.Inode!).Numbers?.Changed;
         }
         var result = Files.IterateDir(sb.Mounter, real, this);
         target.Position = Position;
@@ -120,17 +126,17 @@ internal sealed class RealDirectoryFilter(OverlayDirectoryFile file) : DirContex
     /// <summary>Finds the entries whose number is not their own; when there are none left the directory is impure no more.</summary>
     private Errno ReadNumbers(OverlaySuperBlock sb)
     {
-        var inode = _directory.Inode!;
-        if (_numbers is not null && _numbersVersion == inode.Version)
+        var inode = (OverlayDirectory)_directory.Inode!;
+        if (inode.Numbers is { } known && known.Version == inode.Version)
             return Errno.OK;
+        inode.Numbers = null;
         var entries = new MergeList();
         var receiver = new MergeReceiver(_directory, entries, forEmptiness: true);
         var error = receiver.ReadLayer(sb.Upper!, inode.Upper!, isLowest: true);
         if (error != Errno.OK)
             return error;
         entries.Seal();
-        _numbers = [];
-        _numbersVersion = inode.Version;
+        var changed = new Dictionary<string, ulong>();
         for (int i = 0; i < entries.Count; i++)
         {
             ref var entry = ref entries[i];
@@ -141,11 +147,15 @@ internal sealed class RealDirectoryFilter(OverlayDirectoryFile file) : DirContex
             if (error != Errno.OK)
                 return error;
             if (entry.Ino != entry.RealIno)
-                _numbers.Add(Key(name), entry.Ino);
+                changed.Add(Key(name), entry.Ino);
         }
-        if (_numbers.Count > 0 || sb.Upper!.Mount.WantWrite() != Errno.OK)
+        if (changed.Count > 0)
+        {
+            inode.Numbers = new(inode.Version, changed);
             return Errno.OK;
-        _ = Xattrs.VfsRemoveXattr(sb.Mounter, inode.Upper!, sb.Names.Impure); // best effort, as in the kernel
+        }
+        if (sb.Upper!.Mount.WantWrite() == Errno.OK)
+            _ = Xattrs.VfsRemoveXattr(sb.Mounter, inode.Upper!, sb.Names.Impure); // best effort, as in the kernel
         inode.IsImpure = false;
         return Errno.OK;
     }

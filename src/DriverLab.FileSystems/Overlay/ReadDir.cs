@@ -210,8 +210,9 @@ internal sealed class OverlayDirectoryFile(VfsPath path, OpenFlags flags, OpenFi
         return _filter.Run(_real, context);
     }
 
-    /// <summary>The directory is upper and holds copied-up objects.</summary>
-    internal bool IsImpureUpper => Directory.Upper is not null && Directory.IsImpure;
+    /// <summary>The directory was upper when it was opened, and holds copied-up objects.</summary>
+    /// <remarks>Linux fs/overlayfs/readdir.c: ovl_is_impure_dir().</remarks>
+    internal bool IsImpureUpper => Directory.Upper is { } upper && ReferenceEquals(_real.Inode, upper.Inode) && Directory.IsImpure;
 
     internal OverlayDentry Entry => Dentry;
 
