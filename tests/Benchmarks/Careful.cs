@@ -32,6 +32,7 @@ internal static class Careful
                     measured.Add(new(tree.Name, row.Name, statistics.Mean, emulator.GcStats.GetBytesAllocatedPerOperation(emulator.BenchmarkCase) ?? 0,
                         host?.ResultStatistics?.Mean, host?.ResultStatistics is null ? "not measured: see above" : null));
             }
+        measured.AddRange(OverlayRows.Measure());
         measured.AddRange(BioRow.MeasureQuickly());
         if (Directory.Exists(config.ArtifactsPath))
             Directory.Delete(config.ArtifactsPath, recursive: true);

@@ -17,7 +17,7 @@ internal static class Report
         }
         output.WriteLine();
         int compared = rows.Count(row => row.Ratio is not null), faster = rows.Count(row => row.Ratio > 1);
-        output.WriteLine($"the emulator is faster than this machine's kernel on {faster} of {compared} rows");
+        output.WriteLine($"the emulator is faster than this machine's kernel on {faster} of {compared} rows; in those of fuse-overl the kernel's overlay is replaced by fuse-overlayfs");
     }
 
     private static string Time(double ns) => ns < 10_000
