@@ -16,8 +16,7 @@ public static class Files
         if ((flags & OpenFlags.O_PATH) != 0)
             return Opened(new OpenFile(path, flags & (OpenFlags.O_PATH | OpenFlags.O_DIRECTORY | OpenFlags.O_NOFOLLOW)));
         bool writes = ((int)(flags + 1) & 2) != 0;
-        bool isDevice = inode.Type is Mode.S_IFCHR or Mode.S_IFBLK;
-        if (writes && !isDevice && inode.Type is not (Mode.S_IFIFO or Mode.S_IFSOCK) && path.Mount.IsReadOnly)
+        if (writes && !IsSpecial(inode) && path.Mount.IsReadOnly)
             return Errno.EROFS;
         var opened = inode.Type switch
         {
@@ -34,7 +33,7 @@ public static class Files
         file.IsHeard = isHeard;
         file.Flags &= ~(OpenFlags.O_CREAT | OpenFlags.O_EXCL | OpenFlags.O_NOCTTY | OpenFlags.O_TRUNC | OpenFlags.O_CLOEXEC);
         file.Flags |= OpenFlags.O_LARGEFILE;
-        if (writes && !isDevice)
+        if (writes && !IsSpecial(inode))
             path.Mount.Writers++;
         _ = Opened(file);
         if ((flags & OpenFlags.O_DIRECT) == 0 || file.SupportsDirect)
@@ -53,6 +52,10 @@ public static class Files
         if (!file.IsPath && !file.Inode.Sb.Core.Quirks.EveryOpenIsTold)
             Notify.File(file.Path.Dentry, InotifyMask.IN_OPEN);
     }
+
+    /// <summary>Writing to it writes nothing to its file system.</summary>
+    /// <remarks>Linux include/linux/fs.h: special_file().</remarks>
+    internal static bool IsSpecial(Inode inode) => inode.Type is Mode.S_IFCHR or Mode.S_IFBLK or Mode.S_IFIFO or Mode.S_IFSOCK;
 
     private static OpenFile Opened(OpenFile file)
     {

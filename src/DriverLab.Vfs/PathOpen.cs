@@ -126,7 +126,7 @@ public static class PathOpen
         if (dentry.IsNegative)
         {
             var directory = parent.Inode!;
-            mode = Permissions.StripSgid(directory, caller.WithoutUmask(directory, mode) | Mode.S_IFREG, caller.Credentials);
+            mode = caller.WithoutUmask(directory, Permissions.StripSgid(directory, mode | Mode.S_IFREG, caller.Credentials));
             var error = mount.WantWrite();
             if (error == Errno.OK)
                 error = Permissions.Check(directory, caller, AccessMode.W_OK | AccessMode.X_OK);
@@ -209,7 +209,7 @@ public static class PathOpen
             error = parent.Mount.WantWrite();
         if (error != Errno.OK)
             return error;
-        var made = Namei.VfsTmpfile(caller, parent.Dentry, caller.WithoutUmask(parent.Inode, mode & Mode.S_IALLUGO), (flags & OpenFlags.O_EXCL) == 0);
+        var made = Namei.VfsTmpfile(caller, parent.Dentry, caller.WithoutUmask(parent.Inode, Permissions.StripSgid(parent.Inode, (mode & Mode.S_IALLUGO) | Mode.S_IFREG, caller.Credentials)), (flags & OpenFlags.O_EXCL) == 0);
         if (!made.IsOk)
             return made.Error;
         var place = new VfsPath(parent.Mount, made.Value);

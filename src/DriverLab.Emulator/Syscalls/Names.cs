@@ -35,7 +35,8 @@ public partial class EmulatedTask
         var error = StartCreate(directory, path, wantDirectory: false, out var parent, out var dentry);
         if (error != Errno.OK)
             return error;
-        var permissions = Caller.WithoutUmask(parent.Inode, mode & Mode.S_IALLUGO);
+        // Set-group-ID goes by the mode that was asked for, not by what the umask leaves of it.
+        var permissions = Caller.WithoutUmask(parent.Inode, Permissions.StripSgid(parent.Inode, mode, Caller.Credentials)) & Mode.S_IALLUGO;
         if (type is 0 or Mode.S_IFREG)
             return Namei.VfsCreate(Caller, parent.Inode, dentry, permissions);
         bool isDevice = type is Mode.S_IFCHR or Mode.S_IFBLK;
