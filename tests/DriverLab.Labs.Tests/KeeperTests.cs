@@ -181,7 +181,7 @@ public class KeeperTests
     {
         var output = new StringWriter();
         var error = new StringWriter();
-        int code = await Cli.CommandLine.RunAsync(arguments, output, error);
+        int code = await Cli.CommandLine.RunAsync(arguments, output, error).WaitAsync(3 * s_patience);
         TestContext.Out.WriteLine($"$ driverlab {string.Join(' ', arguments)} -> {code}\n{output}{error}");
         return (code, output.ToString(), error.ToString());
     }

@@ -54,7 +54,7 @@ internal sealed class QmpListener : IDisposable
 /// <remarks>QEMU docs/interop/qmp-spec: one JSON object a line; events come in between.</remarks>
 internal sealed class QmpClient : IAsyncDisposable
 {
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60), AnswerLimit = TimeSpan.FromSeconds(120);
 
     private readonly StreamReader reader;
     private readonly NetworkStream stream;
@@ -178,12 +178,19 @@ internal sealed class QmpClient : IAsyncDisposable
         }
     }
 
+    /// <summary>The next object. QEMU answers while its machine rests, too: one that says nothing for so long will not do it any more.</summary>
     private async Task<JsonDocument> ReadAsync(CancellationToken cancellation)
     {
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        patience.CancelAfter(AnswerLimit);
         try
         {
-            string line = await reader.ReadLineAsync(cancellation).ConfigureAwait(false) ?? throw new RigException("QEMU closed its control channel");
+            string line = await reader.ReadLineAsync(patience.Token).ConfigureAwait(false) ?? throw new RigException("QEMU closed its control channel");
             return JsonDocument.Parse(line);
+        }
+        catch (OperationCanceledException) when (!cancellation.IsCancellationRequested)
+        {
+            throw new RigException($"QEMU has not answered on its control channel for {AnswerLimit.TotalSeconds:0} s; the machine is lost");
         }
         catch (Exception e) when (e is IOException or JsonException)
         {
