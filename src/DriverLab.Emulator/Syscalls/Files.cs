@@ -78,7 +78,7 @@ public partial class EmulatedTask
     /// <inheritdoc/>
     public SysResult<Fd> OpenByHandleAt(Fd mount, in FileHandle handle, OpenFlags flags)
     {
-        var place = mount == Fd.Cwd ? Caller.Cwd : Caller.Files.Get(mount.Value)?.Path ?? default;
+        var place = mount == Fd.Cwd ? Caller.Cwd : FileOf(mount)?.Path ?? default;
         if (!place.IsValid && Quirks.HandleMountComesFirst)
             return Errno.EBADF;
         if (!Caller.Credentials.Capable(Capabilities.CAP_DAC_READ_SEARCH))

@@ -86,6 +86,7 @@ internal static class Creation
             return made.Error;
         made.Value.Nlink = 0;
         dentry.Instantiate(made.Value);
+        made.Value.NoteEntry(dentry);
         return Errno.OK;
     }
 
@@ -98,6 +99,7 @@ internal static class Creation
     private static void Attach(OverlayDentry dentry, OverlayInode inode)
     {
         dentry.Instantiate(inode);
+        inode.NoteEntry(dentry);
         dentry.Rehash();
     }
 

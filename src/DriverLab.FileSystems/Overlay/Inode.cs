@@ -87,6 +87,33 @@ internal abstract class OverlayInode : Inode
 
     public bool HasOrigin => Upper is not null && Lowers.Length > 0 && KeepsIno;
 
+    // ---- entries, of which handles lead to one --------------------------------------------------------------------------------------------
+
+    private List<OverlayDentry>? _entries;
+
+    /// <summary>Remembers an entry of a file: handles are opened through one.</summary>
+    public void NoteEntry(OverlayDentry dentry)
+    {
+        if (Overlay.Options.NfsExport && !IsDirectory)
+            (_entries ??= []).Add(dentry);
+    }
+
+    /// <summary>The newest entry that is still there: it can be looked up, or somebody has it open.</summary>
+    /// <remarks>Linux fs/dcache.c: d_find_any_alias().</remarks>
+    public OverlayDentry? FindAlias()
+    {
+        if (IsDirectory)
+            return Alias is OverlayDentry own && (!own.IsUnlinked || own.IsInUse) ? own : null;
+        for (int i = (_entries?.Count ?? 0) - 1; i >= 0; i--)
+        {
+            var entry = _entries![i];
+            if (entry.IsHashed || entry.IsInUse)
+                return entry;
+            _entries.RemoveAt(i);
+        }
+        return null;
+    }
+
     // ---- making -------------------------------------------------------------------------------------------------------------------------
 
     /// <summary>Makes an inode object of the right kind, without a place in the layers.</summary>

@@ -163,11 +163,18 @@ internal sealed class MountProcedure : ILayerSink
             return error;
         readOnly = _sb.Work.Directory is null;
         if (_sb.Work.Index is null && _sb.Upper is not null)
-            _options.Index = false;
-        if (_options.NfsExport)
-            return NotModelledException.Throw("overlay nfs_export=on");
+            DropWhatNeedsAnIndex();
         _sb.Finish(MakeRoot(), depth, readOnly, uuid);
         return Errno.OK;
+    }
+
+    private void DropWhatNeedsAnIndex()
+    {
+        _options.Index = false;
+        if (!_options.NfsExport)
+            return;
+        _options.NfsExport = false;
+        Log("NFS export requires an index dir, falling back to nfs_export=off.");
     }
 
     /// <summary>Before 6.5: every unescaped colon separates, and no name may be empty.</summary>

@@ -91,6 +91,12 @@ public sealed record OverlayQuirks
     /// <summary>A copy-up does not take the place of what has got its name meanwhile, such as the whiteout of a removed directory (seen on 6.12.118 and 7.3, not on 6.17 and 7.2).</summary>
     public required bool KeepsTakenNames { get; init; }
 
+    /// <summary>
+    /// The stored number of links counts though the lower file has one name only, which the index has with nfs_export=on; else the entry of the index is counted as a name from the next mount
+    /// on (seen on 6.12.118 and 7.3, not on 6.17 and 7.2).
+    /// </summary>
+    public required bool StoredLinksAlwaysCount { get; init; }
+
     /// <summary>The record for a kernel. With an empty configuration the upstream defaults hold (follow always, everything else off).</summary>
     public static OverlayQuirks For(KernelProfile profile)
     {
@@ -125,6 +131,7 @@ public sealed record OverlayQuirks
             MissingUpperIsEnoent = profile.AtLeast(7, 0),
             KeepsUuidOff = profile.AtLeast(7, 0),
             KeepsTakenNames = profile.AtLeast(7, 3) || profile.Version is { Major: 6, Minor: 12 },
+            StoredLinksAlwaysCount = profile.AtLeast(7, 3) || profile.Version is { Major: 6, Minor: 12 },
             CopiesBeforeLocking = profile.AtLeast(6, 7),
             LeavesMisplacedCopies = profile.AtLeast(6, 7) && !profile.AtLeast(6, 19),
         };

@@ -286,13 +286,8 @@ internal static class UpperPreparation
     private static Errno VerifyOrSet(OverlaySuperBlock sb, Dentry holder, byte[] name, Dentry real, bool isUpper, Action<string> log)
     {
         var expected = FileHandles.Encode(sb, real, isUpper);
-        Span<byte> stored = stackalloc byte[OriginHandle.MaxSize];
-        int length = sb.GetOwnXattr(holder, name, stored);
-        if (length < 0)
-            return Xattrs.VfsSetXattr(sb.Mounter, holder, name, expected, XattrFlags.None);
-        if (stored[..length].SequenceEqual(expected))
-            return Errno.OK;
-        log($"failed to verify {(isUpper ? "upper" : "origin")} ({PathText.Of(real)}, ino={real.Inode!.Ino}, err=-{(int)Errno.ESTALE})");
-        return Errno.ESTALE;
+        return FileHandles.Compare(sb, holder, name, expected) == Errno.ENODATA
+            ? Xattrs.VfsSetXattr(sb.Mounter, holder, name, expected, XattrFlags.None)
+            : FileHandles.Verify(sb, holder, name, real, isUpper);
     }
 }
