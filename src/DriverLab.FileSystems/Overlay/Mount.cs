@@ -162,7 +162,7 @@ internal sealed class MountProcedure : ILayerSink
         if (error != Errno.OK)
             return error;
         readOnly = _sb.Work.Directory is null;
-        if (_sb.Work.Index is null && _sb.Upper is not null)
+        if (_sb.Work.Index is null)
             DropWhatNeedsAnIndex();
         _sb.Finish(MakeRoot(), depth, readOnly, uuid);
         return Errno.OK;
@@ -171,7 +171,7 @@ internal sealed class MountProcedure : ILayerSink
     private void DropWhatNeedsAnIndex()
     {
         _options.Index = false;
-        if (!_options.NfsExport)
+        if (!_options.NfsExport || _sb.Upper is null)
             return;
         _options.NfsExport = false;
         Log("NFS export requires an index dir, falling back to nfs_export=off.");

@@ -209,7 +209,8 @@ internal sealed class OverlaySuperBlock : SuperBlock
         return HandleEncoder.Encode((OverlayInode)inode, handle);
     }
 
-    public override SysResult<Dentry> DecodeHandle(ReadOnlySpan<byte> handle, byte handleType) => new HandleDecoder(this).Decode(handle, handleType);
+    public override SysResult<Dentry> DecodeHandle(ReadOnlySpan<byte> handle, byte handleType) =>
+        Options.NfsExport ? new HandleDecoder(this).Decode(handle, handleType) : Errno.ESTALE;
 
     // ---- inodes -------------------------------------------------------------------------------------------------------------------------
 
