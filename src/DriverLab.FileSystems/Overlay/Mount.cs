@@ -412,8 +412,7 @@ internal sealed class MountProcedure : ILayerSink
     /// <remarks>Linux fs/overlayfs/util.c: ovl_init_uuid_xattr(), since 6.6.</remarks>
     private UInt128 SettleUuid()
     {
-        int unused = _quirks.KeepsUuidOff && _sb.Upper is null ? 1 : 0;
-        if (_options.Uuid == UuidMode.Off && _sb.FileSystems.Count - unused > 1)
+        if (_options.Uuid == UuidMode.Off && _sb.FileSystems.Count > 1 && !_quirks.KeepsUuidOff)
         {
             _options.Uuid = _quirks.PersistentUuid ? UuidMode.Null : UuidMode.On;
             Log($"The uuid=off requires a single fs for lower and upper, falling back to uuid={(_quirks.PersistentUuid ? "null" : "on")}.");

@@ -64,7 +64,7 @@ public sealed record OverlayQuirks
 
     /// <summary>rmdir of a directory of the upper layer alone that was removed behind the mount's back is ENOENT, not ESTALE (seen on 7.2.12, not on 6.18.44).</summary>
     public required bool MissingUpperIsEnoent { get; init; }
-    /// <summary>A mount without an upper layer keeps <c>uuid=off</c>: the place of the upper file system no longer counts as a second one (seen on 7.2.12, not on 6.18.44).</summary>
+    /// <summary><c>uuid=off</c> is kept with layers on several file systems too, and without an upper layer (seen on 7.2.12, not on 6.17 and 6.18.44).</summary>
     public required bool KeepsUuidOff { get; init; }
 
     /// <summary>Watches of a layer hear of its files being opened, read and written through the union (seen on 6.12, not on 6.1).</summary>

@@ -85,7 +85,7 @@ internal static class UpperPreparation
             error = attempt > 0 ? error : Errno.OK;
         }
         if (made is null)
-            log($"failed to create directory {PathText.Name(parent)}/{System.Text.Encoding.ASCII.GetString(name)} (errno: {(int)error}); mounting read-only");
+            log($"failed to create directory {System.Text.Encoding.Latin1.GetString(sb.Options.WorkText!)}/{System.Text.Encoding.ASCII.GetString(name)} (errno: {(int)error}); mounting read-only");
         return Errno.OK;
     }
 
