@@ -114,7 +114,7 @@ public abstract class SuperBlock
 
     /// <summary>Finds the entry of a handle.</summary>
     /// <returns>ESTALE when the inode is gone.</returns>
-    public virtual SysResult<Dentry> DecodeHandle(ReadOnlySpan<byte> handle, byte handleType) => Errno.ESTALE;
+    public virtual SysResult<Dentry> DecodeHandle(ReadOnlySpan<byte> handle, int handleType) => Errno.ESTALE;
 
     /// <summary>Mount or another holder goes away.</summary>
     public void Deactivate()

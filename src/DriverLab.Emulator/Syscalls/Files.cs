@@ -79,16 +79,19 @@ public partial class EmulatedTask
     public SysResult<Fd> OpenByHandleAt(Fd mount, in FileHandle handle, OpenFlags flags)
     {
         var place = mount == Fd.Cwd ? Caller.Cwd : FileOf(mount)?.Path ?? default;
+        var wrong = CheckHandle(handle);
+        if (wrong != Errno.OK && Quirks.HandleIsReadFirst)
+            return wrong;
         if (!place.IsValid && Quirks.HandleMountComesFirst)
             return Errno.EBADF;
         if (!Caller.Credentials.Capable(Capabilities.CAP_DAC_READ_SEARCH))
             return Errno.EPERM;
-        if (handle.Bytes is 0 or > FileHandle.MaxSize)
-            return Errno.EINVAL;
+        if (wrong != Errno.OK)
+            return wrong;
         if (!place.IsValid)
             return Errno.EBADF;
         var copy = handle;
-        var found = place.Mount.Sb.DecodeHandle(copy.Value, (byte)handle.Type);
+        var found = place.Mount.Sb.DecodeHandle(copy.Value, Quirks.HandleTypesHaveFlags ? handle.Type & 0xffff : handle.Type);
         if (!found.IsOk)
             return found.Error;
         var error = PathOpen.CheckFlags(Quirks, ref flags);
@@ -96,6 +99,15 @@ public partial class EmulatedTask
         if (error == Errno.OK && (flags & exclusive) == exclusive)
             error = Errno.EEXIST;
         return error != Errno.OK ? error : Install(PathOpen.OpenPlace(Caller, new(place.Mount, found.Value), flags));
+    }
+
+    /// <summary>Length and flags of a handle.</summary>
+    private Errno CheckHandle(in FileHandle handle)
+    {
+        const int knownFlags = 0x30000;
+        bool isWrong = handle.Bytes is 0 or > FileHandle.MaxSize
+            || Quirks.HandleTypesHaveFlags && (handle.Type < 0 || (handle.Type & ~0xffff & ~knownFlags) != 0);
+        return isWrong ? Errno.EINVAL : Errno.OK;
     }
 
     // ---- locks -----------------------------------------------------------------------------------------------------------------------------------

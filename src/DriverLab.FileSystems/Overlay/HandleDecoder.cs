@@ -13,7 +13,7 @@ internal readonly struct HandleDecoder(OverlaySuperBlock sb)
 {
     /// <summary>Finds the entry.</summary>
     /// <returns>ESTALE, whatever the reason; others than that the object is gone are told in the log.</returns>
-    public SysResult<Dentry> Decode(ReadOnlySpan<byte> fid, byte type)
+    public SysResult<Dentry> Decode(ReadOnlySpan<byte> fid, int type)
     {
         byte flags = 0;
         var error = Unwrap(fid, type, out var handle);
@@ -31,7 +31,7 @@ internal readonly struct HandleDecoder(OverlaySuperBlock sb)
     }
 
     /// <summary>Takes the padding off and checks the header.</summary>
-    private static Errno Unwrap(ReadOnlySpan<byte> fid, byte type, out ReadOnlySpan<byte> handle)
+    private static Errno Unwrap(ReadOnlySpan<byte> fid, int type, out ReadOnlySpan<byte> handle)
     {
         handle = default;
         if (type is not (HandleEncoder.CurrentType or HandleEncoder.OldType) || fid.Length <= HandleEncoder.Padding + OriginHandle.HeaderSize)

@@ -209,7 +209,7 @@ internal sealed class OverlaySuperBlock : SuperBlock
         return HandleEncoder.Encode((OverlayInode)inode, handle);
     }
 
-    public override SysResult<Dentry> DecodeHandle(ReadOnlySpan<byte> handle, byte handleType) =>
+    public override SysResult<Dentry> DecodeHandle(ReadOnlySpan<byte> handle, int handleType) =>
         Options.NfsExport ? new HandleDecoder(this).Decode(handle, handleType) : Errno.ESTALE;
 
     // ---- inodes -------------------------------------------------------------------------------------------------------------------------
