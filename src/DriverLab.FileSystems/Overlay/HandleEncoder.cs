@@ -4,7 +4,8 @@ namespace DriverLab.FileSystems.Overlay;
 
 /// <summary>
 /// Handles of the union's objects, with nfs_export=on: the stored form of the handle of a real object (<see cref="OriginHandle"/>) after three bytes that align it. What is in a lower
-/// layer, or was when it was copied up through the index, goes by the lower object, so that the handle outlives the copy-up; all else by the upper one.
+/// layer, or was when it was copied up through the index, goes by the lower object, so that the handle outlives the copy-up; all else by the upper one. Without nfs_export the handles only
+/// tell objects apart (AT_HANDLE_FID): whatever has a lower object goes by that.
 /// </summary>
 /// <remarks>Linux fs/overlayfs/export.c: ovl_encode_fh(), ovl_check_encode_origin().</remarks>
 internal static class HandleEncoder
@@ -21,7 +22,8 @@ internal static class HandleEncoder
     public static SysResult<int> Encode(OverlayInode inode, Span<byte> room)
     {
         bool isUpper = GoesByUpper(inode);
-        if (!isUpper && inode.IsDirectory && inode.Overlay.Upper is not null && Connect((OverlayDentry)inode.Alias!) is var error and not Errno.OK)
+        bool mustConnect = !isUpper && inode.IsDirectory && inode.Overlay.Options.NfsExport && inode.Overlay.Upper is not null;
+        if (mustConnect && Connect((OverlayDentry)inode.Alias!) is var error and not Errno.OK)
         {
             inode.Overlay.Log($"failed to encode file handle (ino={inode.Ino}, err=-{(int)error})");
             return Errno.EOVERFLOW;
@@ -34,8 +36,13 @@ internal static class HandleEncoder
         return Padding + handle.Length;
     }
 
-    /// <summary>The root is never in the index.</summary>
-    private static bool GoesByUpper(OverlayInode inode) => inode.Upper is not null && !inode.IsIndexed;
+    /// <remarks>The root is never in the index. Linux fs/overlayfs/export.c: ovl_check_encode_origin().</remarks>
+    private static bool GoesByUpper(OverlayInode inode)
+    {
+        if (inode.Upper is null)
+            return false;
+        return inode.Overlay.Options.NfsExport ? !inode.IsIndexed : inode.Lowers.Length == 0 || ReferenceEquals(inode, inode.Overlay.Root.Inode);
+    }
 
     /// <summary>
     /// Makes sure that the way up from the lower directory leads to the union: the directories above must have the same topmost lower layer, up to one that the index knows.

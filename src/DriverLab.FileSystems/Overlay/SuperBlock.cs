@@ -203,6 +203,13 @@ internal sealed class OverlaySuperBlock : SuperBlock
 
     public override bool HasFileHandles => Options.NfsExport;
 
+    /// <summary>Without nfs_export too, where all layers have handles.</summary>
+    public override bool HasHandleIds => Options.NfsExport
+        || Quirks.PersistentUuid && (Upper is null || Upper.FileSystem.Sb.HasFileHandles) && Array.TrueForAll(Lowers, static l => l.FileSystem.Sb.HasFileHandles);
+
+    /// <remarks>Linux fs/overlayfs/export.c: ovl_fh_to_parent(), which is there but takes none.</remarks>
+    public override bool HasConnectableHandles => Options.NfsExport;
+
     public override SysResult<int> EncodeHandle(Inode inode, Span<byte> handle, out byte handleType)
     {
         handleType = HandleEncoder.CurrentType;
