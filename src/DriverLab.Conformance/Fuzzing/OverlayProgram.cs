@@ -22,7 +22,7 @@ internal sealed class OverlayProgram(Draw draw, ProgramWriter writer) : UnionPro
     {
         int lowers = 1 + Draw.Next(3);
         _isReadOnly = lowers > 1 && Draw.Chance(8);
-        _hasHandles = Draw.Chance(95);
+        _hasHandles = Draw.Chance(15);
         for (int i = 1; i <= lowers; i++)
             _lower.Add("/l" + (char)('0' + i));
         foreach (string name in (string[])[.. _lower, "/u", "/w", "/m"])

@@ -70,6 +70,9 @@ public sealed record OverlayQuirks
     /// <summary>Watches of a layer hear of its files being opened, read and written through the union (seen on 6.12, not on 6.1).</summary>
     public required bool FilesBelowAreHeard { get; init; }
 
+    /// <summary>close(2) is passed on to the real file, and fails with flags that that one does not take (seen on 6.1, not on 5.10).</summary>
+    public required bool FlushesLayers { get; init; }
+
     /// <summary>F_SETFL takes O_DIRECT for files whose layer has none (seen on 6.1, not on 6.12).</summary>
     public required bool AllowsDirectFlag { get; init; }
 
@@ -122,6 +125,7 @@ public sealed record OverlayQuirks
             OverrideCreds = profile.AtLeast(6, 15),
             DataLayersNeedMetacopy = !profile.AtLeast(6, 16),
             FsyncOption = HasFsyncOption(profile),
+            FlushesLayers = profile.AtLeast(5, 11),
             FilesBelowAreHeard = profile.AtLeast(6, 8),
             AllowsDirectFlag = !profile.AtLeast(6, 5),
             NewDirectoriesAreOpaque = !profile.AtLeast(5, 12),
