@@ -170,6 +170,9 @@ public class Dentry
             PinParent(); // a file that never had a name
     }
 
+    /// <summary>Some open file, working directory or mount keeps it.</summary>
+    public bool IsInUse => _users > 0;
+
     /// <summary>Undoes one <see cref="Hold"/>; the last one lets go of the directory that a removed entry was in.</summary>
     public void Release()
     {

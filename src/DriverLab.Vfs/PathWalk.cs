@@ -145,7 +145,9 @@ public static class PathWalk
             }
             if (dentry.IsRoot)
             {
+                // Outside of what the mount shows: no name counts.
                 reachable = false;
+                at = buffer.Length;
                 break;
             }
             if (dentry.Name.Length + 1 > at)

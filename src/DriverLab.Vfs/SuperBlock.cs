@@ -104,6 +104,12 @@ public abstract class SuperBlock
     /// <summary>True when handles can be made and decoded.</summary>
     public virtual bool HasFileHandles => false;
 
+    /// <summary>True when handles can be made at least, to tell objects apart (AT_HANDLE_FID).</summary>
+    public virtual bool HasHandleIds => HasFileHandles;
+
+    /// <summary>True when directories have handles that find their place too (AT_HANDLE_CONNECTABLE).</summary>
+    public virtual bool HasConnectableHandles => false;
+
     /// <summary>Writes a handle for an inode.</summary>
     /// <returns>The handle's length in bytes; EOPNOTSUPP without handles, EOVERFLOW when the buffer is too small.</returns>
     public virtual SysResult<int> EncodeHandle(Inode inode, Span<byte> handle, out byte handleType)
@@ -114,7 +120,7 @@ public abstract class SuperBlock
 
     /// <summary>Finds the entry of a handle.</summary>
     /// <returns>ESTALE when the inode is gone.</returns>
-    public virtual SysResult<Dentry> DecodeHandle(ReadOnlySpan<byte> handle, byte handleType) => Errno.ESTALE;
+    public virtual SysResult<Dentry> DecodeHandle(ReadOnlySpan<byte> handle, int handleType) => Errno.ESTALE;
 
     /// <summary>Mount or another holder goes away.</summary>
     public void Deactivate()

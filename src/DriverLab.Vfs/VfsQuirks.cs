@@ -82,6 +82,12 @@ public sealed record VfsQuirks
     /// <remarks>6.11, "fhandle: relax open_by_handle_at() permission checks" (620c266f3949).</remarks>
     public bool HandleMountComesFirst { get; init; }
 
+    /// <summary>open_by_handle_at reads the handle before it looks at anything else (seen on 6.17, not on 6.16).</summary>
+    public bool HandleIsReadFirst { get; init; }
+
+    /// <summary>The upper half of a handle's type holds flags, of which only two are known, and a negative type is refused (seen on 6.16, not on 6.12).</summary>
+    public bool HandleTypesHaveFlags { get; init; }
+
     /// <summary>Setting an access control list to nothing removes it.</summary>
     /// <remarks>6.2, "acl: add vfs_set_acl()" (e4cc9163032b); before, EINVAL.</remarks>
     public bool EmptyAclRemoves { get; init; }
@@ -184,6 +190,8 @@ public sealed record VfsQuirks
         HasUniqueMountId = profile.AtLeast(6, 8),
         MoveMountFlags = (Linux.Abi.MoveMountFlags)(profile.AtLeast(6, 5) ? 0x377 : profile.AtLeast(5, 15) ? 0x177 : 0x77),
         HandleMountComesFirst = profile.AtLeast(6, 11),
+        HandleIsReadFirst = profile.AtLeast(6, 17),
+        HandleTypesHaveFlags = profile.AtLeast(6, 13),
         EmptyAclRemoves = profile.AtLeast(6, 2),
         HasHandleFid = profile.AtLeast(6, 5),
         OfdGetsUnlocked = profile.AtLeast(6, 5),

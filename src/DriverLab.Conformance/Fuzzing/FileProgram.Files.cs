@@ -29,6 +29,45 @@ internal abstract partial class FileProgram
         new("cat", 5, static p => p.Cat()),
     ];
 
+    protected static IReadOnlyList<Operation<FileProgram>> HandleOperations { get; } =
+    [
+        new("handle", 5, static p => p.TakeHandle()),
+        new("open_handle", 6, static p => p.OpenHandle()),
+    ];
+
+    private static readonly string[] s_handles = ["h1", "h2", "h3", "h4", "h5"];
+    private readonly List<(string Name, Node? Node)> _handles = [];
+
+    private void TakeHandle()
+    {
+        var (path, node) = Some(Draw.Of(NodeKind.File, NodeKind.Directory, NodeKind.Directory));
+        string name = Draw.Of(s_handles);
+        Writer.Add(name, "handle", null, path);
+        _ = _handles.RemoveAll(h => h.Name == name);
+        _handles.Add((name, node));
+    }
+
+    private void OpenHandle()
+    {
+        if (_handles.Count == 0)
+        {
+            TakeHandle();
+            return;
+        }
+        var (name, node) = Draw.Of(_handles);
+        string mount = NewVariable();
+        Writer.Add(mount, "open", null, Writer.Word(Base.Path), Writer.Word("O_RDONLY"));
+        _open.Add(new(mount, Base, true, true, false, false));
+        string flags = node?.Kind == NodeKind.Directory ? "O_RDONLY" : Draw.Of("O_RDONLY", "O_RDWR", "O_RDWR|O_APPEND", "O_WRONLY|O_TRUNC", "O_RDONLY|O_NOATIME");
+        string variable = NewVariable();
+        if (variable == mount)
+            return; // it was closed to make room
+        Writer.Add(variable, "open_handle", null, Writer.Word(mount), Writer.Word("$" + name), Writer.Word(HasFifos ? flags + "|O_NONBLOCK" : flags));
+        _open.Add(new(variable, node, node?.Kind == NodeKind.Directory, !flags.Contains("WRONLY", StringComparison.Ordinal), flags != "O_RDONLY", false));
+        if (Draw.Chance(50))
+            Writer.Add("readlink", Writer.Word("/proc/thread-self/fd/$" + variable));
+    }
+
     protected Word Data() => Writer.Word(Draw.Of(s_data));
 
     private Word Size() => Writer.Word(Invalid() ? Draw.Of(s_wrongSizes) : Draw.Of(s_sizes));

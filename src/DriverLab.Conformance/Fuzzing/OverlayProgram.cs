@@ -7,13 +7,14 @@ internal sealed class OverlayProgram(Draw draw, ProgramWriter writer) : UnionPro
 {
     private static readonly IReadOnlyList<Operation<FileProgram>> s_all =
     [
-        .. NameOperations, .. FileOperations, .. AttributeOperations, .. TaskOperations,
+        .. NameOperations, .. FileOperations, .. AttributeOperations, .. TaskOperations, .. HandleOperations,
         new("remount", 1, static p => ((OverlayProgram)p).MountAgain()),
         new("upper", 2, static p => ((OverlayProgram)p).LookAtLayers()),
     ];
 
     private readonly List<string> _lower = [];
     private bool _isReadOnly;
+    private bool _hasHandles;
 
     protected override IReadOnlyList<Operation<FileProgram>> Operations => s_all;
 
@@ -21,6 +22,7 @@ internal sealed class OverlayProgram(Draw draw, ProgramWriter writer) : UnionPro
     {
         int lowers = 1 + Draw.Next(3);
         _isReadOnly = lowers > 1 && Draw.Chance(8);
+        _hasHandles = Draw.Chance(15);
         for (int i = 1; i <= lowers; i++)
             _lower.Add("/l" + (char)('0' + i));
         foreach (string name in (string[])[.. _lower, "/u", "/w", "/m"])
@@ -59,7 +61,7 @@ internal sealed class OverlayProgram(Draw draw, ProgramWriter writer) : UnionPro
             options.Add(Writer.Option("metacopy", Draw.Of("on", "on", "off")));
         if (Draw.Chance(15))
             options.Add(Writer.Option("xino", Draw.Of("on", "off", "auto")));
-        if (Draw.Chance(2))
+        if (_hasHandles && Draw.Chance(90))
             options.Add(Writer.Option("nfs_export", "on"));
         if (Draw.Chance(5))
             options.Add(new("userxattr", null));

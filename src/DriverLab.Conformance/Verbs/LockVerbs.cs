@@ -39,6 +39,8 @@ internal static class LockVerbs
         var flags = c.Flags<AtFlags>("flags") | (c.Has("follow") ? AtFlags.AT_SYMLINK_FOLLOW : 0) | (c.Has("empty") ? AtFlags.AT_EMPTY_PATH : 0);
         var error = c.Task.NameToHandleAt(c.Fd("at"), c.Bytes(0), ref handle, out int mount, flags);
         if (error != Errno.OK)
+            c.SetResult("0:"); // a handle of no length, which no mount takes
+        if (error != Errno.OK)
             return error == Errno.EOVERFLOW ? $"{error} needs {handle.Bytes}" : Render.Of(error);
         c.SetResult($"{handle.Type}:{Convert.ToHexString(handle.Value)}");
         return $"ok {handle.Bytes} bytes type {handle.Type} {(mount > 0 ? "on a mount" : "")}";

@@ -47,20 +47,25 @@ public partial class EmulatedTask
         mountId = 0;
         const AtFlags AT_HANDLE_FID = (AtFlags)0x200, AT_HANDLE_MNT_ID_UNIQUE = (AtFlags)1, AT_HANDLE_CONNECTABLE = (AtFlags)2;
         var optional = (Quirks.HasHandleFid ? AT_HANDLE_FID : 0) | (Quirks.HasUniqueMountId && Quirks.FallocateModesAreExclusive ? AT_HANDLE_MNT_ID_UNIQUE : 0)
-            | (Quirks.XattrReadsCheckNameFirst ? AT_HANDLE_CONNECTABLE : 0);
-        if ((flags & ~(AtFlags.AT_SYMLINK_FOLLOW | AtFlags.AT_EMPTY_PATH | optional)) != 0)
+            | (Quirks.HandleTypesHaveFlags ? AT_HANDLE_CONNECTABLE : 0);
+        bool isConnectable = (flags & AT_HANDLE_CONNECTABLE) != 0, isId = (flags & AT_HANDLE_FID) != 0;
+        if ((flags & ~(AtFlags.AT_SYMLINK_FOLLOW | AtFlags.AT_EMPTY_PATH | optional)) != 0 || isConnectable && (isId || (flags & AtFlags.AT_EMPTY_PATH) != 0))
             return Errno.EINVAL;
-        if ((flags & optional) != 0)
-            return NotModelledException.Throw("name_to_handle_at with flags of 6.5 and later");
+        if ((flags & AT_HANDLE_MNT_ID_UNIQUE) != 0)
+            return NotModelledException.Throw("name_to_handle_at with AT_HANDLE_MNT_ID_UNIQUE");
         var lookup = ((flags & AtFlags.AT_SYMLINK_FOLLOW) != 0 ? LookupFlags.LOOKUP_FOLLOW : 0) | ((flags & AtFlags.AT_EMPTY_PATH) != 0 ? LookupFlags.LOOKUP_EMPTY : 0);
         var error = Lookup(directory, path, lookup, out var place);
         if (error != Errno.OK)
             return error;
         var sb = place.Inode.Sb;
-        if (!sb.HasFileHandles)
+        if (isId && !sb.HasHandleIds)
+            return NotModelledException.Throw("name_to_handle_at with AT_HANDLE_FID where there are no handles");
+        if (!isId && !(isConnectable ? sb.HasConnectableHandles : sb.HasFileHandles))
             return Errno.EOPNOTSUPP;
         if (handle.Bytes > FileHandle.MaxSize)
             return Errno.EINVAL;
+        if (isConnectable && !place.Inode.IsDirectory)
+            return Errno.EOVERFLOW; // none of the file systems here writes the parent into it
         mountId = place.Mount.Id;
         Span<byte> room = stackalloc byte[FileHandle.MaxSize];
         var made = sb.EncodeHandle(place.Inode, room, out byte type);
@@ -68,7 +73,7 @@ public partial class EmulatedTask
             return made.Error;
         bool fits = made.Value <= handle.Bytes;
         handle.Bytes = (uint)made.Value;
-        handle.Type = fits ? type : 255;
+        handle.Type = fits ? type | (isConnectable ? ConnectableFlags : 0) : 255;
         if (!fits)
             return Errno.EOVERFLOW;
         room[..made.Value].CopyTo(handle.Value);
@@ -78,17 +83,20 @@ public partial class EmulatedTask
     /// <inheritdoc/>
     public SysResult<Fd> OpenByHandleAt(Fd mount, in FileHandle handle, OpenFlags flags)
     {
-        var place = mount == Fd.Cwd ? Caller.Cwd : Caller.Files.Get(mount.Value)?.Path ?? default;
+        var place = mount == Fd.Cwd ? Caller.Cwd : FileOf(mount)?.Path ?? default;
+        var wrong = CheckHandle(handle);
+        if (wrong != Errno.OK && Quirks.HandleIsReadFirst)
+            return wrong;
         if (!place.IsValid && Quirks.HandleMountComesFirst)
             return Errno.EBADF;
         if (!Caller.Credentials.Capable(Capabilities.CAP_DAC_READ_SEARCH))
             return Errno.EPERM;
-        if (handle.Bytes is 0 or > FileHandle.MaxSize)
-            return Errno.EINVAL;
+        if (wrong != Errno.OK)
+            return wrong;
         if (!place.IsValid)
             return Errno.EBADF;
         var copy = handle;
-        var found = place.Mount.Sb.DecodeHandle(copy.Value, (byte)handle.Type);
+        var found = place.Mount.Sb.DecodeHandle(copy.Value, Quirks.HandleTypesHaveFlags ? handle.Type & 0xffff : handle.Type);
         if (!found.IsOk)
             return found.Error;
         var error = PathOpen.CheckFlags(Quirks, ref flags);
@@ -96,6 +104,17 @@ public partial class EmulatedTask
         if (error == Errno.OK && (flags & exclusive) == exclusive)
             error = Errno.EEXIST;
         return error != Errno.OK ? error : Install(PathOpen.OpenPlace(Caller, new(place.Mount, found.Value), flags));
+    }
+
+    /// <summary>FILEID_IS_CONNECTABLE and FILEID_IS_DIR, the flags that a handle's type may have.</summary>
+    private const int ConnectableFlags = 0x30000;
+
+    /// <summary>Length and flags of a handle.</summary>
+    private Errno CheckHandle(in FileHandle handle)
+    {
+        bool isWrong = handle.Bytes is 0 or > FileHandle.MaxSize
+            || Quirks.HandleTypesHaveFlags && (handle.Type < 0 || (handle.Type & ~0xffff & ~ConnectableFlags) != 0);
+        return isWrong ? Errno.EINVAL : Errno.OK;
     }
 
     // ---- locks -----------------------------------------------------------------------------------------------------------------------------------

@@ -47,7 +47,7 @@ internal ref struct CopyUp
 
     /// <summary>True when nothing is left to do.</summary>
     private static bool IsDone(OverlayDentry dentry, CopyUpKind kind) =>
-        dentry.Inode!.Upper is not null && dentry.HasUpperAlias && !(kind != CopyUpKind.Metadata && dentry.Inode.LacksUpperData);
+        dentry.Inode!.Upper is not null && (dentry.HasUpperAlias || dentry.IsDisconnected) && !(kind != CopyUpKind.Metadata && dentry.Inode.LacksUpperData);
 
     /// <summary>Copies up an object and all directories above it.</summary>
     /// <returns>ENOENT (content that is looked up late is missing, even if only attributes are wanted), EROFS (no work directory), then what the upper layer says; EEXIST when the name of an unlinked file is taken.</returns>
@@ -87,7 +87,7 @@ internal ref struct CopyUp
         {
             error = ReadParent();
         }
-        if (error == Errno.OK && !_dentry.HasUpperAlias)
+        if (error == Errno.OK && !_dentry.HasUpperAlias && !_dentry.IsDisconnected)
             error = LinkUp();
         return error == Errno.OK && _kind != CopyUpKind.Metadata && _inode.LacksUpperData ? CopyDataLater() : error;
     }
@@ -118,24 +118,21 @@ internal ref struct CopyUp
     private Errno Copy()
     {
         _isIndexed = IndexDirectory.Needs(_sb, _inode);
-        if (_isIndexed && _inode.IsDirectory)
-            return NotModelledException.Throw("overlay copy-up of a directory with nfs_export=on");
-        var destination = _isIndexed ? _sb.Work.Index! : _parent.Upper!;
-        if (!_isIndexed)
+        bool toIndex = _isIndexed && !_inode.IsDirectory;
+        var destination = toIndex ? _sb.Work.Index! : _parent.Upper!;
+        if (!toIndex)
         {
             var impure = _parent.MakeImpure();
             if (impure != Errno.OK)
                 return impure;
         }
-        var name = _isIndexed ? IndexDirectory.NameOf(_sb, _inode.Lowers[0].Dentry) : _dentry.Name.ToArray();
+        var name = toIndex ? IndexDirectory.NameOf(_sb, _inode.Lowers[0].Dentry) : _dentry.Name.ToArray();
         var error = _inode.IsRegular && _sb.Work.HasTmpFile ? CopyThroughTmpFile(destination, name) : CopyThroughWork(destination, name);
         if (error != Errno.OK)
             return error;
-        if (_isIndexed)
-        {
-            _inode.IsIndexed = true;
+        _inode.IsIndexed |= _isIndexed;
+        if (toIndex)
             return IndexDirectory.StoreNlink(_sb, _inode, fromUpper: true);
-        }
         if (!_parent.Sb.Core.IsMutated(Mutation.CopyUpTouchesParent))
             CopyAttributes.Times(Mounter, _parent.Upper!, _parentStat);
         _dentry.HasUpperAlias = true;
@@ -176,6 +173,8 @@ internal ref struct CopyUp
         if (isMisplaced && _sb.Quirks.LeavesMisplacedCopies)
             return Errno.EIO;
         var error = isMisplaced ? Errno.EIO : FillIn(temp.Value);
+        if (error == Errno.OK && _isIndexed && _inode.IsDirectory)
+            error = IndexDirectory.CreateForDirectory(_sb, _inode.Lowers[0].Dentry, temp.Value);
         if (error == Errno.OK)
         {
             var entry = Namei.LookupOne(Mounter, destination, name);

@@ -56,11 +56,10 @@ internal static class Creation
         dentry.HasUpperAlias = true;
         inode.Nlink++;
         inode.CopyAttributes();
-        Attach(dentry, inode);
-        // A copied-up file whose origin could not be stored (userxattr, and no such attributes for its kind or file system): its new name is looked up, and found as a file of the upper
-        // layer alone, with that layer's inode number. Seen on 6.1, 6.12 and 6.18; where the origin is stored the lookup would find the same inode.
-        if (inode.HasOrigin && sb.GetOwnXattr(inode.Upper!, sb.Names.Origin, default) < 0)
-            dentry.Drop();
+        // The new name is looked up when it is wanted. A copied-up file whose origin could not be stored (userxattr, and no such attributes for its kind or file system) is found as a file of
+        // the upper layer alone then, with that layer's inode number; and a handle leads to the names known before. Seen on 6.1, 6.12 and 6.18.
+        dentry.Instantiate(inode);
+        dentry.Drop();
         IndexDirectory.NlinkEnd(inode);
         return Errno.OK;
     }
@@ -86,6 +85,7 @@ internal static class Creation
             return made.Error;
         made.Value.Nlink = 0;
         dentry.Instantiate(made.Value);
+        made.Value.NoteEntry(dentry);
         return Errno.OK;
     }
 
@@ -98,6 +98,7 @@ internal static class Creation
     private static void Attach(OverlayDentry dentry, OverlayInode inode)
     {
         dentry.Instantiate(inode);
+        inode.NoteEntry(dentry);
         dentry.Rehash();
     }
 

@@ -12,6 +12,13 @@ internal sealed class OverlayDentry(OverlaySuperBlock sb, Dentry? parent, byte[]
     /// <summary>The upper layer has an object at this very name (an inode copied up through another name may lack it).</summary>
     public bool HasUpperAlias { get; set; }
 
+    /// <summary>A directory that was checked, when it got a handle of a lower layer: its way up can be found from that layer.</summary>
+    public bool IsConnected { get; set; }
+
+    /// <summary>An entry without a name, of a file that was opened by its handle.</summary>
+    /// <remarks>Linux fs/dcache.c: d_obtain_alias().</remarks>
+    public bool IsDisconnected => IsRoot && !ReferenceEquals(this, Sb.Root);
+
     public new OverlaySuperBlock Sb => (OverlaySuperBlock)base.Sb;
     public new OverlayDentry Parent => (OverlayDentry)base.Parent;
     public new OverlayInode? Inode => (OverlayInode?)base.Inode;

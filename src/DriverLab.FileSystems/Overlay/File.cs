@@ -205,6 +205,8 @@ internal sealed class OverlayOpenFile(VfsPath path, OpenFlags flags, OpenFile re
 
     public override Errno Flush(Caller caller)
     {
+        if (!File.Overlay.Quirks.FlushesLayers)
+            return Errno.OK;
         var error = GetReal(out var real);
         return error == Errno.OK ? real.Flush(Mounter) : error;
     }

@@ -52,25 +52,64 @@ internal static class FileHandles
             case OriginHandle.Fault.None:
                 break;
         }
+        if (FindLower(sb, handle, inLayer: false) is not { } found)
+            return Errno.OK;
+        if (!upper.Inode!.IsWhiteout && upper.Inode.Type != found.Inode.Type)
+        {
+            sb.Log($"invalid origin ({PathText.Of(upper)}, ftype={(int)upper.Inode.Type:x}, origin ftype={(int)found.Inode.Type:x}).");
+            return Errno.EIO;
+        }
+        origin = found;
+        return Errno.OK;
+    }
+
+    /// <summary>The first lower layer on whose file system the handle leads to something; with <paramref name="inLayer"/> a directory must be within the layer.</summary>
+    public static LayerPath? FindLower(OverlaySuperBlock sb, ReadOnlySpan<byte> handle, bool inLayer)
+    {
         foreach (var layer in sb.Lowers)
         {
             if (layer.FsId != 0 && layer.FileSystem.HasBadUuid)
                 continue;
-            if (Decode(sb, handle, layer.FileSystem.Sb) is not { } found)
-                continue;
-            if (!upper.Inode!.IsWhiteout && upper.Inode.Type != found.Inode!.Type)
-            {
-                sb.Log($"invalid origin ({PathText.Of(upper)}, ftype={(int)upper.Inode.Type:x}, origin ftype={(int)found.Inode.Type:x}).");
-                return Errno.EIO;
-            }
-            origin = new LayerPath(layer, found);
-            return Errno.OK;
+            if (Decode(sb, handle, layer.FileSystem.Sb) is { } found && (!inLayer || IsWithin(layer, found)))
+                return new(layer, found);
         }
-        return Errno.OK;
+        return null;
+    }
+
+    /// <summary>The object of the upper layer that a handle leads to; a directory must be within the layer with <paramref name="inLayer"/>.</summary>
+    public static Dentry? FindUpper(OverlaySuperBlock sb, ReadOnlySpan<byte> handle, bool inLayer) =>
+        Decode(sb, handle, sb.Upper!.FileSystem.Sb) is { } found && (!inLayer || IsWithin(sb.Upper, found)) ? found : null;
+
+    /// <summary>Files may be anywhere, directories must not have been removed or moved out of the layer.</summary>
+    /// <remarks>Linux fs/overlayfs/namei.c: ovl_acceptable().</remarks>
+    private static bool IsWithin(Layer layer, Dentry found) => !found.IsDirectory || !found.IsUnlinked && layer.Mount.Root.IsAncestorOf(found);
+
+    /// <summary>Checks that an upper object says that it was copied from this lower one.</summary>
+    /// <returns>ENODATA: it says nothing; ESTALE: it was copied from another one.</returns>
+    public static Errno VerifyOrigin(OverlaySuperBlock sb, Dentry upper, Dentry lower) => Verify(sb, upper, sb.Names.Origin, lower, isUpper: false);
+
+    /// <summary>Compares a stored handle with that of a real object.</summary>
+    /// <remarks>Linux fs/overlayfs/namei.c: ovl_verify_set_fh(), ovl_verify_fh().</remarks>
+    public static Errno Verify(OverlaySuperBlock sb, Dentry holder, byte[] name, Dentry real, bool isUpper)
+    {
+        var error = Compare(sb, holder, name, Encode(sb, real, isUpper));
+        if (error != Errno.OK)
+            sb.Log($"failed to verify {(isUpper ? "upper" : "origin")} ({PathText.Of(real)}, ino={real.Inode!.Ino}, err=-{(int)error})");
+        return error;
+    }
+
+    /// <returns>ENODATA: nothing is stored; ESTALE: another handle is.</returns>
+    public static Errno Compare(OverlaySuperBlock sb, Dentry holder, byte[] name, ReadOnlySpan<byte> expected)
+    {
+        Span<byte> stored = stackalloc byte[OriginHandle.MaxSize];
+        int length = sb.GetOwnXattr(holder, name, stored);
+        if (length <= 0 || OriginHandle.Check(stored[..length]) != OriginHandle.Fault.None)
+            return Errno.ENODATA;
+        return stored[..length].SequenceEqual(expected) ? Errno.OK : Errno.ESTALE;
     }
 
     /// <summary>Finds the entry of a handle on a file system, or null.</summary>
-    public static Dentry? Decode(OverlaySuperBlock sb, ReadOnlySpan<byte> handle, SuperBlock realSb)
+    private static Dentry? Decode(OverlaySuperBlock sb, ReadOnlySpan<byte> handle, SuperBlock realSb)
     {
         if (!sb.Mounter.Credentials.Capable(Capabilities.CAP_DAC_READ_SEARCH) || !realSb.HasFileHandles)
             return null;

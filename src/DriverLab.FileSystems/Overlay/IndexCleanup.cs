@@ -5,7 +5,10 @@ using DriverLab.Vfs;
 namespace DriverLab.FileSystems.Overlay;
 
 /// <summary>What a mount does with the index that it finds: leftovers, and entries that nothing stands behind any more, go; an entry that makes no sense ends the mount.</summary>
-/// <remarks>Linux fs/overlayfs/readdir.c: ovl_indexdir_cleanup(); fs/overlayfs/namei.c: ovl_verify_index(). Directories have entries only with <c>nfs_export</c>, and are not checked without it.</remarks>
+/// <remarks>
+/// Linux fs/overlayfs/readdir.c: ovl_indexdir_cleanup(); fs/overlayfs/namei.c: ovl_verify_index(). Directories have entries only with <c>nfs_export</c>, and are not checked without it;
+/// with it, entries of what was removed become whiteouts.
+/// </remarks>
 internal static class IndexCleanup
 {
     /// <summary>Goes through the index directory.</summary>
@@ -42,6 +45,8 @@ internal static class IndexCleanup
             log($"orphan index entry ({PathText.Of(entry)}, ftype={(int)entry.Inode!.Type:x}, nlink={entry.Inode.Nlink})");
         if (error is not (Errno.ESTALE or Errno.ENOENT))
             return error;
+        if (error == Errno.ENOENT && sb.Options.NfsExport)
+            return sb.Work.CleanupAndWhiteout(index, entry);
         sb.Work.Cleanup(index, entry);
         return Errno.OK;
     }
@@ -53,8 +58,10 @@ internal static class IndexCleanup
         byte[] handle = OriginHandle.FromIndexName(entry.Name);
         if (OriginHandle.Check(handle) != OriginHandle.Fault.None)
             return Errno.EINVAL;
-        if (entry.Inode!.IsWhiteout || entry.IsDirectory)
+        if (entry.Inode!.IsWhiteout || entry.IsDirectory && !sb.Options.NfsExport)
             return Errno.OK;
+        if (entry.IsDirectory)
+            return VerifyDirectory(sb, entry, handle, out isOrphan);
         Span<byte> stored = stackalloc byte[OriginHandle.MaxSize];
         int length = sb.GetOwnXattr(entry, sb.Names.Origin, stored);
         if (length <= 0)
@@ -68,5 +75,17 @@ internal static class IndexCleanup
             return error == Errno.OK ? Errno.ESTALE : error;
         isOrphan = IndexDirectory.NlinkOf(sb, found.Dentry, entry, 0) == 0;
         return isOrphan ? Errno.ENOENT : Errno.OK;
+    }
+
+    /// <summary>A directory's entry is checked by the upper directory that it names.</summary>
+    private static Errno VerifyDirectory(OverlaySuperBlock sb, Dentry entry, byte[] handle, out bool isOrphan)
+    {
+        var error = IndexDirectory.UpperOf(sb, entry, inLayer: false, out var upper);
+        isOrphan = error == Errno.ESTALE;
+        if (isOrphan)
+            return Errno.ENOENT;
+        if (error == Errno.OK && upper is null)
+            return Errno.ESTALE;
+        return error == Errno.OK ? FileHandles.Compare(sb, upper!, sb.Names.Origin, handle) : error;
     }
 }

@@ -87,6 +87,48 @@ internal abstract class OverlayInode : Inode
 
     public bool HasOrigin => Upper is not null && Lowers.Length > 0 && KeepsIno;
 
+    // ---- the entries of a file ----------------------------------------------------------------------------------------------------------
+
+    private OverlayDentry? _entry;
+    private List<OverlayDentry>? _laterEntries;
+
+    /// <summary>Remembers an entry of a file.</summary>
+    public void NoteEntry(OverlayDentry dentry)
+    {
+        if (IsDirectory)
+            return;
+        _ = _laterEntries?.RemoveAll(static e => !IsThere(e));
+        if (_laterEntries is not { Count: > 0 } && (_entry is null || !IsThere(_entry)))
+            _entry = dentry;
+        else
+            (_laterEntries ??= []).Add(dentry);
+    }
+
+    /// <summary>The newest entry that is still there.</summary>
+    /// <remarks>Linux fs/dcache.c: d_find_any_alias().</remarks>
+    public OverlayDentry? FindAlias()
+    {
+        if (IsDirectory)
+            return Alias is OverlayDentry own && (!own.IsUnlinked || own.IsInUse) ? own : null;
+        for (int i = (_laterEntries?.Count ?? 0) - 1; i >= 0; i--)
+        {
+            if (IsThere(_laterEntries![i]))
+                return _laterEntries[i];
+        }
+        return _entry is not null && IsThere(_entry) ? _entry : null;
+    }
+
+    /// <summary>True when the file can be looked up by another name that is known.</summary>
+    public bool HasOtherEntry(OverlayDentry than)
+    {
+        if (_entry is { IsHashed: true } && !ReferenceEquals(_entry, than))
+            return true;
+        return _laterEntries is not null && _laterEntries.Exists(e => e.IsHashed && !ReferenceEquals(e, than));
+    }
+
+    /// <summary>It can be looked up, or somebody has it open.</summary>
+    private static bool IsThere(OverlayDentry entry) => entry.IsHashed || entry.IsInUse;
+
     // ---- making -------------------------------------------------------------------------------------------------------------------------
 
     /// <summary>Makes an inode object of the right kind, without a place in the layers.</summary>

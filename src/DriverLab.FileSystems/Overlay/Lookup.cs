@@ -47,7 +47,7 @@ internal sealed class LayerLookup(OverlaySuperBlock sb)
         }
         if (error == Errno.OK && !_stop)
             error = FindLowers(dentry, lowers, ref result);
-        if (error == Errno.OK && _count > 0 && sb.Work.Index is not null && !_isDirectory)
+        if (error == Errno.OK && _count > 0 && sb.Work.Index is not null && (!_isDirectory || sb.IndexesAll))
             error = FindIndex(ref result);
         return error == Errno.OK ? Attach(dentry, result) : error;
     }
@@ -133,6 +133,9 @@ internal sealed class LayerLookup(OverlaySuperBlock sb)
                 if (error != Errno.OK)
                     return error;
             }
+            // A directory is not merged with one that it was not copied from.
+            if (found.Upper is not null && _count == 0 && _isDirectory && sb.IndexesAll && FileHandles.VerifyOrigin(sb, found.Upper, at) != Errno.OK)
+                break;
             // Of several files without data only the top one counts, and the one with the data.
             if (!_isMetacopy || _count == 0)
                 Push(new(lower.Layer, at));
@@ -319,7 +322,7 @@ internal sealed class LayerLookup(OverlaySuperBlock sb)
 
     private Errno FindIndex(ref Found found)
     {
-        var error = IndexDirectory.Lookup(sb, _stack[0].Dentry, found.Upper, out found.Index);
+        var error = IndexDirectory.Lookup(sb, _stack[0].Dentry, found.Upper, verifies: true, out found.Index);
         if (error == Errno.OK && found.Upper is null && found.Index is { } index)
             found.IsMetacopy = index.Inode!.IsRegular && sb.GetOwnXattr(index, sb.Names.Metacopy, default) >= 0;
         return error;
@@ -345,6 +348,7 @@ internal sealed class LayerLookup(OverlaySuperBlock sb)
         if (inode is { IsDirectory: true, Alias: { IsHashed: true } alias })
             return Splice(alias, dentry);
         dentry.Add(inode);
+        inode.NoteEntry(dentry);
         return Errno.OK;
     }
 

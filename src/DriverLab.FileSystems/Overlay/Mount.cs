@@ -162,12 +162,19 @@ internal sealed class MountProcedure : ILayerSink
         if (error != Errno.OK)
             return error;
         readOnly = _sb.Work.Directory is null;
-        if (_sb.Work.Index is null && _sb.Upper is not null)
-            _options.Index = false;
-        if (_options.NfsExport)
-            return NotModelledException.Throw("overlay nfs_export=on");
+        if (_sb.Work.Index is null)
+            DropWhatNeedsAnIndex();
         _sb.Finish(MakeRoot(), depth, readOnly, uuid);
         return Errno.OK;
+    }
+
+    private void DropWhatNeedsAnIndex()
+    {
+        _options.Index = false;
+        if (!_options.NfsExport || _sb.Upper is null)
+            return;
+        _options.NfsExport = false;
+        Log("NFS export requires an index dir, falling back to nfs_export=off.");
     }
 
     /// <summary>Before 6.5: every unescaped colon separates, and no name may be empty.</summary>
@@ -405,8 +412,7 @@ internal sealed class MountProcedure : ILayerSink
     /// <remarks>Linux fs/overlayfs/util.c: ovl_init_uuid_xattr(), since 6.6.</remarks>
     private UInt128 SettleUuid()
     {
-        int unused = _quirks.KeepsUuidOff && _sb.Upper is null ? 1 : 0;
-        if (_options.Uuid == UuidMode.Off && _sb.FileSystems.Count - unused > 1)
+        if (_options.Uuid == UuidMode.Off && _sb.FileSystems.Count > 1 && !_quirks.KeepsUuidOff)
         {
             _options.Uuid = _quirks.PersistentUuid ? UuidMode.Null : UuidMode.On;
             Log($"The uuid=off requires a single fs for lower and upper, falling back to uuid={(_quirks.PersistentUuid ? "null" : "on")}.");

@@ -122,13 +122,10 @@ internal static class OptionRules
     {
         if (!options.NfsExport || options.Index)
             return Errno.OK;
-        if (options.UpperText is null)
+        if (options.UpperText is null && options.FollowsRedirects)
         {
-            if (options.FollowsRedirects)
-            {
-                report.Info("NFS export requires \"redirect_dir=nofollow\" on non-upper mount, falling back to nfs_export=off.");
-                options.NfsExport = false;
-            }
+            report.Info("NFS export requires \"redirect_dir=nofollow\" on non-upper mount, falling back to nfs_export=off.");
+            options.NfsExport = false;
             return Errno.OK;
         }
         if (options.NfsExportGiven && options.IndexGiven)

@@ -64,11 +64,14 @@ public sealed record OverlayQuirks
 
     /// <summary>rmdir of a directory of the upper layer alone that was removed behind the mount's back is ENOENT, not ESTALE (seen on 7.2.12, not on 6.18.44).</summary>
     public required bool MissingUpperIsEnoent { get; init; }
-    /// <summary>A mount without an upper layer keeps <c>uuid=off</c>: the place of the upper file system no longer counts as a second one (seen on 7.2.12, not on 6.18.44).</summary>
+    /// <summary><c>uuid=off</c> is kept with layers on several file systems too, and without an upper layer (seen on 7.2.12, not on 6.17 and 6.18.44).</summary>
     public required bool KeepsUuidOff { get; init; }
 
     /// <summary>Watches of a layer hear of its files being opened, read and written through the union (seen on 6.12, not on 6.1).</summary>
     public required bool FilesBelowAreHeard { get; init; }
+
+    /// <summary>close(2) is passed on to the real file, and fails with flags that that one does not take (seen on 6.1, not on 5.10).</summary>
+    public required bool FlushesLayers { get; init; }
 
     /// <summary>F_SETFL takes O_DIRECT for files whose layer has none (seen on 6.1, not on 6.12).</summary>
     public required bool AllowsDirectFlag { get; init; }
@@ -90,6 +93,12 @@ public sealed record OverlayQuirks
 
     /// <summary>A copy-up does not take the place of what has got its name meanwhile, such as the whiteout of a removed directory (seen on 6.12.118 and 7.3, not on 6.17 and 7.2).</summary>
     public required bool KeepsTakenNames { get; init; }
+
+    /// <summary>
+    /// The stored number of links counts though the lower file has one name only, which the index has with nfs_export=on; else the entry of the index is counted as a name from the next mount
+    /// on (seen on 6.12.118 and 7.3, not on 6.17 and 7.2).
+    /// </summary>
+    public required bool StoredLinksAlwaysCount { get; init; }
 
     /// <summary>The record for a kernel. With an empty configuration the upstream defaults hold (follow always, everything else off).</summary>
     public static OverlayQuirks For(KernelProfile profile)
@@ -116,6 +125,7 @@ public sealed record OverlayQuirks
             OverrideCreds = profile.AtLeast(6, 15),
             DataLayersNeedMetacopy = !profile.AtLeast(6, 16),
             FsyncOption = HasFsyncOption(profile),
+            FlushesLayers = profile.AtLeast(5, 11),
             FilesBelowAreHeard = profile.AtLeast(6, 8),
             AllowsDirectFlag = !profile.AtLeast(6, 5),
             NewDirectoriesAreOpaque = !profile.AtLeast(5, 12),
@@ -125,6 +135,7 @@ public sealed record OverlayQuirks
             MissingUpperIsEnoent = profile.AtLeast(7, 0),
             KeepsUuidOff = profile.AtLeast(7, 0),
             KeepsTakenNames = profile.AtLeast(7, 3) || profile.Version is { Major: 6, Minor: 12 },
+            StoredLinksAlwaysCount = profile.AtLeast(7, 3) || profile.Version is { Major: 6, Minor: 12 },
             CopiesBeforeLocking = profile.AtLeast(6, 7),
             LeavesMisplacedCopies = profile.AtLeast(6, 7) && !profile.AtLeast(6, 19),
         };

@@ -36,17 +36,19 @@ internal static class Removal
         if (isDirectory)
             inode.Nlink = 0;
         else
-            DropNlink(inode);
+            DropNlink(dentry);
         IndexDirectory.NlinkEnd(inode);
         if (inode.Upper is not null)
             inode.CopyAttributes();
         return Errno.OK;
     }
 
-    /// <summary>One name less.</summary>
-    public static void DropNlink(OverlayInode inode)
+    /// <summary>One name less. Links made in the layers may not be counted: as long as another name is known there is one at least.</summary>
+    /// <remarks>Linux fs/overlayfs/dir.c: ovl_drop_nlink().</remarks>
+    public static void DropNlink(OverlayDentry dentry)
     {
-        if (inode.Nlink > 0)
+        var inode = dentry.Inode!;
+        if (inode.Nlink > 1 || inode.Nlink == 1 && !inode.HasOtherEntry(dentry))
             inode.Nlink--;
     }
 

@@ -161,7 +161,7 @@ internal ref struct Renaming
             if (_newIsDirectory)
                 replaced.Nlink = 0;
             else
-                Removal.DropNlink(replaced);
+                Removal.DropNlink(_new);
             IndexDirectory.NlinkEnd(replaced);
         }
         _oldParent.NoteChange(_old.HasOrigin || (_exchanges && newHasOrigin));

@@ -80,6 +80,10 @@ internal sealed class OverlaySuperBlock : SuperBlock
     public bool AllowsOfflineChanges =>
         !Options.Index && !Options.Metacopy && !Options.RedirectsDirectories && Options.Xino != XinoMode.On;
 
+    /// <summary>Every copied-up object gets an index entry, and what is copied up must fit to what is below.</summary>
+    /// <remarks>Linux fs/overlayfs/util.c: ovl_index_all(), ovl_verify_lower().</remarks>
+    public bool IndexesAll => Options.NfsExport && Options.Index;
+
     public void Log(string message) => Core.Log.Add("overlayfs: " + message);
 
     public override Dentry NewDentry(Dentry? parent, byte[] name) => new OverlayDentry(this, parent, name);
@@ -195,10 +199,37 @@ internal sealed class OverlaySuperBlock : SuperBlock
 
     public override void ShowOptions(MountOptionWriter writer, Dentry root) => Overlay.ShowOptions.Append(Options, Quirks, IsSameFs, writer);
 
+    // ---- handles ------------------------------------------------------------------------------------------------------------------------
+
+    public override bool HasFileHandles => Options.NfsExport;
+
+    /// <summary>Without nfs_export too, where all layers have handles.</summary>
+    public override bool HasHandleIds => Options.NfsExport
+        || Quirks.PersistentUuid && (Upper is null || Upper.FileSystem.Sb.HasFileHandles) && Array.TrueForAll(Lowers, static l => l.FileSystem.Sb.HasFileHandles);
+
+    /// <remarks>Linux fs/overlayfs/export.c: ovl_fh_to_parent(), which is there but takes none.</remarks>
+    public override bool HasConnectableHandles => Options.NfsExport;
+
+    public override SysResult<int> EncodeHandle(Inode inode, Span<byte> handle, out byte handleType)
+    {
+        handleType = HandleEncoder.CurrentType;
+        return HandleEncoder.Encode((OverlayInode)inode, handle);
+    }
+
+    public override SysResult<Dentry> DecodeHandle(ReadOnlySpan<byte> handle, int handleType) =>
+        Options.NfsExport ? new HandleDecoder(this).Decode(handle, handleType) : Errno.ESTALE;
+
     // ---- inodes -------------------------------------------------------------------------------------------------------------------------
 
-    /// <summary>The overlay inode that stands for a real one, or null.</summary>
-    public OverlayInode? FindInode(Inode key) => _inodes.GetValueOrDefault(key);
+    /// <summary>The overlay inode that stands for a real one, or null. One that lost its last entry is let go of here.</summary>
+    public OverlayInode? FindInode(Inode key)
+    {
+        if (!_inodes.TryGetValue(key, out var found) || !Options.NfsExport || found.Users > 0 || found.FindAlias() is not null)
+            return found;
+        RemoveInode(found);
+        found.LetGo();
+        return null;
+    }
 
     public void AddInode(Inode? key, OverlayInode inode)
     {

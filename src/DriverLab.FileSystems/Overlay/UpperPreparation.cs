@@ -85,7 +85,7 @@ internal static class UpperPreparation
             error = attempt > 0 ? error : Errno.OK;
         }
         if (made is null)
-            log($"failed to create directory {PathText.Name(parent)}/{System.Text.Encoding.ASCII.GetString(name)} (errno: {(int)error}); mounting read-only");
+            log($"failed to create directory {System.Text.Encoding.Latin1.GetString(sb.Options.WorkText!)}/{System.Text.Encoding.ASCII.GetString(name)} (errno: {(int)error}); mounting read-only");
         return Errno.OK;
     }
 
@@ -286,13 +286,8 @@ internal static class UpperPreparation
     private static Errno VerifyOrSet(OverlaySuperBlock sb, Dentry holder, byte[] name, Dentry real, bool isUpper, Action<string> log)
     {
         var expected = FileHandles.Encode(sb, real, isUpper);
-        Span<byte> stored = stackalloc byte[OriginHandle.MaxSize];
-        int length = sb.GetOwnXattr(holder, name, stored);
-        if (length < 0)
-            return Xattrs.VfsSetXattr(sb.Mounter, holder, name, expected, XattrFlags.None);
-        if (stored[..length].SequenceEqual(expected))
-            return Errno.OK;
-        log($"failed to verify {(isUpper ? "upper" : "origin")} ({PathText.Of(real)}, ino={real.Inode!.Ino}, err=-{(int)Errno.ESTALE})");
-        return Errno.ESTALE;
+        return FileHandles.Compare(sb, holder, name, expected) == Errno.ENODATA
+            ? Xattrs.VfsSetXattr(sb.Mounter, holder, name, expected, XattrFlags.None)
+            : FileHandles.Verify(sb, holder, name, real, isUpper);
     }
 }

@@ -35,6 +35,8 @@ internal abstract class TmpfsInode : MemoryFile
     {
         if (_alias is { IsUnlinked: false } known)
             return known;
+        if (IsDirectory && Alias is { } removed)
+            return removed;
         _alias = Sb.NewDentry(null, []);
         _alias.Instantiate(this);
         return _alias;

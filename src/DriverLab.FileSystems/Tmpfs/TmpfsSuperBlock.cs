@@ -218,9 +218,9 @@ internal sealed class TmpfsSuperBlock : SuperBlock
         return 12;
     }
 
-    public override SysResult<Dentry> DecodeHandle(ReadOnlySpan<byte> handle, byte handleType)
+    public override SysResult<Dentry> DecodeHandle(ReadOnlySpan<byte> handle, int handleType)
     {
-        if (handle.Length < 12 || handleType != 1)
+        if (handle.Length < 12) // the type is not looked at
             return Errno.ESTALE;
         ulong ino = BinaryPrimitives.ReadUInt64LittleEndian(handle[4..]);
         if (!_byHandle.TryGetValue(ino, out var inode) || inode.Generation != BinaryPrimitives.ReadUInt32LittleEndian(handle))
