@@ -188,9 +188,9 @@ internal sealed class QmpClient : IAsyncDisposable
             string line = await reader.ReadLineAsync(patience.Token).ConfigureAwait(false) ?? throw new RigException("QEMU closed its control channel");
             return JsonDocument.Parse(line);
         }
-        catch (OperationCanceledException) when (!cancellation.IsCancellationRequested)
+        catch (OperationCanceledException e) when (!cancellation.IsCancellationRequested)
         {
-            throw new RigException($"QEMU has not answered on its control channel for {AnswerLimit.TotalSeconds:0} s; the machine is lost");
+            throw new RigException($"QEMU has not answered on its control channel for {AnswerLimit.TotalSeconds:0} s; the machine is lost", e);
         }
         catch (Exception e) when (e is IOException or JsonException)
         {
