@@ -125,25 +125,39 @@ internal readonly struct HandleDecoder(OverlaySuperBlock sb)
     /// <remarks>Linux fs/overlayfs/export.c: ovl_lookup_real().</remarks>
     private SysResult<OverlayDentry> Connected(Dentry real, Layer layer)
     {
-        var at = Ancestor(real, layer);
-        while (at.IsOk && !IsRealOf(at.Value, layer, real))
+        var known = Ancestor(real, layer);
+        if (!known.IsOk)
+            return known;
+        var connected = known.Value;
+        while (!IsRealOf(connected, layer, real))
         {
-            var next = real;
-            for (; !IsRealOf(at.Value, layer, next.Parent); next = next.Parent)
+            var next = Nearest(real, layer, ref connected);
+            var below = next is null ? Errno.EXDEV : Below(connected, next, layer);
+            if (!below.IsOk)
             {
-                if (ReferenceEquals(next.Parent, layer.Mount.Root))
-                {
-                    at = (OverlayDentry)sb.Root;
-                    break;
-                }
-                if (next.IsRoot)
-                    return Errno.EXDEV;
+                sb.Log($"failed to lookup by real ({PathText.Of(real)}, layer={layer.Index}, connected={PathText.Of(connected)}, err=-{(int)below.Error})");
+                return below;
             }
-            at = Below(at.Value, next, layer);
+            connected = below.Value;
         }
-        if (!at.IsOk)
-            sb.Log($"failed to lookup by real ({PathText.Of(real)}, layer={layer.Index}, err=-{(int)at.Error})");
-        return at;
+        return connected;
+    }
+
+    /// <summary>The real directory at or above <paramref name="real"/> that is next below the connected one; from the root of the layer when that one is not met. Null outside of the layer.</summary>
+    private Dentry? Nearest(Dentry real, Layer layer, ref OverlayDentry connected)
+    {
+        for (var next = real; ; next = next.Parent)
+        {
+            if (IsRealOf(connected, layer, next.Parent))
+                return next;
+            if (ReferenceEquals(next.Parent, layer.Mount.Root))
+            {
+                connected = (OverlayDentry)sb.Root;
+                return next;
+            }
+            if (next.IsRoot)
+                return null;
+        }
     }
 
     /// <summary>The nearest directory at or above a real one that the union knows.</summary>
