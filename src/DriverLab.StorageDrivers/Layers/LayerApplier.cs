@@ -193,6 +193,8 @@ internal sealed partial class LayerApplier : IMissingDirectories, IDisposable
         return entry.Type == TarType.File ? MakeFile(entry, name) : DriverError.Of(error, call, entry.Name);
     }
 
+    private const int SmallestPiece = 1 << 12, LargestPiece = 1 << 20;
+
     private DriverError? MakeFile(TarEntry entry, byte[] name)
     {
         const OpenFlags create = OpenFlags.O_WRONLY | OpenFlags.O_CREAT | OpenFlags.O_EXCL | OpenFlags.O_NOFOLLOW | OpenFlags.O_CLOEXEC;
@@ -201,7 +203,8 @@ internal sealed partial class LayerApplier : IMissingDirectories, IDisposable
         if (!opened.IsOk)
             return DriverError.Of(opened.Error, "openat", entry.Name);
         (_hasMode, _hasOwner) = (hasMode, NewFilesBelongTo(opened.Value) == (entry.Uid, entry.Gid));
-        var buffer = ArrayPool<byte>.Shared.Rent(1 << 16);
+        // Each piece costs a hand-over to the task's thread.
+        var buffer = ArrayPool<byte>.Shared.Rent((int)Math.Clamp(entry.Size, SmallestPiece, LargestPiece));
         DriverError? error = null;
         while (error is null)
         {
