@@ -1,3 +1,4 @@
+using System.Buffers;
 using DriverLab.Linux;
 using DriverLab.Linux.Abi;
 
@@ -137,12 +138,12 @@ public sealed partial class BlockFile
         var layer = Device.Layer;
         for (int done = 0; done < buffer.Length;)
         {
-            int count = Math.Min(buffer.Length - done, BouncePool.Largest);
-            byte[] bounce = layer.Bounce.Rent(count);
+            int count = Math.Min(buffer.Length - done, BlockLayer.LargestBounce);
+            byte[] bounce = ArrayPool<byte>.Shared.Rent(count);
             var status = layer.SubmitAndWait(DirectBio(BioOp.Read, BioFlags.None, position + done, bounce, count));
             if (status == BlkStatus.OK)
                 bounce.AsSpan(0, count).CopyTo(buffer[done..]);
-            layer.Bounce.Return(bounce);
+            ArrayPool<byte>.Shared.Return(bounce);
             if (status != BlkStatus.OK)
                 return status.ToErrno();
             done += count;
@@ -155,11 +156,11 @@ public sealed partial class BlockFile
         var layer = Device.Layer;
         for (int done = 0; done < data.Length;)
         {
-            int count = Math.Min(data.Length - done, BouncePool.Largest);
-            byte[] bounce = layer.Bounce.Rent(count);
+            int count = Math.Min(data.Length - done, BlockLayer.LargestBounce);
+            byte[] bounce = ArrayPool<byte>.Shared.Rent(count);
             data.Slice(done, count).CopyTo(bounce);
             var status = layer.SubmitAndWait(DirectBio(BioOp.Write, flags, position + done, bounce, count));
-            layer.Bounce.Return(bounce);
+            ArrayPool<byte>.Shared.Return(bounce);
             if (status != BlkStatus.OK)
                 return status.ToErrno();
             done += count;

@@ -11,7 +11,6 @@ namespace DriverLab.Block;
 public sealed class BlockLayer
 {
     private readonly Stack<IoBatch> _batches = new();
-    private readonly BouncePool _bounce = new();
     private Bio? _freeBios;
     private BioList _submitted;
     private bool _isActive;
@@ -34,8 +33,8 @@ public sealed class BlockLayer
     /// <summary>All devices by number.</summary>
     public BlockDeviceRegistry Devices { get; }
 
-    /// <summary>Buffers for direct I/O.</summary>
-    internal BouncePool Bounce => _bounce;
+    /// <summary>Most bytes of one request whose data goes through a buffer: a span of the caller cannot travel in a bio.</summary>
+    internal const int LargestBounce = 1024 * 1024;
 
     internal ulong NextDiskSequence() => ++_diskSequence;
 
@@ -280,22 +279,4 @@ public sealed class IoBatch(BlockLayer layer) : BioCompletion
             Status = bio.Status;
         layer.Free(bio);
     }
-}
-
-/// <summary>Buffers for I/O that does not go through the cache: a span of the caller cannot travel in a bio.</summary>
-internal sealed class BouncePool
-{
-    private const int SmallBytes = 4096, LargeBytes = 1024 * 1024;
-    private readonly Stack<byte[]> _small = new(), _large = new();
-
-    public byte[] Rent(int bytes)
-    {
-        var pool = bytes <= SmallBytes ? _small : _large;
-        return pool.TryPop(out var buffer) ? buffer : GC.AllocateUninitializedArray<byte>(bytes <= SmallBytes ? SmallBytes : LargeBytes);
-    }
-
-    public void Return(byte[] buffer) => (buffer.Length == SmallBytes ? _small : _large).Push(buffer);
-
-    /// <summary>Most bytes of one buffer.</summary>
-    public const int Largest = LargeBytes;
 }

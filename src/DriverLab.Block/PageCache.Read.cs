@@ -1,3 +1,4 @@
+using System.Buffers;
 using DriverLab.Linux;
 using DriverLab.Linux.Abi;
 
@@ -80,10 +81,10 @@ public sealed partial class PageCache
         var layer = _device.Layer;
         for (long next; start < end; start = next)
         {
-            next = Math.Min(end, start + BouncePool.Largest / _unit);
+            next = Math.Min(end, start + BlockLayer.LargestBounce / _unit);
             long position = start * _unit;
             int wanted = (int)(next - start) * _unit, there = (int)Math.Min(wanted, _device.CapacityBytes - position) & ~511;
-            byte[] data = layer.Bounce.Rent(wanted);
+            byte[] data = ArrayPool<byte>.Shared.Rent(wanted);
             var bio = layer.AllocBio();
             (bio.Device, bio.Op, bio.Data, bio.Sector, bio.Sectors) = (_device, BioOp.Read, data, position >> 9, there >> 9);
             if (layer.SubmitAndWait(bio) == BlkStatus.OK)
@@ -91,7 +92,7 @@ public sealed partial class PageCache
                 data.AsSpan(there..wanted).Clear();
                 Fill(start, next, data);
             }
-            layer.Bounce.Return(data);
+            ArrayPool<byte>.Shared.Return(data);
         }
     }
 

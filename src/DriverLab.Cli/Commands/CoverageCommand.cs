@@ -24,11 +24,8 @@ internal static class CoverageCommand
             var scenarios = folder.Load(parsed.GetValue(suites)!, []);
             var byName = scenarios.ToDictionary(static s => s.Name);
             var coverage = new ErrnoCoverage();
-            foreach (string line in store.Lines)
-            {
-                foreach (var comparison in store.Verify(line, scenarios, folder.Comparer(), new EmulatedTarget(store.Profile(line)).Run).Where(static c => c.Real.Status == RunStatus.Done))
-                    coverage.Add(byName[comparison.Scenario], comparison);
-            }
+            foreach (var comparison in store.Verify(store.Lines, scenarios, folder.Comparer(), line => new EmulatedTarget(store.Profile(line)).Run).Where(static c => c.Real.Status == RunStatus.Done))
+                coverage.Add(byName[comparison.Scenario], comparison);
             var missing = coverage.NeverSeen(Interface());
             if (parsed.GetValue(json))
                 WriteJson(coverage, missing, output);

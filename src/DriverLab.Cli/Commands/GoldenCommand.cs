@@ -110,14 +110,10 @@ internal static class GoldenCommand
             throw new UsageException($"kernel '{unknown}' is not recorded; recorded are {string.Join(", ", store.Lines)} (driverlab golden record --kernel {unknown})");
         var lines = kernels.Count > 0 ? [.. kernels] : store.Lines;
         progress.Report($"driverlab {ConformRun.Version()}: {scenarios.Count} scenarios against recorded kernels {string.Join(", ", lines)}, data {folder.Root}");
-        var comparisons = new List<ScenarioComparison>();
+        var profiles = lines.ToDictionary(line => line, store.Profile);
         var facts = new List<(string, string)> { ("driverlab", ConformRun.Version()) };
-        foreach (var line in lines)
-        {
-            var profile = store.Profile(line);
-            facts.Add(($"kernel {line}", $"recorded from {profile.Name}"));
-            comparisons.AddRange(store.Verify(line, scenarios, folder.Comparer(), new EmulatedTarget(profile).Run));
-        }
+        facts.AddRange(lines.Select(line => ($"kernel {line}", $"recorded from {profiles[line].Name}")));
+        var comparisons = store.Verify(lines, scenarios, folder.Comparer(), line => new EmulatedTarget(profiles[line]).Run);
         return ReportBuilder.Build(facts, scenarios.ToDictionary(s => s.Name), comparisons, folder.Ledger().Vanished(comparisons), progress.Seconds);
     }
 }

@@ -19,6 +19,9 @@ public sealed class Comparer(NormaliserSet normalisers, Ledger ledger)
         if (emulator.Status == RunStatus.Broken && emulator.Reason.StartsWith(TraceLine.GapPrefix, StringComparison.Ordinal))
             return new(scenario.Name, scenario.Suite, kernel, Verdict.Gap, emulator.Reason[TraceLine.GapPrefix.Length..], [], emulator, real);
 
+        if (scenario.Gap is null && emulator.Status == RunStatus.Done && emulator.Status == real.Status && emulator.Reason == real.Reason && AreEqual(emulator.Lines, real.Lines))
+            return new(scenario.Name, scenario.Suite, kernel, Verdict.Same, "", [], emulator, real);
+
         bool crashed = EndedAtTheSameStep(emulator, real);
         var (found, gap) = CompareSteps(scenario, kernel, emulator, real, crashed);
         if (gap is null && !crashed && emulator.Reason != real.Reason)
@@ -32,6 +35,17 @@ public sealed class Comparer(NormaliserSet normalisers, Ledger ledger)
             : divergences.Length > 0 ? Verdict.Listed
             : Verdict.Same;
         return new(scenario.Name, scenario.Suite, kernel, verdict, gap ?? "", divergences, emulator, real);
+    }
+
+    /// <summary>True when nothing differs before anything is left out: the usual case, and without a gap, which no real kernel has.</summary>
+    private static bool AreEqual(IReadOnlyList<TraceLine> ours, IReadOnlyList<TraceLine> theirs)
+    {
+        if (ours.Count != theirs.Count)
+            return false;
+        for (int i = 0; i < ours.Count; i++)
+            if (ours[i] != theirs[i])
+                return false;
+        return true;
     }
 
     /// <summary>Compares step by step. What follows the emulator's first gap may be its consequence and is not compared.</summary>

@@ -38,14 +38,15 @@ public sealed class NormaliserSet
     {
         foreach (var entry in Entries)
         {
-            if (!entry.Covers(scenario, step))
-                continue;
-            lines = entry.Field == "order"
-                ? [lines[0], .. lines.Skip(1).OrderBy(l => l.Op, StringComparer.Ordinal).Select((l, i) => l with { Step = $"{step.Number}.{i + 1}" })]
-                : [.. lines.Select(l => l with { Outcome = Without(l.Outcome, entry.Field) })];
+            if (entry.Covers(scenario, step))
+                lines = Apply(entry, step, lines);
         }
         return lines;
     }
+
+    private static IReadOnlyList<TraceLine> Apply(Normaliser entry, Step step, IReadOnlyList<TraceLine> lines) => entry.Field == "order"
+        ? [lines[0], .. lines.Skip(1).OrderBy(l => l.Op, StringComparer.Ordinal).Select((l, i) => l with { Step = $"{step.Number}.{i + 1}" })]
+        : [.. lines.Select(l => l with { Outcome = Without(l.Outcome, entry.Field) })];
 
     private static string Without(string outcome, string field)
     {

@@ -120,20 +120,23 @@ public sealed class GoldenStore(string root)
         return [.. scenarios.Where(s => !except.Contains(s.Name) && recorded.TryGetValue(s.Name, out var golden) && golden.Digest == GoldenFile.DigestOf(s)).Select(s => (s, recorded[s.Name].Run))];
     }
 
-    /// <summary>Compares recorded runs of a line with those that the emulator makes now.</summary>
-    /// <param name="line">The kernel line.</param>
-    /// <param name="scenarios">The scenarios to replay.</param>
+    /// <summary>Compares recorded runs of lines with those that the emulator makes now.</summary>
+    /// <param name="lines">The kernel lines.</param>
+    /// <param name="scenarios">The scenarios to replay on each.</param>
     /// <param name="comparer">Normalisers and ledger.</param>
-    /// <param name="emulate">Runs a scenario on the emulator with the recorded profile.</param>
-    public IReadOnlyList<ScenarioComparison> Verify(string line, IReadOnlyList<Scenario> scenarios, Comparer comparer, Func<Scenario, ScenarioRun> emulate)
+    /// <param name="emulator">Runs a scenario on the emulator with the recorded profile of a line.</param>
+    /// <returns>A line's comparisons one after the other, in the order of the scenarios.</returns>
+    public IReadOnlyList<ScenarioComparison> Verify(IReadOnlyList<string> lines, IReadOnlyList<Scenario> scenarios, Comparer comparer, Func<string, Func<Scenario, ScenarioRun>> emulator)
     {
-        var recorded = Runs(line);
-        var compared = new ScenarioComparison[scenarios.Count];
-        _ = Parallel.ForEach(Partitioner.Create(0, scenarios.Count, 4), range =>
+        var recordings = lines.AsParallel().AsOrdered().Select(Runs).ToArray();
+        var emulators = lines.Select(emulator).ToArray();
+        var compared = new ScenarioComparison[lines.Count * scenarios.Count];
+        _ = Parallel.ForEach(Partitioner.Create(0, compared.Length, 4), range =>
         {
             for (int i = range.Item1; i < range.Item2; i++)
             {
-                var scenario = scenarios[i];
+                var scenario = scenarios[i % scenarios.Count];
+                var (line, recorded, emulate) = (lines[i / scenarios.Count], recordings[i / scenarios.Count], emulators[i / scenarios.Count]);
                 compared[i] = !recorded.TryGetValue(scenario.Name, out var golden) ? NotRecorded(scenario, line, emulate)
                     : golden.Digest != GoldenFile.DigestOf(scenario) ? Stale(scenario, line, "the scenario has changed since it was recorded")
                     : comparer.Compare(scenario, line, emulate(scenario), golden.Run);

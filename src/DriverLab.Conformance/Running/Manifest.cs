@@ -81,7 +81,7 @@ internal static class Manifest
         var length = task.ListXattr(path, list, AtFlags.AT_SYMLINK_NOFOLLOW);
         if (length.Error == Errno.ERANGE)
         {
-            list = c.Run.Buffer.Room(Limits.XATTR_LIST_MAX);
+            list = AlignedBuffer.Room(Limits.XATTR_LIST_MAX);
             length = task.ListXattr(path, list, AtFlags.AT_SYMLINK_NOFOLLOW);
         }
         if (!length.IsOk)
@@ -93,7 +93,7 @@ internal static class Manifest
         if (length.Value == 0)
             return;
         var names = Encoding.UTF8.GetString(list[..length.Value]).Split('\0', StringSplitOptions.RemoveEmptyEntries);
-        var value = c.Run.Buffer.Room(Limits.XATTR_SIZE_MAX);
+        var value = AlignedBuffer.Room(Limits.XATTR_SIZE_MAX);
         foreach (var name in names.Order(StringComparer.Ordinal))
         {
             byte[] bytes = Encoding.UTF8.GetBytes(name);

@@ -16,9 +16,6 @@ internal sealed class RunState(Scenario scenario, Sandbox sandbox)
 
     public StepClock Clock { get; } = new();
 
-    /// <summary>Room for the data of reads and writes.</summary>
-    public AlignedBuffer Buffer { get; init; } = new();
-
     /// <summary>Storage drivers by name, once opened.</summary>
     public Dictionary<string, StorageDrivers.IStorageDriver> Drivers { get; } = [];
 

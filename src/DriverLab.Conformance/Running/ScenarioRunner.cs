@@ -8,7 +8,6 @@ namespace DriverLab.Conformance.Running;
 public sealed class ScenarioRunner(IKernel kernel)
 {
     private readonly Needs _needs = new(kernel);
-    private readonly AlignedBuffer _buffer = new();
 
     /// <summary>Archives that scenarios name as <c>asset:NAME</c>.</summary>
     public ILayerAssets Assets { get; init; } = new NoLayerAssets();
@@ -50,7 +49,7 @@ public sealed class ScenarioRunner(IKernel kernel)
             (sandbox, string problem) = Sandbox.Create(kernel);
             if (sandbox is null)
                 return (RunStatus.Broken, $"sandbox: {problem}");
-            var run = new RunState(scenario, sandbox) { Assets = Assets, Buffer = _buffer };
+            var run = new RunState(scenario, sandbox) { Assets = Assets };
             var (main, taskProblem) = sandbox.NewTask();
             if (main is null)
                 return (RunStatus.Broken, $"sandbox: {taskProblem}");

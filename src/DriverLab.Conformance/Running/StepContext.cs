@@ -66,7 +66,7 @@ public sealed class StepContext
     public byte[] Bytes(int index) => Expand(Step.Arguments[index]);
 
     /// <summary>The bytes of an argument for a call that takes data: on a page boundary, and there until the next call takes the room.</summary>
-    public ReadOnlySpan<byte> Data(int index) => Step.Arguments[index].Expand(Run.Buffer, Run.Variable);
+    public ReadOnlySpan<byte> Data(int index) => Step.Arguments[index].ExpandAligned(Run.Variable);
 
     /// <summary>The text of an argument.</summary>
     public string Text(int index) => Text(Step.Arguments[index]);

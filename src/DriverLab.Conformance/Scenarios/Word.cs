@@ -97,10 +97,10 @@ public sealed class Word
     }
 
     /// <summary>The bytes that the word stands for, in the room for the data of a call.</summary>
-    internal ReadOnlySpan<byte> Expand(AlignedBuffer buffer, Func<string, string> variables)
+    internal ReadOnlySpan<byte> ExpandAligned(Func<string, string> variables)
     {
         var pieces = IsConstant ? _segments : Array.ConvertAll(_segments, segment => Valued(segment, variables));
-        var all = buffer.Room(pieces.Sum(Length));
+        var all = AlignedBuffer.Room(pieces.Sum(Length));
         Fill(all, pieces);
         return all;
     }

@@ -87,7 +87,7 @@ internal static class AttributeVerbs
 
     private static string GetXattr(StepContext c)
     {
-        var buffer = c.Run.Buffer.Room(c.Number(2, Limits.XATTR_SIZE_MAX));
+        var buffer = AlignedBuffer.Room(c.Number(2, Limits.XATTR_SIZE_MAX));
         var result = c.IsFd(0) ? c.Task.FGetXattr(c.Fd(0), c.Bytes(1), buffer) : c.Task.GetXattr(c.Bytes(0), c.Bytes(1), buffer, Follow(c));
         if (!result.IsOk)
             return Render.Of(result.Error);
@@ -100,7 +100,7 @@ internal static class AttributeVerbs
 
     private static string ListXattr(StepContext c)
     {
-        var buffer = c.Run.Buffer.Room(c.Number(1, Limits.XATTR_LIST_MAX));
+        var buffer = AlignedBuffer.Room(c.Number(1, Limits.XATTR_LIST_MAX));
         var result = c.IsFd(0) ? c.Task.FListXattr(c.Fd(0), buffer) : c.Task.ListXattr(c.Bytes(0), buffer, Follow(c));
         if (!result.IsOk)
             return Render.Of(result.Error);

@@ -59,13 +59,13 @@ internal static class FileVerbs
 
     private static string Read(StepContext c)
     {
-        var buffer = c.Run.Buffer.Of(c.Number(1));
+        var buffer = AlignedBuffer.Of(c.Number(1));
         return Shown(c.Task.Read(c.Fd(0), buffer), buffer);
     }
 
     private static string PRead(StepContext c)
     {
-        var buffer = c.Run.Buffer.Of(c.Number(1));
+        var buffer = AlignedBuffer.Of(c.Number(1));
         return Shown(c.Task.PRead(c.Fd(0), buffer, c.Number(2)), buffer);
     }
 
@@ -114,7 +114,7 @@ internal static class FileVerbs
 
     private static string GetDents(StepContext c)
     {
-        var buffer = c.Run.Buffer.Room(c.Number(1, 32768));
+        var buffer = AlignedBuffer.Room(c.Number(1, 32768));
         var result = c.Task.GetDents(c.Fd(0), buffer);
         if (!result.IsOk)
             return Render.Of(result.Error);

@@ -51,7 +51,7 @@ internal static class NameVerbs
 
     private static string ReadLink(StepContext c)
     {
-        var buffer = c.Run.Buffer.Room(c.Number(1, 4096));
+        var buffer = AlignedBuffer.Room(c.Number(1, 4096));
         var result = c.Task.ReadLinkAt(c.Fd("at"), c.Bytes(0), buffer);
         return result.IsOk ? $"ok {Render.Quote(buffer[..result.Value])}" : Render.Of(result.Error);
     }

@@ -27,7 +27,7 @@ internal static class TaskVerbs
 
     private static string GetCwd(StepContext c)
     {
-        var buffer = c.Run.Buffer.Room(c.Number(0, 4096));
+        var buffer = AlignedBuffer.Room(c.Number(0, 4096));
         var result = c.Task.GetCwd(buffer);
         return result.IsOk ? $"ok {Render.Name(buffer[..result.Value])}" : Render.Of(result.Error);
     }

@@ -1,3 +1,4 @@
+using System.Buffers;
 using DriverLab.Block;
 
 namespace DriverLab.DeviceMapper;
@@ -28,6 +29,7 @@ public sealed class Kcopyd(BlockLayer layer)
         if (!_jobs.TryPop(out var job))
             job = new Job(this);
         job.From = from;
+        job.Buffer = from is null ? s_zeros : ArrayPool<byte>.Shared.Rent(PieceSectors * 512);
         job.FromSector = fromSector;
         job.To = to;
         job.ToSector = toSector;
@@ -38,7 +40,8 @@ public sealed class Kcopyd(BlockLayer layer)
 
     private sealed class Job(Kcopyd owner) : BioCompletion
     {
-        private readonly byte[] _buffer = GC.AllocateUninitializedArray<byte>(PieceSectors * 512);
+        /// <summary>Rented for a copy.</summary>
+        public byte[] Buffer = s_zeros;
         public BlockDevice? From;
         public BlockDevice To = null!;
         public long FromSector, ToSector, Rest;
@@ -54,14 +57,12 @@ public sealed class Kcopyd(BlockLayer layer)
                 return;
             }
             if (From is null)
-                Write(s_zeros);
+                Send(BioOp.Write, To, ToSector);
             else
-                Send(BioOp.Read, From, FromSector, _buffer);
+                Send(BioOp.Read, From, FromSector);
         }
 
-        private void Write(byte[] data) => Send(BioOp.Write, To, ToSector, data);
-
-        private void Send(BioOp op, BlockDevice device, long sector, byte[] data)
+        private void Send(BioOp op, BlockDevice device, long sector)
         {
             _isReading = op == BioOp.Read;
             var bio = owner.Layer.AllocBio();
@@ -69,7 +70,7 @@ public sealed class Kcopyd(BlockLayer layer)
             bio.Op = op;
             bio.Sector = sector;
             bio.Sectors = (int)Math.Min(Rest, PieceSectors);
-            bio.Data = data;
+            bio.Data = Buffer;
             bio.Completion = this;
             owner.Layer.Submit(bio);
         }
@@ -85,7 +86,7 @@ public sealed class Kcopyd(BlockLayer layer)
             }
             if (_isReading)
             {
-                Write(_buffer);
+                Send(BioOp.Write, To, ToSector);
                 return;
             }
             long piece = Math.Min(Rest, PieceSectors);
@@ -98,6 +99,8 @@ public sealed class Kcopyd(BlockLayer layer)
         private void End(BlkStatus status)
         {
             var done = Done;
+            if (From is not null)
+                ArrayPool<byte>.Shared.Return(Buffer);
             owner._jobs.Push(this);
             done.CopyDone(status);
         }

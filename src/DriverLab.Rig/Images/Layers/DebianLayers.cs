@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Collections.Immutable;
 using System.Text;
 using DriverLab.Conformance.Running;
@@ -48,6 +49,9 @@ public sealed class DebianLayers(RigCache cache, params ImmutableArray<LayerSet>
 
     private static readonly string[] s_suites = ["bookworm", "bookworm-security"];
 
+    /// <summary>Folders that this process has found whole: their archives are not read again for every run.</summary>
+    private static readonly ConcurrentDictionary<string, bool> s_whole = new();
+
     /// <summary>The archives of all sets, as files for a guest's image; they are made when the cache has none.</summary>
     public async Task<ImmutableArray<ImageFile>> ImageFilesAsync(IProgress<string>? progress, CancellationToken cancellation)
     {
@@ -65,13 +69,13 @@ public sealed class DebianLayers(RigCache cache, params ImmutableArray<LayerSet>
     {
         string digest = FileHash.Of(Encoding.UTF8.GetBytes($"layout {Layout}\n" + string.Join('\n', _sets.Select(set => $"{set.Name}: {string.Join(' ', set.Base)} | {string.Join(' ', set.Added)}"))));
         string folder = cache.PathOf("layers", digest[..16]);
-        if (await IsWholeAsync(folder, cancellation).ConfigureAwait(false))
+        if (s_whole.ContainsKey(folder))
             return folder;
         using (await cache.LockAsync("layers-" + digest[..16], progress, cancellation).ConfigureAwait(false))
         {
-            if (await IsWholeAsync(folder, cancellation).ConfigureAwait(false))
-                return folder;
-            await MakeAsync(folder, progress, cancellation).ConfigureAwait(false);
+            if (!s_whole.ContainsKey(folder) && !await IsWholeAsync(folder, cancellation).ConfigureAwait(false))
+                await MakeAsync(folder, progress, cancellation).ConfigureAwait(false);
+            s_whole[folder] = true;
         }
         return folder;
     }
