@@ -124,7 +124,7 @@ public abstract class MemoryFile(SuperBlock sb, Mode mode) : Inode(sb, mode)
         {
             int inPage = (int)(offset & (PageSize - 1));
             int count = Math.Min(PageSize - inPage, data.Length);
-            var page = PageForWrite(offset >> PageShift, inPage + count);
+            var page = PageForWrite(offset >> PageShift, inPage + count, isWhole: count == PageSize);
             if (!page.IsOk)
                 return total > 0 ? total : page.Error;
             data[..count].CopyTo(page.Value.AsSpan(inPage));
@@ -137,7 +137,7 @@ public abstract class MemoryFile(SuperBlock sb, Mode mode) : Inode(sb, mode)
         return total;
     }
 
-    private SysResult<byte[]> PageForWrite(long index, int length)
+    private SysResult<byte[]> PageForWrite(long index, int length, bool isWhole)
     {
         byte[]? page = Pages.Get(index);
         if (page is not null && page.Length >= length)
@@ -150,7 +150,7 @@ public abstract class MemoryFile(SuperBlock sb, Mode mode) : Inode(sb, mode)
         }
         // The first page of a small file is only as large as it has to be; it doubles when it grows.
         bool isSmall = index == 0 && length <= PageSize / 2;
-        byte[] larger = isSmall ? new byte[Math.Max(64, (int)System.Numerics.BitOperations.RoundUpToPowerOf2((uint)length))] : Pool.Rent();
+        byte[] larger = isSmall ? new byte[Math.Max(64, (int)System.Numerics.BitOperations.RoundUpToPowerOf2((uint)length))] : Pool.Rent(clear: !isWhole);
         page?.CopyTo(larger, 0);
         Pages.Set(index, larger);
         return larger;

@@ -6,14 +6,16 @@ namespace DriverLab.Vfs.Helpers;
 public sealed class PagePool
 {
     private const int Kept = 1024;
-    private readonly Stack<byte[]> _free = new(Kept);
+    private readonly Stack<byte[]> _free = new();
 
-    /// <summary>A page of zeroes.</summary>
-    public byte[] Rent()
+    /// <summary>A page.</summary>
+    /// <param name="clear">False when all of it is written at once: it holds whatever was in it. Otherwise it is zeroed.</param>
+    public byte[] Rent(bool clear = true)
     {
         if (!_free.TryPop(out byte[]? page))
-            return new byte[Limits.PAGE_SIZE];
-        Array.Clear(page);
+            return clear ? new byte[Limits.PAGE_SIZE] : GC.AllocateUninitializedArray<byte>(Limits.PAGE_SIZE);
+        if (clear)
+            Array.Clear(page);
         return page;
     }
 
