@@ -127,7 +127,9 @@ public sealed partial class CrossingTests
     }
 
     /// <summary>The trace. Where a metadata snapshot lies is left out: it depends on when the kernel commits by itself, once a second.</summary>
-    private static string[] Numbered(ScenarioRun run) => [.. run.Lines.Select(static l => HeldRoot().Replace(l.ToString()!, "$1held "))];
+    private static string[] Numbered(ScenarioRun run) => [.. run.Lines.Select(static l => Held(l.ToString()!))];
+
+    private static string Held(string line) => HeldRoot().Replace(line, "$1held ");
 
     [GeneratedRegex(@"(thin-pool \d+ \d+/\d+ \d+/\d+ )\d+ ")]
     private static partial Regex HeldRoot();
@@ -136,7 +138,7 @@ public sealed partial class CrossingTests
     private static List<string> Content(ScenarioRun run, string moment) =>
     [
         .. run.Lines.SkipWhile(l => !l.Op.Contains(moment, StringComparison.Ordinal)).Skip(1)
-            .TakeWhile(static l => !l.Op.Contains(PoolProgram.Shown, StringComparison.Ordinal)).Select(static l => $"{l.Op}\t{l.Outcome}"),
+            .TakeWhile(static l => !l.Op.Contains(PoolProgram.Shown, StringComparison.Ordinal)).Select(static l => Held($"{l.Op}\t{l.Outcome}")),
     ];
 
     private static void CheckPeer(string pool, string what)
