@@ -46,7 +46,14 @@ public abstract class BlockDevice(BlockLayer layer, DevT number, string name)
     public int Openers { get; private set; }
 
     /// <summary>Read-ahead, in sectors.</summary>
-    public long ReadAheadSectors { get; set; } = 256;
+    public long ReadAheadSectors { get; set; } = UsualReadAhead;
+
+    private const long UsualReadAhead = 256;
+
+    /// <summary>Sets the read-ahead that the limits ask for: twice the best request, in whole pages.</summary>
+    /// <remarks>Linux block/blk-settings.c: blk_apply_bdi_limits(), before 6.9 disk_update_readahead().</remarks>
+    public void UpdateReadAhead() =>
+        ReadAheadSectors = Math.Max(Layer.Quirks.ReadAheadOnlyGrows ? Math.Max(ReadAheadSectors, UsualReadAhead) : UsualReadAhead, Limits.IoOpt * 2L / PageCache.PageBytes * (PageCache.PageBytes / 512));
 
     /// <summary>Sequence number of the disk.</summary>
     public ulong DiskSequence { get; protected set; } = layer.NextDiskSequence();

@@ -20,8 +20,8 @@ public sealed record BlockQuirks
     /// <summary>A loop device without a file counts as non-rotational (seen on 6.12, not on 6.1).</summary>
     public bool UnboundLoopIsNonRotational { get; init; }
 
-    /// <summary>A loop device keeps write cache and rotation when it is detached (seen on 6.12, not on 6.1).</summary>
-    public bool LoopKeepsFeatures { get; init; }
+    /// <summary>A loop device keeps its write cache when it is detached (seen on 6.12, not on 6.1).</summary>
+    public bool LoopKeepsWriteCache { get; init; }
 
     /// <summary>Reading a loop device beyond the end of a file that has shrunk is an error, where 6.1 gives zeros (seen on 6.12.117).</summary>
     public bool LoopShortReadFails { get; init; }
@@ -73,6 +73,15 @@ public sealed record BlockQuirks
     /// </summary>
     public int? FirstFolioOrder { get; init; }
 
+    /// <summary>
+    /// What requests are cut to, in sectors, however much a device takes, unless its best or smallest request is larger (6.11: limits are validated when they are set, blk_validate_limits()): 2560
+    /// on 6.12 and 6.16, 8192 on 6.17, 7.2 and 7.3. 0: only what a driver says.
+    /// </summary>
+    public uint RequestCap { get; init; }
+
+    /// <summary>Limits that are set never make the read-ahead smaller (seen on 6.12, not on 6.1).</summary>
+    public bool ReadAheadOnlyGrows { get; init; }
+
     /// <summary>The quirks of a kernel.</summary>
     public static BlockQuirks For(KernelProfile profile) => new()
     {
@@ -81,7 +90,7 @@ public sealed record BlockQuirks
         LoopClearsAtClose = profile.AtLeast(6, 10),
         RamDiskDiscards = profile.AtLeast(6, 10),
         UnboundLoopIsNonRotational = profile.AtLeast(6, 11),
-        LoopKeepsFeatures = profile.AtLeast(6, 11),
+        LoopKeepsWriteCache = profile.AtLeast(6, 11),
         LoopShortReadFails = profile.AtLeast(6, 12),
         LoopLearnsLimits = profile.AtLeast(6, 11),
         LoopBlockSizeZeroIsDefault = profile.AtLeast(6, 11),
@@ -97,6 +106,8 @@ public sealed record BlockQuirks
         OneReadOnlyState = !profile.AtLeast(5, 11),
         SecureDiscardIsADiscard = !profile.AtLeast(5, 19),
         LoopRemovesUnspecified = !profile.AtLeast(5, 14),
+        ReadAheadOnlyGrows = profile.AtLeast(6, 11),
+        RequestCap = profile.AtLeast(6, 17) ? 8192u : profile.AtLeast(6, 11) ? 2560u : 0,
         LargestBlockSize = profile.AtLeast(6, 15) ? 65536u : 4096u,
     };
 }

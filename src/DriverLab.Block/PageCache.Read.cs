@@ -8,12 +8,7 @@ namespace DriverLab.Block;
 public sealed partial class PageCache
 {
     /// <summary>The state of a file that is opened now.</summary>
-    internal ReadAhead NewReadAhead()
-    {
-        const long usual = 256;
-        long pages = _device.ReadAheadSectors * 512 / _unit;
-        return new((int)(_device.ReadAheadSectors == usual ? Math.Max(pages, _device.Limits.IoOpt * 2L / _unit) : pages));
-    }
+    internal ReadAhead NewReadAhead() => new((int)(_device.ReadAheadSectors * 512 / _unit));
 
     /// <summary>Reads from within the device.</summary>
     /// <param name="position">Where, in bytes.</param>

@@ -25,6 +25,10 @@ public record struct QueueLimits
     /// <summary>Largest request of the hardware, in sectors.</summary>
     public uint MaxHwSectors;
     public uint MaxSegments;
+    /// <summary>Largest segment, in bytes.</summary>
+    public uint MaxSegmentSize;
+    /// <summary>Most ranges of one discard.</summary>
+    public uint MaxDiscardSegments;
     /// <summary>Requests may not cross multiples of this, in sectors; 0 none.</summary>
     public uint ChunkSectors;
     /// <summary>Largest discard, in sectors; 0 means that there is no discard.</summary>
@@ -45,6 +49,8 @@ public record struct QueueLimits
     public bool StableWrites;
     public bool AddRandom;
     public bool NoWait;
+    /// <summary>Completions can be polled for.</summary>
+    public bool Poll;
 
     /// <summary>What a driver starts with.</summary>
     /// <remarks>Linux block/blk-settings.c: blk_set_default_limits().</remarks>
@@ -56,6 +62,8 @@ public record struct QueueLimits
         MaxSectors = 255,
         MaxHwSectors = 255,
         MaxSegments = 128,
+        MaxSegmentSize = 65536,
+        MaxDiscardSegments = 1,
     };
 
     /// <summary>What a stacking driver starts with: anything goes.</summary>
@@ -68,6 +76,8 @@ public record struct QueueLimits
         MaxSectors = MaxSectorsUnlimited,
         MaxHwSectors = MaxSectorsUnlimited,
         MaxSegments = ushort.MaxValue,
+        MaxSegmentSize = uint.MaxValue,
+        MaxDiscardSegments = ushort.MaxValue,
         MaxWriteZeroesSectors = MaxSectorsUnlimited,
     };
 
@@ -89,6 +99,8 @@ public record struct QueueLimits
         MaxHwSectors = MinNotZero(MaxHwSectors, below.MaxHwSectors);
         MaxWriteZeroesSectors = Math.Min(MaxWriteZeroesSectors, below.MaxWriteZeroesSectors);
         MaxSegments = MinNotZero(MaxSegments, below.MaxSegments);
+        MaxSegmentSize = MinNotZero(MaxSegmentSize, below.MaxSegmentSize);
+        MaxDiscardSegments = MinNotZero(MaxDiscardSegments, below.MaxDiscardSegments);
         Misaligned |= below.Misaligned;
         uint alignment = below.AlignmentAt(startSector);
         if (AlignmentOffset != alignment)
@@ -112,6 +124,17 @@ public record struct QueueLimits
         StackDiscard(below, startSector);
         MaxSecureEraseSectors = MinNotZero(MaxSecureEraseSectors, below.MaxSecureEraseSectors);
         return aligned;
+    }
+
+    /// <summary>What is made of the limits when a driver sets them: requests get a cap, which gives way to the best and to the smallest request; discards come in whole blocks.</summary>
+    /// <param name="cap">The cap, in sectors.</param>
+    /// <remarks>Linux block/blk-settings.c: blk_validate_limits(), since 6.11.</remarks>
+    public void Validate(uint cap)
+    {
+        uint wished = IoOpt >> 9 > cap ? IoOpt >> 9 : Math.Max(IoMin >> 9, cap);
+        MaxSectors = RoundSectors(Math.Min(MaxHwSectors, wished), LogicalBlockSize);
+        if (MaxDiscardSectors != 0)
+            DiscardGranularity = Math.Max(DiscardGranularity, PhysicalBlockSize);
     }
 
     private bool FixMultiples()

@@ -1,4 +1,5 @@
 using DriverLab.Block;
+using DriverLab.Emulator.Devices;
 using DriverLab.FileSystems.Devtmpfs;
 using DriverLab.Linux;
 using DriverLab.Simulation;
@@ -18,6 +19,7 @@ public sealed class KernelState
         Core = new VfsCore(world, profile);
         Block = new BlockLayer(world, profile);
         Devtmpfs = new DevTmpFileSystem(Core);
+        Core.SysfsSources.Add(new BlockSysfs(this));
         Core.BlockDevices = new Devices.BlockDeviceOpener(this);
     }
 

@@ -114,6 +114,17 @@ public static class PathWalk
         return path.IsEmpty && (flags & LookupFlags.LOOKUP_EMPTY) == 0 ? Errno.ENOENT : Errno.OK;
     }
 
+    /// <summary>The path of an open place, with <c> (deleted)</c> behind the name of one that has been removed; at the end of the buffer.</summary>
+    /// <returns>The number of bytes, or ERANGE.</returns>
+    /// <remarks>Linux fs/d_path.c: d_path().</remarks>
+    public static SysResult<int> PrintHeld(in VfsPath path, in VfsPath root, Span<byte> buffer)
+    {
+        var deleted = path.Dentry.IsUnlinked ? " (deleted)"u8 : default;
+        deleted.CopyTo(buffer[^deleted.Length..]);
+        var printed = Print(path, root, buffer[..^deleted.Length], out _);
+        return printed.IsOk ? printed.Value + deleted.Length : printed;
+    }
+
     /// <summary>The path of a place as seen from a root, appended to a buffer from its end.</summary>
     /// <param name="path">The place.</param>
     /// <param name="root">Where the path starts.</param>

@@ -136,10 +136,31 @@ public abstract class SuperBlock
     }
 }
 
-/// <summary>A file that a file system provides in /sys.</summary>
+/// <summary>A file that a file system or a driver provides in /sys.</summary>
 /// <param name="Path">Its path below /sys, without a leading slash.</param>
 /// <param name="Content">What it holds when it is opened; null for a directory that is there with nothing in it.</param>
-public readonly record struct SysfsFile(string Path, Func<Caller, string>? Content);
+public readonly record struct SysfsFile(string Path, Func<Caller, string>? Content)
+{
+    /// <summary>Permissions: 0444 when nothing can be written to it.</summary>
+    public Mode Mode { get; init; } = (Mode)0x124;
+
+    /// <summary>Where a symbolic link leads; null for what is none.</summary>
+    public string? Target { get; init; }
+}
+
+/// <summary>A part of the kernel that fills a part of /sys.</summary>
+public interface ISysfsSource
+{
+    /// <summary>The files at and below a directory, or more.</summary>
+    /// <param name="path">The directory's path below /sys, without slashes at its ends; empty for all there is.</param>
+    IEnumerable<SysfsFile> FilesBelow(string path);
+
+    /// <summary>True when nothing is in a directory but what <see cref="FilesBelow"/> tells: other names are ENOENT, and it can be listed.</summary>
+    bool KnowsAllOf(string path);
+
+    /// <summary>True when a file or directory would be told of if it were there, though not all of its directory is known.</summary>
+    bool WouldKnow(string path);
+}
 
 /// <summary>A kind of file system, by the name that mount(2) uses.</summary>
 /// <remarks>Linux include/linux/fs.h: struct file_system_type.</remarks>

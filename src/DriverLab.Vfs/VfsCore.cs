@@ -40,6 +40,9 @@ public sealed class VfsCore(World world, KernelProfile profile)
     /// <summary>Pages of memory of the machine, which file systems in memory take their default size from.</summary>
     public long TotalRamPages { get; init; } = 131_072;
 
+    /// <summary>What fills /sys beside file systems.</summary>
+    public List<ISysfsSource> SysfsSources { get; } = [];
+
     /// <summary>Unused pages of file data.</summary>
     public Helpers.PagePool Pages { get; } = new();
 

@@ -228,6 +228,7 @@ public sealed partial class LoopDevice
         Limits.LogicalBlockSize = Limits.PhysicalBlockSize = Limits.IoMin = isDefault ? DefaultBlockSize(_file!) : (uint)bytes;
         if (Layer.Quirks.LoopLearnsLimits)
             ConfigureDiscard(); // loop_reconfigure_limits()
+        LimitsWereSet();
         UpdateDirect(_direct);
         return Errno.OK;
     }

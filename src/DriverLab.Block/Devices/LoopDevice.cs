@@ -38,6 +38,15 @@ public sealed partial class LoopDevice : BlockDevice
     /// <summary>True when it can be attached to.</summary>
     public bool IsUnbound => _state == State.Unbound;
 
+    /// <summary>True while it reads and writes its file past the page cache.</summary>
+    public bool IsDirect => _direct;
+
+    /// <summary>The file; null while there is none.</summary>
+    public IBackingFile? Backing => _file;
+
+    /// <summary>Window and flags, as LOOP_GET_STATUS64 tells them.</summary>
+    public LoopInfo64 Info => _info;
+
     private void ResetLimits(uint blockBytes)
     {
         Limits = QueueLimits.Default with
@@ -49,6 +58,14 @@ public sealed partial class LoopDevice : BlockDevice
             IoMin = blockBytes,
             NonRotational = Layer.Quirks.UnboundLoopIsNonRotational,
         };
+        LimitsWereSet();
+    }
+
+    /// <summary>Setting limits sets the read-ahead too, whatever a user had said.</summary>
+    private void LimitsWereSet()
+    {
+        if (Layer.Quirks.LoopLearnsLimits)
+            UpdateReadAhead();
     }
 
     /// <inheritdoc/>
@@ -321,8 +338,9 @@ public sealed partial class LoopDevice : BlockDevice
         // What the file could do is not forgotten: BLKDISCARD of an unbound device is EINVAL, for its range, and no EOPNOTSUPP.
         (Limits.MaxDiscardSectors, Limits.MaxHwDiscardSectors, Limits.MaxWriteZeroesSectors, Limits.DiscardGranularity) =
             (before.MaxDiscardSectors, before.MaxHwDiscardSectors, before.MaxWriteZeroesSectors, before.DiscardGranularity);
-        if (Layer.Quirks.LoopKeepsFeatures)
-            (Limits.WriteCache, Limits.NonRotational) = (before.WriteCache, before.NonRotational);
+        Limits.NonRotational = before.NonRotational;
+        if (Layer.Quirks.LoopKeepsWriteCache)
+            Limits.WriteCache = before.WriteCache;
         Parts?.RemoveAll();
         SetCapacity(0); // the log says nothing of it; read-only it stays until it is bound again
         _state = State.Unbound;

@@ -31,11 +31,42 @@ internal static class BlockVerbs
         new("blk setreadahead", [s_device, P.Number("sectors")], "BLKRASET.", static c => Look(c, static (c, fd) => Render.Of(c.Task.BlkRaSet(fd, c.Number(1))))),
         new("blk rotational", [s_device], "BLKROTATIONAL.", static c => Look(c, static (c, fd) => c.Task.BlkRotational(fd) is { IsOk: true } r ? $"ok {r.Value}" : Render.Of(c.Task.BlkRotational(fd).Error))),
         new("blk discardzeroes", [s_device], "BLKDISCARDZEROES.", static c => Look(c, static (c, fd) => c.Task.BlkDiscardZeroes(fd) is { IsOk: true } r ? $"ok {r.Value}" : Render.Of(c.Task.BlkDiscardZeroes(fd).Error))),
+        new("blk queue", [s_device], "The device's folder queue in sysfs, which is mounted at /sys: every file that tells of limits, in order of names, with what it holds. How requests are queued (async_depth, nr_requests, rq_affinity, scheduler, wbt_lat_usec) is left out.", static c => InSysfs(c, Queue)),
+        new("blk attr", [s_device, P.Data("name").Many()], "A file in the device's folder in sysfs, which is mounted at /sys, such as size or dm/name.", static c => InSysfs(c, static (c, folder) => Attribute(c.Task, folder, c.Bytes(1)))) { RepeatsLast = true },
         new("blk reread", [s_device], "BLKRRPART.", static c => Look(c, static (c, fd) => Render.Of(c.Task.BlkRrPart(fd)))),
         new("blk addpart", [s_device, s_number, s_offset, s_length], "BLKPG: adds a partition; start and length in bytes.", static c => Partition(c, BlkpgOperation.BLKPG_ADD_PARTITION)),
         new("blk delpart", [s_device, s_number], "BLKPG: deletes a partition.", static c => Partition(c, BlkpgOperation.BLKPG_DEL_PARTITION)),
         new("blk resizepart", [s_device, s_number, s_offset, s_length], "BLKPG: gives a partition another length.", static c => Partition(c, BlkpgOperation.BLKPG_RESIZE_PARTITION)),
     ];
+
+    private static readonly HashSet<string> s_notLimits = ["async_depth", "nr_requests", "rq_affinity", "scheduler", "wbt_lat_usec"];
+
+    private static string InSysfs(StepContext c, Func<StepContext, string, string> action)
+    {
+        byte[] device = Device(c, 0);
+        var error = c.Task.Statx(Fd.Cwd, device, AtFlags.None, StatxMask.STATX_TYPE, out var st);
+        if (error != Errno.OK)
+            return $"{error} at stat";
+        return (st.Mode & Mode.S_IFMT) == Mode.S_IFBLK ? action(c, $"/sys/dev/block/{st.RdevMajor}:{st.RdevMinor}") : "ENOTBLK";
+    }
+
+    private static string Queue(StepContext c, string folder)
+    {
+        var (names, error) = Files.List(c.Task, Encoding.UTF8.GetBytes(folder + "/queue"));
+        if (error != Errno.OK)
+            return error.ToString();
+        var limits = names.Select(static n => Encoding.UTF8.GetString(n.Name)).Where(static n => !s_notLimits.Contains(n)).Order(StringComparer.Ordinal).ToList();
+        foreach (string name in limits)
+            c.Detail(name, Attribute(c.Task, folder, Encoding.UTF8.GetBytes("queue/" + name)));
+        return $"ok {limits.Count} files";
+    }
+
+    /// <summary>A line without the end of line that ends it.</summary>
+    private static string Attribute(IKernel task, string folder, ReadOnlySpan<byte> name)
+    {
+        var (content, problem) = Files.ReadAll(task, [.. Encoding.UTF8.GetBytes(folder + "/"), .. name]);
+        return content is null ? problem : $"ok {Render.Text(Encoding.UTF8.GetString(content).TrimEnd('\n'))}";
+    }
 
     private static string Partition(StepContext c, BlkpgOperation operation)
     {

@@ -31,6 +31,7 @@ internal static class DmVerbs
         new("dm setuuid", [s_name, P.Data("uuid")], "DM_DEV_RENAME with DM_UUID_FLAG.", static c => With(c, static (c, fd) => Render.Of(c.Task.DmSetUuid(fd, c.Bytes(0), c.Bytes(1)).Error))),
         new("dm info", [s_name], "DM_DEV_STATUS: state, tables, open count, targets; the event counter with 'events', the uuid if there is one.", static c => With(c, static (c, fd) => Info(c, c.Task.DmInfo(fd, c.Bytes(0), Query(c))))) { Options = [s_inactive, P.Switch("events")] },
         new("dm status", [s_name], "DM_TABLE_STATUS, status lines.", static c => With(c, static (c, fd) => Report(c, c.Task.DmTableStatus(fd, c.Bytes(0), Query(c) | SuspendFlags(c))))) { Options = [s_inactive, s_noflush] },
+        new("dm wait", [s_name, P.Number("event")], "DM_DEV_WAIT: until the device's event counter is another than this; then its counter and status lines.", static c => With(c, Wait)),
         new("dm table", [s_name], "DM_TABLE_STATUS, table lines.", static c => With(c, static (c, fd) => Report(c, c.Task.DmTable(fd, c.Bytes(0), Query(c))))) { Options = [s_inactive] },
         new("dm deps", [s_name], "DM_TABLE_DEPS: the devices below, as labels, sorted.", static c => With(c, Deps)) { Options = [s_inactive] },
         new("dm message", [s_name, P.Data("message")], "DM_TARGET_MSG to the target at a sector (0).", static c => With(c, Message)) { Options = [P.Number("sector")] },
@@ -128,6 +129,12 @@ internal static class DmVerbs
         if (!info.UuidSpan.IsEmpty)
             _ = text.Append(" uuid=").Append(Render.Name(info.UuidSpan));
         return text.ToString();
+    }
+
+    private static string Wait(StepContext c, Fd control)
+    {
+        var report = c.Task.DmWait(control, c.Bytes(0), (uint)c.Number(1));
+        return report.IsOk ? $"{Report(c, report)} event {report.Value.Info.EventNr}" : Render.Of(report.Error);
     }
 
     private static string Report(StepContext c, SysResult<DmReport> result)

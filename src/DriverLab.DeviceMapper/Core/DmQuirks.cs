@@ -23,6 +23,9 @@ public sealed record DmQuirks
     /// <summary>A table may not name its own device (6.5).</summary>
     public bool RefusesSelf { get; init; }
 
+    /// <summary>A data block that becomes free counts as free at once only if it was free at the last commit (seen on 5.10.262, not on 6.1; 5.13 counts what a range of changes frees: dm-space-map-common.c).</summary>
+    public bool FreedBlocksAreLookedUp { get; init; }
+
     /// <summary>Each change of a bitmap goes into the index tree of the data space map at once, not at the commit (until 5.12; 5.13: "dm space map disk: cache a small number of index entries").</summary>
     public bool BitmapIndexIsWrittenThrough { get; init; }
 
@@ -74,6 +77,15 @@ public sealed record DmQuirks
     /// <summary>An alignment offset counts within a physical block only (6.11: limits are validated when they are set, blk_validate_limits()).</summary>
     public bool AlignmentWithinBlock { get; init; }
 
+    /// <summary>A striped row says that requests do not cross chunks (seen on 6.12.118 and newer, not on 6.1.192).</summary>
+    public bool StripesLimitRequests { get; init; }
+
+    /// <summary>A striped row takes discards of as many whole chunks of each leg as a leg takes (seen on 7.2 and 7.3, not on 6.17).</summary>
+    public bool StripesAddDiscards { get; init; }
+
+    /// <summary>Completions are polled for where nothing below objects, as in a table without devices (6.11: features are part of the limits; seen on 6.12, not on 6.1).</summary>
+    public bool PollingIsStacked { get; init; }
+
     /// <summary>The quirks of a kernel.</summary>
     public static DmQuirks For(KernelProfile profile) => new()
     {
@@ -93,11 +105,15 @@ public sealed record DmQuirks
         RefusesSpecialNames = profile.AtLeast(6, 5),
         PathErrorsPass = profile.AtLeast(6, 5),
         RefusesSelf = profile.AtLeast(6, 5),
+        FreedBlocksAreLookedUp = !profile.AtLeast(5, 13),
         BitmapIndexIsWrittenThrough = !profile.AtLeast(5, 13),
         ThinDiscardsByBlocks = profile.AtLeast(6, 4),
         AlignmentWithinBlock = profile.AtLeast(6, 11),
         FlakeyMissesRequestReads = !profile.AtLeast(6, 12),
         DelayHasThread = profile.AtLeast(6, 7),
+        StripesLimitRequests = profile.AtLeast(6, 12),
+        StripesAddDiscards = profile.AtLeast(7, 0),
+        PollingIsStacked = profile.AtLeast(6, 11),
         FlakeyCorruptsAtRandom = profile.AtLeast(6, 6),
     };
 }

@@ -122,6 +122,9 @@ public sealed partial class DmTable
         limits.NonRotational = All(static (_, areas) => areas.TrueForAll(static a => a.Device.Limits.NonRotational));
         limits.StableWrites = Any(static (_, areas) => areas.Exists(static a => a.Device.Limits.StableWrites));
         limits.NoWait = All(static (row, areas) => row.Type.Has(DmTargetFeatures.NoWait) && areas.TrueForAll(static a => a.Device.Limits.NoWait));
+        limits.Poll = Driver.Quirks.PollingIsStacked && All(static (_, areas) => areas.TrueForAll(static a => a.Device.Limits.Poll));
+        if (Driver.Layer.Quirks.RequestCap is > 0 and var cap)
+            limits.Validate(cap);
         if (Driver.Quirks.AlignmentWithinBlock && limits.AlignmentOffset != 0)
             limits = limits with { AlignmentOffset = limits.AlignmentOffset & (limits.PhysicalBlockSize - 1), Misaligned = false };
         queue = limits;

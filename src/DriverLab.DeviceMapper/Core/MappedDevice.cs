@@ -139,13 +139,19 @@ public sealed partial class MappedDevice : BlockDevice
                 Driver.Log("ioctl", "unable to set up device queue for new table.");
                 return error;
             }
-            table.ApplyLimits(ref Limits, limits);
+            ApplyLimits(table, limits);
             _hasQueue = true;
             AddDisk();
         }
         replaced = InactiveTable;
         InactiveTable = table;
         return Errno.OK;
+    }
+
+    private void ApplyLimits(DmTable table, in QueueLimits limits)
+    {
+        table.ApplyLimits(ref Limits, limits);
+        UpdateReadAhead();
     }
 
     /// <summary>Makes the disk known, if it is not yet.</summary>
@@ -209,7 +215,7 @@ public sealed partial class MappedDevice : BlockDevice
         old = LiveTable;
         LiveTable = table;
         SetCapacity(table.SizeSectors);
-        table.ApplyLimits(ref Limits, limits);
+        ApplyLimits(table, limits);
         Driver.RaiseGlobalEvent();
         DiskReadOnly = !table.ForWriting;
         return Errno.OK;

@@ -199,6 +199,9 @@ internal abstract class LowLevelMap
         return false;
     }
 
+    /// <summary>True when a block was there and free at the last commit.</summary>
+    public bool WasFreeAtCommit(ulong block) => block < _committedBlocks && IsCommittedFree(block);
+
     private bool IsCommittedFree(ulong block)
     {
         var entry = CommittedEntry(block / PerBitmap);

@@ -163,9 +163,11 @@ internal sealed class MetadataSpaceMap
 
 /// <summary>The map of the data blocks.</summary>
 /// <remarks>Linux drivers/md/persistent-data/dm-space-map-disk.c.</remarks>
-internal sealed class DataSpaceMap(TransactionManager transactions, bool indexIsWrittenThrough)
+/// <param name="transactions">Where its blocks are.</param>
+/// <param name="quirks">What differs between kernels.</param>
+internal sealed class DataSpaceMap(TransactionManager transactions, DmQuirks quirks)
 {
-    private readonly DataLowLevelMap _map = new(transactions, indexIsWrittenThrough);
+    private readonly DataLowLevelMap _map = new(transactions, quirks.BitmapIndexIsWrittenThrough);
     private ulong _next;
     private long _allocatedSinceCommit;
 
@@ -191,7 +193,13 @@ internal sealed class DataSpaceMap(TransactionManager transactions, bool indexIs
 
     public void Inc(ulong block) => _allocatedSinceCommit += _map.Change(block, up: true);
 
-    public void Dec(ulong block) => _allocatedSinceCommit += _map.Change(block, up: false);
+    /// <remarks>What became free and was in use at the last commit cannot be given out before the next; only kernels that look leave it out of the free blocks.</remarks>
+    public void Dec(ulong block)
+    {
+        int change = _map.Change(block, up: false);
+        if (change == 0 || !quirks.FreedBlocksAreLookedUp || _map.WasFreeAtCommit(block))
+            _allocatedSinceCommit += change;
+    }
 
     /// <summary>Takes the next block that is free and was free at the last commit.</summary>
     /// <returns>False: there is none.</returns>

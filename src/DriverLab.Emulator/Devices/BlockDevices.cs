@@ -1,3 +1,4 @@
+using System.Text;
 using DriverLab.Block;
 using DriverLab.Linux;
 using DriverLab.Linux.Abi;
@@ -125,4 +126,12 @@ internal sealed class BackingFile(OpenFile file, Caller caller, KernelState kern
     public Errno Fallocate(FallocFlags mode, long position, long length) => file.Fallocate(caller, mode, position, length);
 
     public void Release() => file.Put();
+
+    /// <summary>The file's path as a task sees it.</summary>
+    public string PathFor(Caller reader)
+    {
+        Span<byte> room = stackalloc byte[Limits.PATH_MAX];
+        var printed = PathWalk.PrintHeld(file.Path, reader.Root, room);
+        return printed.IsOk ? Encoding.UTF8.GetString(room[^printed.Value..]) : "";
+    }
 }

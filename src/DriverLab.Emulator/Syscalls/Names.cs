@@ -129,12 +129,10 @@ public partial class EmulatedTask
     private SysResult<int> ReadJump(in VfsPath place, Span<byte> buffer)
     {
         Span<byte> room = stackalloc byte[Limits.PATH_MAX];
-        var deleted = place.Dentry.IsUnlinked ? " (deleted)"u8 : default;
-        deleted.CopyTo(room[^deleted.Length..]);
-        var printed = PathWalk.Print(place, Caller.Root, room[..^deleted.Length], out _);
+        var printed = PathWalk.PrintHeld(place, Caller.Root, room);
         if (!printed.IsOk)
             return printed.Error == Errno.ERANGE ? Errno.ENAMETOOLONG : printed;
-        var text = room[^(printed.Value + deleted.Length)..];
+        var text = room[^printed.Value..];
         int length = Math.Min(text.Length, buffer.Length);
         text[..length].CopyTo(buffer);
         return length;

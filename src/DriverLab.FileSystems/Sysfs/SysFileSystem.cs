@@ -31,7 +31,14 @@ internal sealed class SysSuperBlock : SuperBlock
 
     public override Errno StatFs(Dentry dentry, out StatFs result) => Simple.StatFs(this, out result);
 
-    public IEnumerable<SysfsFile> Files => Core.FileSystems.SelectMany(static t => t.SysfsFiles);
+    public IEnumerable<SysfsFile> FilesBelow(string path) => Core.FileSystems.SelectMany(static t => t.SysfsFiles).Concat(Core.SysfsSources.SelectMany(s => s.FilesBelow(path)));
+
+    /// <summary>Two components down from the top, everything in a directory of a file system is that file system's own.</summary>
+    public bool KnowsAllOf(string path) => Core.SysfsSources.Exists(s => s.KnowsAllOf(path))
+        || (path.Contains('/', StringComparison.Ordinal) && Core.FileSystems.SelectMany(static t => t.SysfsFiles).Any(f => f.Path == path || f.Path.StartsWith(path + "/", StringComparison.Ordinal)));
+
+    /// <summary>True when a missing path is surely missing.</summary>
+    public bool WouldKnow(string path) => Core.SysfsSources.Exists(s => s.WouldKnow(path));
 
     /// <summary>The number that a path keeps.</summary>
     public ulong NumberOf(string path)
@@ -57,12 +64,12 @@ internal sealed class SysDirectory : Inode
     private SysSuperBlock Sys => (SysSuperBlock)Sb;
 
     /// <summary>Names below this directory that some file's path goes through, in byte order.</summary>
-    private IEnumerable<(string Name, SysfsFile? File)> Children()
+    private static IEnumerable<(string Name, SysfsFile? File)> Children(SysSuperBlock sys, string path)
     {
-        string prefix = _path.Length == 0 ? "" : _path + "/";
-        return Sys.Files.Where(f => f.Path.StartsWith(prefix, StringComparison.Ordinal))
+        string prefix = path.Length == 0 ? "" : path + "/";
+        return sys.FilesBelow(path).Where(f => f.Path.StartsWith(prefix, StringComparison.Ordinal))
             .Select(f => (Below: f.Path[prefix.Length..], File: f))
-            .Select(static f => f.Below.IndexOf('/', StringComparison.Ordinal) is >= 0 and var at ? (f.Below[..at], (SysfsFile?)null) : (f.Below, f.File.Content is null ? null : f.File))
+            .Select(static f => f.Below.IndexOf('/', StringComparison.Ordinal) is >= 0 and var at ? (f.Below[..at], (SysfsFile?)null) : (f.Below, f.File.Content is null && f.File.Target is null ? null : f.File))
             .DistinctBy(static c => c.Item1).OrderBy(static c => c.Item1, StringComparer.Ordinal);
     }
 
@@ -70,22 +77,21 @@ internal sealed class SysDirectory : Inode
     public override Errno Lookup(Caller caller, Dentry dentry)
     {
         string name = System.Text.Encoding.UTF8.GetString(dentry.Name);
-        var (found, file) = Children().FirstOrDefault(c => c.Name == name);
-        if (found is null)
-            return IsOwn ? Errno.ENOENT : NotModelledException.Throw($"/sys/{(_path.Length == 0 ? "" : _path + "/")}{name}");
+        var (found, file) = Children(Sys, _path).FirstOrDefault(c => c.Name == name);
         string path = _path.Length == 0 ? name : $"{_path}/{name}";
-        dentry.Instantiate(file is { } content ? new SysFile(Sys, path, content) : new SysDirectory(Sys, path));
+        if (found is null)
+            return IsOwn || Sys.WouldKnow(path) ? Errno.ENOENT : NotModelledException.Throw($"/sys/{path}");
+        dentry.Instantiate(file is not { } leaf ? new SysDirectory(Sys, path) : leaf.Target is { } target ? new SysLink(Sys, path, target) : new SysFile(Sys, path, leaf));
         return Errno.OK;
     }
 
-    /// <summary>Everything in it is a file system's own: two components down from the top.</summary>
-    private bool IsOwn => _path.Contains('/', StringComparison.Ordinal);
+    private bool IsOwn => Sys.KnowsAllOf(_path);
 
     public override SysResult<OpenFile> Open(Caller caller, in VfsPath path, OpenFlags flags) =>
-        new SysDirectoryFile(path, flags, IsOwn ? [.. Children().Select(c => (c.Name, c.File is not null, Sys.NumberOf($"{_path}/{c.Name}")))] : null);
+        new SysDirectoryFile(path, flags, IsOwn ? [.. Children(Sys, _path).Select(c => (c.Name, c.File is not { } file ? DirentType.DT_DIR : file.Target is null ? DirentType.DT_REG : DirentType.DT_LNK, Sys.NumberOf($"{_path}/{c.Name}")))] : null);
 }
 
-internal sealed class SysDirectoryFile(VfsPath path, OpenFlags flags, (string Name, bool IsFile, ulong Ino)[]? entries) : DentryDirectoryFile(path, flags)
+internal sealed class SysDirectoryFile(VfsPath path, OpenFlags flags, (string Name, DirentType Type, ulong Ino)[]? entries) : DentryDirectoryFile(path, flags)
 {
     public override Errno Iterate(Caller caller, DirContext context)
     {
@@ -95,8 +101,8 @@ internal sealed class SysDirectoryFile(VfsPath path, OpenFlags flags, (string Na
             return Errno.OK;
         while (context.Position - 2 < entries.Length)
         {
-            var (name, isFile, ino) = entries[context.Position - 2];
-            if (!context.Emit(System.Text.Encoding.UTF8.GetBytes(name), ino, isFile ? DirentType.DT_REG : DirentType.DT_DIR))
+            var (name, type, ino) = entries[context.Position - 2];
+            if (!context.Emit(System.Text.Encoding.UTF8.GetBytes(name), ino, type))
                 break;
             context.Position++;
         }
@@ -117,7 +123,7 @@ internal sealed class SysFile : Inode
 {
     private readonly SysfsFile _file;
 
-    public SysFile(SysSuperBlock sb, string path, SysfsFile file) : base(sb, Mode.S_IFREG | (Mode)0x124)
+    public SysFile(SysSuperBlock sb, string path, SysfsFile file) : base(sb, Mode.S_IFREG | file.Mode)
     {
         _file = file;
         Ino = sb.NumberOf(path);
@@ -125,7 +131,22 @@ internal sealed class SysFile : Inode
     }
 
     public override SysResult<OpenFile> Open(Caller caller, in VfsPath path, OpenFlags flags) =>
-        (flags & OpenFlags.O_ACCMODE) == OpenFlags.O_RDONLY ? new SysOpenFile(path, flags, System.Text.Encoding.UTF8.GetBytes(_file.Content!(caller))) : Errno.EACCES;
+        (flags & OpenFlags.O_ACCMODE) == OpenFlags.O_RDONLY ? new SysOpenFile(path, flags, System.Text.Encoding.UTF8.GetBytes(_file.Content!(caller)))
+            : (Mode & Mode.S_IWUSR) == 0 ? Errno.EACCES : NotModelledException.Throw($"writing to /sys/{_file.Path}");
+}
+
+/// <summary>A symbolic link: to a device's directory, mostly.</summary>
+internal sealed class SysLink : Inode
+{
+    private readonly byte[] _target;
+
+    public SysLink(SysSuperBlock sb, string path, string target) : base(sb, Mode.S_IFLNK | Mode.S_IRWXUGO)
+    {
+        _target = System.Text.Encoding.UTF8.GetBytes(target);
+        Ino = sb.NumberOf(path);
+    }
+
+    public override SysResult<LinkTarget> GetLink(Caller caller, Dentry dentry) => new LinkTarget(_target, default);
 }
 
 internal sealed class SysOpenFile(VfsPath path, OpenFlags flags, byte[] text) : OpenFile(path, flags)

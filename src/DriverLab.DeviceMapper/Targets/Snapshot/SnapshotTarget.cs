@@ -177,7 +177,9 @@ internal sealed partial class SnapshotTarget : DmTarget
         if (!_zeroes)
             return;
         limits.DiscardGranularity = (uint)ChunkSectors;
-        limits.MaxDiscardSectors = limits.MaxHwDiscardSectors = (uint)ChunkSectors;
+        limits.MaxDiscardSectors = (uint)ChunkSectors;
+        if (CowDevice.Layer.Quirks.RequestCap > 0)
+            limits.MaxHwDiscardSectors = limits.MaxDiscardSectors;
     }
 
     /// <summary>Commits copies that have ended, in the kernel a thread's work.</summary>

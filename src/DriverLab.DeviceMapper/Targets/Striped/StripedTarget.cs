@@ -44,13 +44,14 @@ public sealed class StripedType(DmQuirks quirks) : DmTargetType
                 return row.Fail("Couldn't parse stripe destination", device.Error);
             legs[i] = new(device.Value, start);
         }
-        return new StripedTarget(row, chunk, legs);
+        return new StripedTarget(row, quirks, chunk, legs);
     }
 }
 
 internal sealed class StripedTarget : DmTarget
 {
     private const int ErrorsThatMatter = 15;
+    private readonly DmQuirks _quirks;
     private readonly Leg[] _legs;
     private readonly uint _chunkSectors;
 
@@ -63,8 +64,9 @@ internal sealed class StripedTarget : DmTarget
         public int Errors;
     }
 
-    public StripedTarget(DmRowContext row, uint chunkSectors, Leg[] legs) : base(row)
+    public StripedTarget(DmRowContext row, DmQuirks quirks, uint chunkSectors, Leg[] legs) : base(row)
     {
+        _quirks = quirks;
         _chunkSectors = chunkSectors;
         _legs = legs;
         MaxIoSectors = chunkSectors;
@@ -164,9 +166,17 @@ internal sealed class StripedTarget : DmTarget
             areas.Add(new(leg.Below, leg.Start, Length / _legs.Length));
     }
 
+    /// <remarks>Linux drivers/md/dm-stripe.c: stripe_io_hints().</remarks>
     public override void IoHints(ref QueueLimits limits)
     {
         uint chunkBytes = unchecked(_chunkSectors << 9);
+        if (_quirks.StripesLimitRequests)
+            limits.ChunkSectors = _chunkSectors;
+        if (_quirks.StripesAddDiscards)
+        {
+            ulong whole = (limits.MaxHwDiscardSectors - limits.MaxHwDiscardSectors % _chunkSectors) * (ulong)_legs.Length;
+            limits.MaxDiscardSectors = limits.MaxHwDiscardSectors = (uint)Math.Min(whole, uint.MaxValue);
+        }
         limits.IoMin = Math.Max(chunkBytes, Math.Max(limits.LogicalBlockSize, limits.PhysicalBlockSize));
         limits.IoOpt = unchecked(chunkBytes * (uint)_legs.Length);
     }

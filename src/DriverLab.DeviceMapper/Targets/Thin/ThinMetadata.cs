@@ -95,7 +95,7 @@ internal sealed partial class ThinMetadata
         _blocks = new(_device, _driver);
         _transactions = new(_blocks);
         _metadataMap = new(_transactions, _driver);
-        _dataMap = new(_transactions, _driver.Quirks.BitmapIndexIsWrittenThrough);
+        _dataMap = new(_transactions, _driver.Quirks);
         _mappings = new(_transactions, new MappingValues(this));
         _top = new(_transactions, new SubtreeValues(this));
         _details = new(_transactions, new PlainValues(24));

@@ -68,7 +68,10 @@ internal sealed partial class ThinTarget : DmTarget
         if (!_pool.Features.DiscardEnabled)
             return;
         limits.DiscardGranularity = _blockSectors << 9;
-        limits.MaxDiscardSectors = limits.MaxHwDiscardSectors = _quirks.ThinDiscardsByBlocks ? _blockSectors * mostBlocks : sixteenGib;
+        if (_quirks.ThinDiscardsByBlocks)
+            limits.MaxDiscardSectors = limits.MaxHwDiscardSectors = _blockSectors * mostBlocks;
+        else
+            limits.MaxDiscardSectors = sixteenGib;
     }
 
     public override Errno Preresume()
