@@ -23,6 +23,9 @@ public sealed record DmQuirks
     /// <summary>A table may not name its own device (6.5).</summary>
     public bool RefusesSelf { get; init; }
 
+    /// <summary>Workers get the processor between the pieces of a bio that is split (seen on 5.10.262 with one processor, not on 6.1).</summary>
+    public bool WorkersRunBetweenPieces { get; init; }
+
     /// <summary>A data block that becomes free counts as free at once only if it was free at the last commit (seen on 5.10.262, not on 6.1; 5.13 counts what a range of changes frees: dm-space-map-common.c).</summary>
     public bool FreedBlocksAreLookedUp { get; init; }
 
@@ -105,6 +108,7 @@ public sealed record DmQuirks
         RefusesSpecialNames = profile.AtLeast(6, 5),
         PathErrorsPass = profile.AtLeast(6, 5),
         RefusesSelf = profile.AtLeast(6, 5),
+        WorkersRunBetweenPieces = !profile.AtLeast(5, 15),
         FreedBlocksAreLookedUp = !profile.AtLeast(5, 13),
         BitmapIndexIsWrittenThrough = !profile.AtLeast(5, 13),
         ThinDiscardsByBlocks = profile.AtLeast(6, 4),

@@ -1,5 +1,6 @@
 using DriverLab.Block;
 using DriverLab.Linux;
+using DriverLab.Simulation;
 
 namespace DriverLab.DeviceMapper;
 
@@ -98,7 +99,16 @@ public sealed partial class MappedDevice
         if (!isSplit)
             return;
         bio.Advance(sectors);
-        Layer.Submit(bio);
+        if (Driver.Quirks.WorkersRunBetweenPieces)
+            Layer.World.Queue.Add(new Rest(Layer, bio), Layer.World.Clock.NowNs);
+        else
+            Layer.Submit(bio);
+    }
+
+    /// <summary>What is left of a bio, for after the work that its first piece has queued.</summary>
+    private sealed class Rest(BlockLayer layer, Bio bio) : WorkItem
+    {
+        public override void Run() => layer.Submit(bio);
     }
 
     /// <summary>Most sectors from here to the row's end, or to the target's own boundary.</summary>
