@@ -47,7 +47,7 @@ public sealed partial class PageCache
     /// <summary>One page, or a larger block: a bit for each eighth (of a page: each sector) that is valid and for each that must be written.</summary>
     private sealed class Page(int bytes)
     {
-        public readonly byte[] Data = new byte[bytes];
+        public readonly byte[] Data = GC.AllocateUninitializedArray<byte>(bytes);
         public long Index;
         public byte Valid;
         public byte Dirty;
