@@ -11,6 +11,12 @@ public sealed record BlockQuirks
     /// <summary>LOOP_CHANGE_FD drops what is cached of the old file (5.15: "loop: raise media_change event"; seen on 6.1, not on 5.10).</summary>
     public bool LoopChangeIsNewMedium { get; init; }
 
+    /// <summary>
+    /// The first open after a loop device got a file writes back what is cached and drops it, also when others have had the device open all the time (5.15: "loop: raise media_change event"; seen
+    /// on 6.1.192, 6.16.12 and 6.17.13, not on 5.10.262, 6.12.118, 7.2.12 and 7.3.4).
+    /// </summary>
+    public bool LoopOpenLooksAnew { get; init; }
+
     /// <summary>LOOP_CLR_FD only marks the device; the last close detaches (6.10: "loop: Fix a race between loop detach and loop open").</summary>
     public bool LoopClearsAtClose { get; init; }
 
@@ -87,6 +93,7 @@ public sealed record BlockQuirks
     {
         DiscardChecksFirst = profile.AtLeast(6, 11),
         LoopChangeIsNewMedium = profile.AtLeast(5, 15),
+        LoopOpenLooksAnew = profile.AtLeast(5, 15) && !profile.AtLeast(6, 18) && profile.Version.Line != "6.12",
         LoopClearsAtClose = profile.AtLeast(6, 10),
         RamDiskDiscards = profile.AtLeast(6, 10),
         UnboundLoopIsNonRotational = profile.AtLeast(6, 11),

@@ -151,6 +151,7 @@ public sealed partial class LoopDevice
         }
         if (Layer.Quirks.LoopChangeIsNewMedium)
             Cache.DropClean();
+        ForceMediaChange();
         var old = _file!;
         _file = got.Value;
         UpdateDirect(_direct);

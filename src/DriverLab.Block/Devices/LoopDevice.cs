@@ -24,6 +24,7 @@ public sealed partial class LoopDevice : BlockDevice
     private IBackingFile? _file;
     private LoopInfo64 _info;
     private bool _direct;
+    private bool _isNewMedium;
 
     /// <summary>An unbound loop device.</summary>
     internal LoopDevice(LoopControl control, uint number) : base(control.Layer, new(Linux.Ioctl.Loop.Major, number), $"loop{number}")
@@ -69,7 +70,22 @@ public sealed partial class LoopDevice : BlockDevice
     }
 
     /// <inheritdoc/>
-    protected override Errno OnOpen(bool forWriting) => _control.IsRemoving(this) ? Errno.ENXIO : Errno.OK;
+    protected override Errno OnOpen(bool forWriting)
+    {
+        if (_control.IsRemoving(this))
+            return Errno.ENXIO;
+        if (_isNewMedium)
+        {
+            _isNewMedium = false;
+            _ = Cache.WriteBack(); // who opens it is not told
+            Cache.DropClean();
+        }
+        return Errno.OK;
+    }
+
+    /// <summary>The next open looks at the disk anew, as at one whose medium was changed.</summary>
+    /// <remarks>Linux block/disk-events.c: disk_force_media_change(); block/partitions/core.c: bdev_disk_changed().</remarks>
+    private void ForceMediaChange() => _isNewMedium = Layer.Quirks.LoopOpenLooksAnew;
 
     /// <inheritdoc/>
     protected override void OnRelease()
@@ -284,6 +300,7 @@ public sealed partial class LoopDevice : BlockDevice
     private void Attach(IBackingFile file, uint blockSize, bool forWriting)
     {
         TakeReadOnly(file, forWriting);
+        ForceMediaChange();
         _file = file;
         if (blockSize == 0)
             blockSize = DefaultBlockSize(file);
