@@ -4,7 +4,7 @@ using DriverLab.Linux.Abi;
 
 namespace DriverLab.Native;
 
-/// <summary>The kernel of this machine (or of the guest this program runs in) as an <see cref="IKernel"/>: one object is one task, which is one thread.</summary>
+/// <summary>The kernel of this machine (or of the guest this program runs in) as an <see cref="IKernel"/>: one object is one task, which is one thread, or a process where a thread cannot be what is wanted.</summary>
 /// <remarks>
 /// <para>Any thread may call; the call is executed on the task's own thread, and the caller waits. A whole program runs there with <see cref="Run(Action{IKernel})"/>,
 /// whose calls cost no hand-over.</para>
@@ -12,13 +12,13 @@ namespace DriverLab.Native;
 /// </remarks>
 public sealed unsafe partial class NativeKernel : IKernel, IProgramHost
 {
-    private readonly TaskThread _task;
+    private readonly NativeTask _task;
     private readonly Lazy<KernelProfile> _profile;
 
     /// <summary>True when this task, or one that it was forked from or that was forked from it, has changed its root or its ids: the runtime's files may be out of its reach. Shared by them all.</summary>
     private readonly StrongBox<bool> _isElsewhere;
 
-    private NativeKernel(TaskThread task, Lazy<KernelProfile> profile, StrongBox<bool> isElsewhere) => (_task, _profile, _isElsewhere) = (task, profile, isElsewhere);
+    private NativeKernel(NativeTask task, Lazy<KernelProfile> profile, StrongBox<bool> isElsewhere) => (_task, _profile, _isElsewhere) = (task, profile, isElsewhere);
 
     /// <summary>A new task with the ids, root, directory and name spaces of this process, and with descriptors 0, 1 and 2 only; what the runtime needs is far above them.</summary>
     /// <exception cref="PlatformNotSupportedException">This is not Linux on x86-64.</exception>
@@ -74,12 +74,7 @@ public sealed unsafe partial class NativeKernel : IKernel, IProgramHost
     public void Outside(Action code) => _task.Outside(code);
 
     /// <inheritdoc/>
-    public IKernel Fork()
-    {
-        TaskThread? child = null;
-        _task.Run(() => child = new TaskThread(_task));
-        return new NativeKernel(child!, _profile, _isElsewhere);
-    }
+    public IKernel Fork() => new NativeKernel(_task.Fork(), _profile, _isElsewhere);
 
     /// <inheritdoc/>
     public void Dispose()
@@ -99,6 +94,7 @@ public sealed unsafe partial class NativeKernel : IKernel, IProgramHost
                 error = _task.Call(Nr.Setresgid, (nint)ids.Gid, (nint)ids.Gid, (nint)ids.Gid);
             if (error == 0)
                 error = _task.Call(Nr.Setresuid, (nint)ids.Uid, (nint)ids.Uid, (nint)ids.Uid);
+            _task.IdsChanged();
             return Error(error);
         }
     }

@@ -1,7 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.ExceptionServices;
 using System.Runtime.InteropServices;
-using System.Runtime.Intrinsics.X86;
 
 namespace DriverLab.Native;
 
@@ -16,27 +15,20 @@ namespace DriverLab.Native;
 /// and only intrinsics and one P/Invoke inside it.</para>
 /// <para>Signals with handlers of the runtime that write to its pipes are blocked here: those descriptors mean other files in this table.</para>
 /// </remarks>
-internal sealed unsafe class TaskThread
+internal sealed unsafe class TaskThread : NativeTask
 {
-    private const int FutexWaitPrivate = 128, FutexWakePrivate = 129, StackBytes = 2 << 20;
+    private const int StackBytes = 2 << 20;
     private const int ProgramCall = -1, ExitCall = -2, ResumeCall = -3;
 
     // SIGHUP INT QUIT PIPE ALRM TERM CHLD CONT TSTP TTIN TTOU WINCH.
     private const ulong BlockedSignals = 1UL << 0 | 1UL << 1 | 1UL << 2 | 1UL << 12 | 1UL << 13 | 1UL << 14 | 1UL << 16 | 1UL << 17 | 1UL << 19 | 1UL << 20 | 1UL << 21 | 1UL << 27;
 
-    [StructLayout(LayoutKind.Sequential)]
-    private struct Mailbox
-    {
-        public int Posted, Done, WorkerSleeps, CallerSleeps;
-        public int Spins;
-        public nint Number, A, B, C, D, E, F, Result;
-    }
-
-    private readonly Mailbox* _mail = (Mailbox*)NativeMemory.AlignedAlloc((nuint)sizeof(Mailbox), 64);
+    private readonly Mailbox* _mail = Mailbox.Allocate();
     private readonly Thread _thread;
     private readonly int[] _ofRuntime;
     private int* _errno;
     private int _managedId;
+    private int _tid;
     private int _startError;
     private Action? _program, _outside;
     private ExceptionDispatchInfo? _failure, _outsideFailure;
@@ -67,8 +59,6 @@ internal sealed unsafe class TaskThread
     {
         // Binds both symbols while the process's own root is in force.
         _ = Libc.Syscall(Nr.Getpid, 0, 0, 0, 0, 0, 0);
-        // Where one processor serves both sides, a side that spins keeps the other one from answering.
-        *_mail = new Mailbox { Posted = 1, Spins = Environment.ProcessorCount > 1 ? 400 : 0 };
         _ofRuntime = ofRuntime;
         _thread = new Thread(Loop, StackBytes) { IsBackground = true, Name = "DriverLab task" };
         _thread.Start();
@@ -79,11 +69,9 @@ internal sealed unsafe class TaskThread
             CloseAllBut(keep);
     }
 
-    /// <summary>The kernel's id of the thread.</summary>
-    internal int Tid { get; private set; }
+    internal override int Tid => _tid;
 
-    /// <summary>One system call on this task: a value, or a negated errno.</summary>
-    internal nint Call(nint number, nint a = 0, nint b = 0, nint c = 0, nint d = 0, nint e = 0, nint f = 0)
+    internal override nint Call(nint number, nint a = 0, nint b = 0, nint c = 0, nint d = 0, nint e = 0, nint f = 0)
     {
         if (Environment.CurrentManagedThreadId == _managedId)
             return Direct(number, a, b, c, d, e, f);
@@ -94,8 +82,7 @@ internal sealed unsafe class TaskThread
         return mail->Result;
     }
 
-    /// <summary>Runs code on this thread and waits; its exception reaches the caller.</summary>
-    internal void Run(Action program)
+    internal override void Run(Action program)
     {
         if (Environment.CurrentManagedThreadId == _managedId)
         {
@@ -121,8 +108,7 @@ internal sealed unsafe class TaskThread
         failure?.Throw();
     }
 
-    /// <summary>Inside a program: runs code on the thread that waits for the program. On any other thread a plain call.</summary>
-    internal void Outside(Action code)
+    internal override void Outside(Action code)
     {
         if (Environment.CurrentManagedThreadId != _managedId || _program is null)
         {
@@ -137,8 +123,15 @@ internal sealed unsafe class TaskThread
         failure?.Throw();
     }
 
+    internal override NativeTask Fork()
+    {
+        TaskThread? child = null;
+        Run(() => child = new TaskThread(this));
+        return child!;
+    }
+
     /// <summary>Closes the task's descriptors and ends the thread; returns when the kernel has let go of its root, directory and name space.</summary>
-    internal void End()
+    internal override void End()
     {
         if (_ended)
             return;
@@ -161,7 +154,7 @@ internal sealed unsafe class TaskThread
     /// Leaves the working directory and closes what the task had open. The exit would do both, but a thread that the runtime started from here meanwhile (its collector's, its compiler's)
     /// shares table and directory and lives on: it would hold a file system that is to be unmounted, and it needs the runtime's own descriptors.
     /// </summary>
-    private void LetGo()
+    internal void LetGo()
     {
         fixed (byte* root = "/"u8)
             _ = Call(Nr.Chdir, (nint)root);
@@ -211,29 +204,11 @@ internal sealed unsafe class TaskThread
         Volatile.Write(ref mail->Posted, sequence);
         Interlocked.MemoryBarrier();
         if (Volatile.Read(ref mail->WorkerSleeps) != 0)
-            _ = Libc.Syscall(Nr.Futex, (nint)(&mail->Posted), FutexWakePrivate, 1, 0, 0, 0);
+            Mailbox.Wake(&mail->Posted);
         WaitDone(sequence);
     }
 
-    private void WaitDone(int sequence) => Wait(&_mail->Done, sequence, &_mail->CallerSleeps, _mail->Spins);
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Wait(int* word, int wanted, int* sleeps, int spins)
-    {
-        for (int i = 0; i < spins; i++)
-        {
-            if (Volatile.Read(ref *word) == wanted)
-                return;
-            if (X86Base.IsSupported)
-                X86Base.Pause();
-        }
-        Volatile.Write(ref *sleeps, 1);
-        Interlocked.MemoryBarrier();
-        int seen;
-        while ((seen = Volatile.Read(ref *word)) != wanted)
-            _ = Libc.Syscall(Nr.Futex, (nint)word, FutexWaitPrivate, seen, 0, 0, 0);
-        Volatile.Write(ref *sleeps, 0);
-    }
+    private void WaitDone(int sequence) => Mailbox.Wait(&_mail->Done, sequence, &_mail->CallerSleeps, _mail->Spins);
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Loop()
@@ -252,7 +227,7 @@ internal sealed unsafe class TaskThread
     {
         while (true)
         {
-            Wait(&mail->Posted, ++_sequence, &mail->WorkerSleeps, mail->Spins);
+            Mailbox.Wait(&mail->Posted, ++_sequence, &mail->WorkerSleeps, mail->Spins);
             if (mail->Number >= 0)
                 mail->Result = Direct(mail->Number, mail->A, mail->B, mail->C, mail->D, mail->E, mail->F);
             else if (mail->Number == ProgramCall)
@@ -270,7 +245,7 @@ internal sealed unsafe class TaskThread
         Volatile.Write(ref mail->Done, sequence);
         Interlocked.MemoryBarrier();
         if (Volatile.Read(ref mail->CallerSleeps) != 0)
-            _ = Libc.Syscall(Nr.Futex, (nint)(&mail->Done), FutexWakePrivate, 1, 0, 0, 0);
+            Mailbox.Wake(&mail->Done);
     }
 
     private static ExceptionDispatchInfo? Try(Action code)
@@ -294,7 +269,7 @@ internal sealed unsafe class TaskThread
         t_self = this;
         ulong blocked = BlockedSignals;
         _ = Direct(Nr.RtSigprocmask, 0, (nint)(&blocked), 0, 8, 0, 0);
-        Tid = (int)Direct(Nr.Gettid, 0, 0, 0, 0, 0, 0);
+        _tid = (int)Direct(Nr.Gettid, 0, 0, 0, 0, 0, 0);
         nint error = Direct(Nr.Unshare, (nint)(Abi.Fs | Abi.Files), 0, 0, 0, 0, 0);
         return (int)-error;
     }

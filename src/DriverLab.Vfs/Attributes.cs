@@ -14,8 +14,13 @@ public static class Attributes
 
     /// <summary>What statx reports of an inode.</summary>
     /// <remarks>Linux fs/stat.c: vfs_getattr().</remarks>
-    public static Errno VfsGetAttr(Caller caller, in VfsPath path, StatxMask mask, AtFlags flags, out Statx stat) =>
-        path.Dentry.Inode!.GetAttr(caller, path, mask, flags, out stat);
+    public static Errno VfsGetAttr(Caller caller, in VfsPath path, StatxMask mask, AtFlags flags, out Statx stat)
+    {
+        var error = path.Dentry.Inode!.GetAttr(caller.Through(path.Mount), path, mask, flags, out stat);
+        if (path.Mount.Mapping is { } mapping)
+            (stat.Uid, stat.Gid) = (mapping.ShownUid(stat.Uid), mapping.ShownGid(stat.Gid));
+        return error;
+    }
 
     /// <summary>Copies the inode's fields.</summary>
     /// <remarks>Linux fs/stat.c: generic_fillattr().</remarks>
@@ -53,7 +58,7 @@ public static class Attributes
     // ---- changing -------------------------------------------------------------------------------------------------------------------------
 
     /// <summary>Changes attributes: the checks that every file system shares, then <see cref="Inode.SetAttr"/>.</summary>
-    /// <returns>EPERM (immutable, append-only), then the inode: EFBIG, EPERM (not the owner), …</returns>
+    /// <returns>EPERM (immutable, append-only), EOVERFLOW (owners that the mount or the file system does not know), then the inode: EFBIG, EPERM (not the owner), …</returns>
     /// <remarks>Linux fs/attr.c: notify_change().</remarks>
     public static Errno NotifyChange(Caller caller, Dentry dentry, ref Iattr attr)
     {
@@ -91,11 +96,30 @@ public static class Attributes
         }
         if (attr.Valid == 0)
             return Errno.OK;
+        error = TakeOwners(caller.Credentials, inode, ref attr);
+        if (error != Errno.OK)
+            return error;
         var valid = attr.Valid;
         error = inode.SetAttr(caller, dentry, ref attr);
         if (error == Errno.OK && inode.Sb.Core.Watches > 0)
             Notify.Entry(dentry, EventOf(valid));
         return error;
+    }
+
+    /// <summary>Turns owners as the mount shows them into those that are stored. What nobody owns that the mount knows can only be given to somebody it knows.</summary>
+    /// <returns>EOVERFLOW.</returns>
+    private static Errno TakeOwners(Credentials by, Inode inode, ref Iattr attr)
+    {
+        bool setsUid = attr.Has(AttrValid.ATTR_UID), setsGid = attr.Has(AttrValid.ATTR_GID);
+        if (setsUid)
+            attr.Uid = by.StoredUid(attr.Uid);
+        if (setsGid)
+            attr.Gid = by.StoredGid(attr.Gid);
+        var space = inode.Sb.UserSpace;
+        if (setsUid && !space.Uids.Knows(attr.Uid) || setsGid && !space.Gids.Knows(attr.Gid))
+            return Errno.EOVERFLOW;
+        bool isLost = !setsUid && by.ShownUid(inode.Uid) == IdMap.Invalid || !setsGid && by.ShownGid(inode.Gid) == IdMap.Invalid;
+        return isLost ? Errno.EOVERFLOW : Errno.OK;
     }
 
     // Linux include/linux/fsnotify.h: fsnotify_change().
@@ -136,16 +160,16 @@ public static class Attributes
             return Errno.EFBIG;
         if (!attr.Has(AttrValid.ATTR_FORCE))
         {
-            bool owner = by.Fsuid == inode.Uid;
-            if (attr.Has(AttrValid.ATTR_UID) && !(owner && attr.Uid == inode.Uid) && !by.Capable(Capabilities.CAP_CHOWN))
+            bool owner = by.Is(inode.Uid);
+            if (attr.Has(AttrValid.ATTR_UID) && !(owner && attr.Uid == inode.Uid) && !MayGive(inode, by, by.ShownUid(inode.Uid)))
                 return Errno.EPERM;
-            if (attr.Has(AttrValid.ATTR_GID) && !(owner && (attr.Gid == inode.Gid || by.InGroup(attr.Gid))) && !by.Capable(Capabilities.CAP_CHOWN))
+            if (attr.Has(AttrValid.ATTR_GID) && !(owner && (attr.Gid == inode.Gid || by.InGroup(attr.Gid))) && !MayGive(inode, by, by.ShownGid(inode.Gid)))
                 return Errno.EPERM;
             if (attr.Has(AttrValid.ATTR_MODE))
             {
                 if (!Permissions.OwnerOrCapable(inode, by))
                     return Errno.EPERM;
-                if (!by.InGroup(attr.Has(AttrValid.ATTR_GID) ? attr.Gid : inode.Gid) && !by.Capable(Capabilities.CAP_FSETID))
+                if (!by.InGroup(attr.Has(AttrValid.ATTR_GID) ? attr.Gid : inode.Gid) && !by.CapableOver(inode, Capabilities.CAP_FSETID))
                     attr.Mode &= ~Mode.S_ISGID;
             }
             if (attr.Has(SetTimes) && !Permissions.OwnerOrCapable(inode, by))
@@ -156,6 +180,10 @@ public static class Attributes
         var error = inode.RemoveXattr(caller, dentry, Xattrs.SecurityCapability);
         return error is Errno.ENODATA or Errno.EOPNOTSUPP ? Errno.OK : error;
     }
+
+    // Linux fs/attr.c: chown_ok(), chgrp_ok().
+    private static bool MayGive(Inode inode, Credentials by, uint from) => by.CapableOver(inode, Capabilities.CAP_CHOWN)
+        || from == IdMap.Invalid && by.CapableIn(inode.Sb.UserSpace, Capabilities.CAP_CHOWN);
 
     /// <summary>Stores owner, mode and times; the size is up to the file system.</summary>
     /// <remarks>Linux fs/attr.c: setattr_copy().</remarks>
@@ -174,7 +202,7 @@ public static class Attributes
         if (!attr.Has(AttrValid.ATTR_MODE))
             return;
         var mode = attr.Mode & Mode.S_IALLUGO;
-        if (!caller.Credentials.InGroup(inode.Gid) && !caller.Credentials.Capable(Capabilities.CAP_FSETID))
+        if (!caller.Credentials.InGroup(inode.Gid) && !caller.Credentials.CapableOver(inode, Capabilities.CAP_FSETID))
             mode &= ~Mode.S_ISGID;
         inode.Mode = inode.Type | mode;
         SimpleAcl.Chmod(inode);
@@ -190,7 +218,7 @@ public static class Attributes
             return AttrValid.None;
         if ((inode.Mode & Mode.S_IXGRP) != 0)
             return AttrValid.ATTR_KILL_SGID;
-        bool keeps = !inode.Sb.Core.Quirks.SgidStrippingIsConsistent || by.InGroup(inode.Gid) || by.Capable(Capabilities.CAP_FSETID);
+        bool keeps = !inode.Sb.Core.Quirks.SgidStrippingIsConsistent || by.InGroup(inode.Gid) || by.CapableOver(inode, Capabilities.CAP_FSETID);
         return keeps ? AttrValid.None : AttrValid.ATTR_KILL_SGID;
     }
 
@@ -215,6 +243,7 @@ public static class Attributes
     /// <remarks>Linux fs/inode.c: file_remove_privs().</remarks>
     public static Errno FileRemovePrivs(Caller caller, OpenFile file)
     {
+        caller = caller.Through(file.Path.Mount);
         var kill = NeedsRemovePrivs(caller, file.Path.Dentry);
         if (kill == 0)
             return Errno.OK;

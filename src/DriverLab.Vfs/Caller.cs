@@ -46,6 +46,13 @@ public sealed class Caller
     /// <summary>Number of the task, as /proc shows it.</summary>
     public int Pid { get; init; } = 1;
 
+    /// <summary>The same task as the file system of a mount sees it. Whoever asks for something by way of a mount asks so.</summary>
+    public Caller Through(Mount mount)
+    {
+        var seen = Credentials.Through(mount.Mapping);
+        return ReferenceEquals(seen, Credentials) ? this : With(seen);
+    }
+
     /// <summary>The same task acting with other credentials: what override_creds() gives.</summary>
     public Caller With(Credentials credentials) => new(credentials, Root, Cwd, Mounts, Files) { Umask = Umask, Pid = Pid };
 

@@ -23,6 +23,7 @@ public static class FileAttrs
     public static SysResult<int> Run(Caller caller, OpenFile file, uint request, Span<byte> argument)
     {
         var (inode, dentry) = (file.Inode, file.Path.Dentry);
+        caller = caller.Through(file.Path.Mount);
         bool isExtended = request is FS_IOC_FSGETXATTR or FS_IOC_FSSETXATTR;
         if (argument.Length < (isExtended ? 28 : 4))
             return Errno.EFAULT;

@@ -13,6 +13,7 @@ public static class Files
     public static SysResult<OpenFile> DentryOpen(Caller caller, in VfsPath path, OpenFlags flags, bool isHeard = true)
     {
         var inode = path.Inode;
+        caller = caller.Through(path.Mount);
         if ((flags & OpenFlags.O_PATH) != 0)
             return Opened(new OpenFile(path, flags & (OpenFlags.O_PATH | OpenFlags.O_DIRECTORY | OpenFlags.O_NOFOLLOW)));
         bool writes = ((int)(flags + 1) & 2) != 0;
@@ -29,7 +30,7 @@ public static class Files
         if (!opened.IsOk)
             return opened;
         var file = opened.Value;
-        file.OpenedBy = caller.Credentials;
+        file.OpenedBy = caller.Credentials.Unmapped;
         file.IsHeard = isHeard;
         file.Flags &= ~(OpenFlags.O_CREAT | OpenFlags.O_EXCL | OpenFlags.O_NOCTTY | OpenFlags.O_TRUNC | OpenFlags.O_CLOEXEC);
         file.Flags |= OpenFlags.O_LARGEFILE;

@@ -192,7 +192,7 @@ internal sealed class FsContextFile(VfsCore core, FileSystemType type, MountFlag
     {
         if (Phase != FsContextPhase.CreateParams)
             return Errno.EBUSY;
-        if (!caller.Credentials.Capable(Capabilities.CAP_SYS_ADMIN))
+        if (!MountCalls.MayMakeInstance(caller, type, core))
             return Errno.EPERM;
         var context = new MountContext(core, caller, Source, _flags, []) { IsExclusive = exclusive };
         var made = core.LogTo(Tell, context, _context.GetTree);
@@ -202,6 +202,7 @@ internal sealed class FsContextFile(VfsCore core, FileSystemType type, MountFlag
             return made.Error;
         }
         Root = made.Value;
+        Root.Sb.BelongTo(caller);
         Root.Sb.ActiveCount++;
         Phase = FsContextPhase.AwaitingMount;
         return Errno.OK;
@@ -211,7 +212,7 @@ internal sealed class FsContextFile(VfsCore core, FileSystemType type, MountFlag
     {
         if (Phase != FsContextPhase.ReconfParams)
             return Errno.EBUSY;
-        if (!caller.Credentials.Capable(Capabilities.CAP_SYS_ADMIN))
+        if (!caller.Credentials.CapableIn(Root!.Sb.UserSpace, Capabilities.CAP_SYS_ADMIN))
             return Errno.EPERM;
         var sb = Root!.Sb;
         var wanted = sb.Flags & ~_changed | _flags & _changed;

@@ -41,6 +41,29 @@ public sealed class Mount
     /// <summary>MS_RDONLY, MS_NOSUID, … of this mount alone.</summary>
     public MountFlags Flags { get; set; }
 
+    /// <summary>How owners are shown here; null as they are.</summary>
+    public MountMapping? Mapping { get; internal set; }
+
+    /// <summary>Belongs to what a more privileged name space mounted: it can neither be moved nor unmounted alone.</summary>
+    /// <remarks>Linux include/linux/mount.h: MNT_LOCKED.</remarks>
+    internal bool IsLocked { get; set; }
+
+    /// <summary>Its flags come from a more privileged name space and cannot be taken off.</summary>
+    /// <remarks>Linux include/linux/mount.h: MNT_LOCK_READONLY, MNT_LOCK_ATIME, …</remarks>
+    internal bool HasLockedFlags { get; set; }
+
+    /// <summary>The flags that are being asked for would take off locked ones.</summary>
+    /// <remarks>Linux fs/namespace.c: can_change_locked_flags().</remarks>
+    internal bool Unlocks(MountFlags wanted)
+    {
+        const MountFlags kept = MountFlags.MS_RDONLY | MountFlags.MS_NODEV | MountFlags.MS_NOSUID | MountFlags.MS_NOEXEC;
+        const MountFlags atime = MountFlags.MS_NOATIME | MountFlags.MS_NODIRATIME | MountFlags.MS_RELATIME;
+        return HasLockedFlags && ((LockedFlags & kept & ~wanted) != 0 || ((LockedFlags ^ wanted) & atime) != 0);
+    }
+
+    /// <summary>The flags at the moment when they were locked.</summary>
+    internal MountFlags LockedFlags { get; set; }
+
     /// <summary>The namespace it is in; null when detached or private to the kernel.</summary>
     public MountNamespace? Namespace { get; internal set; }
 
@@ -108,7 +131,7 @@ public sealed class Mount
     {
         if (path.Mount.IsUnbindable)
             return Errno.EINVAL;
-        return new Mount(path.Mount.Sb, path.Dentry, path.Mount.Flags);
+        return new Mount(path.Mount.Sb, path.Dentry, path.Mount.Flags) { Mapping = path.Mount.Mapping };
     }
 
     /// <summary>Ends a mount that is in no namespace.</summary>

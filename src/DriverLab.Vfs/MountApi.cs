@@ -11,7 +11,9 @@ public static partial class MountCalls
     private const MountAttributes ValidAttributes = MountAttributes.MOUNT_ATTR_RDONLY | MountAttributes.MOUNT_ATTR_NOSUID | MountAttributes.MOUNT_ATTR_NODEV | MountAttributes.MOUNT_ATTR_NOEXEC
         | MountAttributes.MOUNT_ATTR__ATIME | MountAttributes.MOUNT_ATTR_NODIRATIME | MountAttributes.MOUNT_ATTR_NOSYMFOLLOW;
 
-    private static bool MayMount(Caller caller) => caller.Credentials.Capable(Capabilities.CAP_SYS_ADMIN);
+    /// <summary>May the caller change the mounts that it sees?</summary>
+    /// <remarks>Linux fs/namespace.c: may_mount().</remarks>
+    public static bool MayMount(Caller caller) => caller.Credentials.CapableIn(caller.Mounts.UserSpace, Capabilities.CAP_SYS_ADMIN);
 
     /// <summary>Is a file open for writing anywhere, or an unlinked one in use?</summary>
     internal static bool HasWriters(SuperBlock sb) => sb.OrphanCount > 0 || sb.Core.AttachedMounts.Any(m => ReferenceEquals(m.Sb, sb) && m.Writers > 0);
@@ -159,9 +161,10 @@ public static partial class MountCalls
         if ((flags & OpenTreeFlags.OPEN_TREE_CLONE) == 0)
             return Files.DentryOpen(caller, place, OpenFlags.O_PATH);
         bool isHere = IsHere(caller, place.Mount) || place.Mount.IsAnonymous && place.Mount.Sb.Core.Quirks.ClonesDetachedTrees;
-        if (place.Mount.IsUnbindable || !isHere)
+        bool isRecursive = (flags & OpenTreeFlags.AT_RECURSIVE) != 0;
+        if (place.Mount.IsUnbindable || !isHere || !isRecursive && MountTree.HasLockedChildren(place.Mount, place.Dentry))
             return Errno.EINVAL;
-        return Detached(MountTree.Copy(place.Mount, place.Dentry, (flags & OpenTreeFlags.AT_RECURSIVE) != 0, keepUnbindable: false));
+        return Detached(MountTree.CopyUnlocked(place.Mount, place.Dentry, isRecursive));
     }
 
     // ---- mount_setattr -------------------------------------------------------------------------------------------------------------------------
@@ -181,25 +184,70 @@ public static partial class MountCalls
     }
 
     /// <summary>mount_setattr(2), the place found: all mounts change or none.</summary>
-    /// <returns>EINVAL (no mount point, not mounted here), EBUSY (open for writing).</returns>
-    public static Errno SetAttr(Caller caller, in VfsPath place, bool recursive, in MountAttr attributes)
+    /// <returns>EINVAL (no mount point, not mounted here), EPERM (locked flags), (<see cref="MayMap"/>), EBUSY (open for writing).</returns>
+    public static Errno SetAttr(Caller caller, in VfsPath place, bool recursive, in MountAttr attributes, UserNamespace? map)
     {
-        if (((attributes.Set | attributes.Clear) & MountAttributes.MOUNT_ATTR_IDMAP) != 0)
-            return NotModelledException.Throw("id-mapped mounts");
         var top = place.Mount;
         bool isOurs = top.Parent is not null ? IsHere(caller, top) : top.IsAnonymous;
         if (!place.IsMountRoot || !isOurs)
             return Errno.EINVAL;
         Mount[] mounts = recursive ? [.. MountTree.Walk(top)] : [top];
-        if ((attributes.Set & MountAttributes.MOUNT_ATTR_RDONLY) != 0 && mounts.Any(static m => (m.Flags & MountFlags.MS_RDONLY) == 0 && m.Writers > 0))
-            return Errno.EBUSY;
+        bool toReadOnly = (attributes.Set & MountAttributes.MOUNT_ATTR_RDONLY) != 0;
+        foreach (var mount in mounts)
+        {
+            if (mount.Unlocks(Changed(mount.Flags, attributes)))
+                return Errno.EPERM;
+            var error = map is null ? Errno.OK : MayMap(caller, mount, map);
+            if (error != Errno.OK)
+                return error;
+            if ((map is not null || toReadOnly && (mount.Flags & MountFlags.MS_RDONLY) == 0) && mount.Writers > 0)
+                return Errno.EBUSY;
+        }
         foreach (var mount in mounts)
         {
             mount.Flags = Changed(mount.Flags, attributes);
+            if (map is not null)
+                mount.Mapping = new MountMapping(map, mount.Sb.UserSpace);
             if (attributes.Propagation != 0)
                 Propagation.SetType(mount, (MountFlags)attributes.Propagation);
         }
         return Errno.OK;
+    }
+
+    /// <summary>The user name space of MOUNT_ATTR_IDMAP, asked for before the mount is.</summary>
+    /// <returns>EINVAL (a map is to be taken away, no user name space), EBADF, EPERM (the initial one, or not the caller's to give).</returns>
+    /// <remarks>Linux fs/namespace.c: build_mount_idmapped().</remarks>
+    public static Errno FindMap(Caller caller, in MountAttr attributes, out UserNamespace? map)
+    {
+        map = null;
+        if ((attributes.Clear & MountAttributes.MOUNT_ATTR_IDMAP) != 0)
+            return Errno.EINVAL;
+        if ((attributes.Set & MountAttributes.MOUNT_ATTR_IDMAP) == 0)
+            return Errno.OK;
+        if (attributes.UserNamespace > int.MaxValue)
+            return Errno.EINVAL;
+        if (caller.Files.Get((int)attributes.UserNamespace) is not { IsPath: false } file)
+            return Errno.EBADF;
+        map = (file as UserNamespaceFile)?.Space;
+        if (map is null)
+            return Errno.EINVAL;
+        return !map.IsInitial && caller.Credentials.CapableIn(map, Capabilities.CAP_SYS_ADMIN) ? Errno.OK : Errno.EPERM;
+    }
+
+    /// <summary>Can this mount be given a map?</summary>
+    /// <returns>EPERM (it has one), EINVAL (the file system has none, or the mount hangs somewhere), EPERM (a file system of others).</returns>
+    /// <remarks>Linux fs/namespace.c: can_idmap_mount().</remarks>
+    private static Errno MayMap(Caller caller, Mount mount, UserNamespace map)
+    {
+        if (ReferenceEquals(map, mount.Sb.UserSpace))
+            return Errno.EINVAL;
+        if (mount.Mapping is not null)
+            return Errno.EPERM;
+        if (!mount.Sb.Type.AllowsMappings(mount.Sb.Core))
+            return Errno.EINVAL;
+        if (!caller.Credentials.CapableIn(mount.Sb.UserSpace, Capabilities.CAP_SYS_ADMIN))
+            return Errno.EPERM;
+        return mount.IsAnonymous && (!map.HasNoIds || !mount.Sb.Core.Quirks.EmptyMapsAreRefused) ? Errno.OK : Errno.EINVAL;
     }
 
     private static MountFlags Changed(MountFlags flags, in MountAttr attributes)

@@ -27,7 +27,7 @@ public static partial class MountCalls
             flags &= ~MagicMask;
         if ((flags & NoUser) != 0)
             return Errno.EINVAL;
-        if (!caller.Credentials.Capable(Capabilities.CAP_SYS_ADMIN))
+        if (!MayMount(caller))
             return Errno.EPERM;
         if (data.Length >= Limits.PAGE_SIZE)
             data = data[..(Limits.PAGE_SIZE - 1)];
@@ -66,11 +66,14 @@ public static partial class MountCalls
         var type = core.FindFileSystem(Encoding.UTF8.GetString(name));
         if (type is null)
             return Errno.ENODEV;
+        if (!MayMakeInstance(caller, type, core))
+            return Errno.EPERM;
         var context = new MountContext(core, caller, source.ToArray(), flags, data.ToArray());
         var mounted = type.Mount(context);
         if (!mounted.IsOk)
             return mounted.Error;
         var sb = mounted.Value.Sb;
+        sb.BelongTo(caller);
         var mount = new Mount(sb, mounted.Value, own) { Source = source.ToArray() };
         var error = CheckPlace(caller, path);
         if (error == Errno.OK && ReferenceEquals(path.Mount.Sb, sb) && path.IsMountRoot)
@@ -83,6 +86,11 @@ public static partial class MountCalls
             mount.Kill();
         return error;
     }
+
+    /// <summary>Is the caller privileged where an instance of this file system would belong to?</summary>
+    /// <remarks>Linux fs/super.c: mount_capable(). proc and sysfs belong to the name spaces of processes and networks, which are the initial ones here.</remarks>
+    internal static bool MayMakeInstance(Caller caller, FileSystemType type, VfsCore core) =>
+        caller.Credentials.CapableIn(type.IsForUserNamespaces(core) ? caller.Credentials.Space : UserNamespace.Initial, Capabilities.CAP_SYS_ADMIN);
 
     /// <summary>A removed directory cannot be mounted on; a place of another namespace neither.</summary>
     /// <returns>ENOENT, EINVAL.</returns>
@@ -116,13 +124,13 @@ public static partial class MountCalls
             error = CheckPlace(caller, path);
         if (error != Errno.OK)
             return error;
-        if (old.Mount.IsUnbindable || !IsHere(caller, old.Mount))
+        if (old.Mount.IsUnbindable || !IsHere(caller, old.Mount) || !recursive && MountTree.HasLockedChildren(old.Mount, old.Dentry))
             return Errno.EINVAL;
         if (old.Dentry.IsDirectory != path.Dentry.IsDirectory)
             return Errno.ENOTDIR;
         if (old.Dentry.IsUnlinked)
             return Errno.ENOENT;
-        var copy = MountTree.Copy(old.Mount, old.Dentry, recursive, keepUnbindable: false);
+        var copy = MountTree.CopyUnlocked(old.Mount, old.Dentry, recursive);
         return MountTree.Attach(copy, path.Mount, path.Dentry);
     }
 
@@ -144,7 +152,7 @@ public static partial class MountCalls
             return error;
         var mount = old.Mount;
         bool isAttached = mount.Parent is not null;
-        if (!(isAttached ? IsHere(caller, mount) : mount.IsAnonymous) || !old.IsMountRoot)
+        if (!(isAttached ? IsHere(caller, mount) : mount.IsAnonymous) || !old.IsMountRoot || mount.IsLocked)
             return Errno.EINVAL;
         if (old.Dentry.IsDirectory != path.Dentry.IsDirectory || mount.Parent is { IsShared: true })
             return Errno.EINVAL;
@@ -178,6 +186,8 @@ public static partial class MountCalls
     {
         if (!IsHere(caller, path.Mount) || !path.IsMountRoot)
             return Errno.EINVAL;
+        if (path.Mount.Unlocks(own))
+            return Errno.EPERM;
         if ((own & ~path.Mount.Flags & MountFlags.MS_RDONLY) != 0 && path.Mount.Writers > 0)
             return Errno.EBUSY;
         path.Mount.Flags = own;
@@ -189,11 +199,15 @@ public static partial class MountCalls
         if (!IsHere(caller, path.Mount) || !path.IsMountRoot)
             return Errno.EINVAL;
         var sb = path.Mount.Sb;
+        if (path.Mount.Unlocks(own))
+            return Errno.EPERM;
         var context = new MountContext(sb.Core, caller, path.Mount.Source, flags & SuperFlags, data.ToArray()) { IsRemount = true };
         bool toReadOnly = (flags & MountFlags.MS_RDONLY) != 0 && !sb.IsReadOnly;
         var error = sb.CheckRemount(context);
         if (error != Errno.OK)
             return error;
+        if (!caller.Credentials.CapableIn(sb.UserSpace, Capabilities.CAP_SYS_ADMIN))
+            return Errno.EPERM;
         if (toReadOnly && (sb.Core.AttachedMounts.Any(m => ReferenceEquals(m.Sb, sb) && m.Writers > 0) || sb.OrphanCount > 0))
             return Errno.EBUSY;
         error = sb.Remount(context);
@@ -216,11 +230,13 @@ public static partial class MountCalls
         var error = PathWalk.Lookup(caller, caller.Cwd, target, lookup, keepsExpiry: true, out var path);
         if (error != Errno.OK)
             return error;
-        if (!caller.Credentials.Capable(Capabilities.CAP_SYS_ADMIN))
+        if (!MayMount(caller))
             return Errno.EPERM;
         var mount = path.Mount;
-        if (!path.IsMountRoot || !IsHere(caller, mount))
+        if (!path.IsMountRoot || !IsHere(caller, mount) || mount.IsLocked)
             return Errno.EINVAL;
+        if ((flags & UmountFlags.MNT_FORCE) != 0 && !caller.Credentials.Capable(Capabilities.CAP_SYS_ADMIN))
+            return Errno.EPERM;
         bool isTaskRoot = ReferenceEquals(mount, caller.Root.Mount);
         if ((flags & UmountFlags.MNT_EXPIRE) != 0)
         {

@@ -26,6 +26,9 @@ public sealed class MountNamespace
 
     public VfsCore Core { get; }
 
+    /// <summary>Whose capabilities count for it.</summary>
+    public UserNamespace UserSpace { get; private init; } = UserNamespace.Initial;
+
     /// <summary>The mount everything hangs from.</summary>
     public Mount Root { get; internal set; }
 
@@ -63,12 +66,17 @@ public sealed class MountNamespace
 
     /// <summary>A copy of the whole tree. The peers of shared mounts stay peers.</summary>
     /// <param name="caller">Whose root and working directory move over to the copies.</param>
-    /// <remarks>Linux fs/namespace.c: copy_mnt_ns().</remarks>
-    public MountNamespace Copy(Caller caller)
+    /// <param name="space">Whose it is. What another user name space gets only receives from what was shared, and all of it is locked.</param>
+    /// <remarks>Linux fs/namespace.c: copy_mnt_ns(), lock_mnt_tree().</remarks>
+    public MountNamespace Copy(Caller caller, UserNamespace? space = null)
     {
+        space ??= UserSpace;
+        bool isForOthers = !ReferenceEquals(space, UserSpace);
         var copies = new Dictionary<Mount, Mount>();
-        var root = MountTree.Copy(Root, Root.Root, recursive: true, keepUnbindable: true, copies);
-        var result = new MountNamespace(Core, root);
+        var root = MountTree.Copy(Root, Root.Root, recursive: true, keepUnbindable: true, isForOthers ? Propagation.JoinAsReceiver : Propagation.Join, copies);
+        if (isForOthers)
+            MountTree.Lock(root);
+        var result = new MountNamespace(Core, root) { UserSpace = space };
         foreach (var mount in MountTree.Walk(root).Skip(1))
             result.Adopt(mount);
         if (copies.TryGetValue(caller.Root.Mount, out var rootCopy))

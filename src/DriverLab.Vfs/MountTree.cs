@@ -25,7 +25,11 @@ public static class MountTree
 
     internal static Mount Copy(Mount source, Dentry root, bool recursive, bool keepUnbindable, Action<Mount, Mount> join, Dictionary<Mount, Mount>? copies = null)
     {
-        var copy = new Mount(source.Sb, root, source.Flags) { IsUnbindable = source.IsUnbindable, Source = source.Source };
+        var copy = new Mount(source.Sb, root, source.Flags) 
+        {
+            IsUnbindable = source.IsUnbindable, Source = source.Source, Mapping = source.Mapping,
+            IsLocked = source.IsLocked, HasLockedFlags = source.HasLockedFlags, LockedFlags = source.LockedFlags,
+        };
         join(source, copy);
         copies?.Add(source, copy);
         if (!recursive)
@@ -38,6 +42,27 @@ public static class MountTree
         }
         return copy;
     }
+
+    /// <summary>A copy whose top may be moved and taken away, whatever its source may.</summary>
+    /// <remarks>Linux fs/namespace.c: __do_loopback().</remarks>
+    internal static Mount CopyUnlocked(Mount source, Dentry root, bool recursive)
+    {
+        var copy = Copy(source, root, recursive, keepUnbindable: false);
+        copy.IsLocked = false;
+        return copy;
+    }
+
+    /// <summary>Locks a tree that goes to a less privileged name space.</summary>
+    /// <remarks>Linux fs/namespace.c: lock_mnt_tree().</remarks>
+    internal static void Lock(Mount tree)
+    {
+        foreach (var mount in Walk(tree))
+            (mount.IsLocked, mount.HasLockedFlags, mount.LockedFlags) = (true, true, mount.Flags);
+    }
+
+    /// <summary>Something locked is mounted below the entry.</summary>
+    /// <remarks>Linux fs/namespace.c: has_locked_children().</remarks>
+    internal static bool HasLockedChildren(Mount mount, Dentry root) => mount.Children.Exists(c => c.IsLocked && root.IsAncestorOf(c.Mountpoint!));
 
     // ---- attaching -----------------------------------------------------------------------------------------------------------------------------
 
@@ -64,6 +89,12 @@ public static class MountTree
     {
         var copies = parent.IsShared ? Propagation.CopiesOf(tree, parent, mountpoint) : [];
         Graft(tree, parent, mountpoint);
+        foreach (var (copy, receiver) in copies)
+        {
+            if (!ReferenceEquals(receiver.Namespace!.UserSpace, parent.Namespace!.UserSpace))
+                Lock(copy);
+            copy.IsLocked = false;
+        }
         if (!parent.Sb.Core.Quirks.MountsListedById)
             copies.Reverse();
         foreach (var (copy, receiver) in copies)

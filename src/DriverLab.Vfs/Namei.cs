@@ -162,7 +162,7 @@ public static partial class Namei
             return error;
         if (!ReferenceEquals(directory.Sb, inode.Sb))
             return Errno.EXDEV;
-        if (inode.IsAppend || inode.IsImmutable || inode.IsDirectory)
+        if (inode.IsAppend || inode.IsImmutable || caller.Credentials.IsStranger(inode) || inode.IsDirectory)
             return Errno.EPERM;
         if (inode.Nlink == 0 && (inode.Flags & InodeFlags.I_LINKABLE) == 0)
             return Errno.ENOENT;
@@ -179,10 +179,12 @@ public static partial class Namei
     }
 
     /// <summary>Makes a nameless file in the file system of a directory: an unhashed, positive entry below it.</summary>
-    /// <returns>(permission to write and search the directory), EOPNOTSUPP, then the file system.</returns>
+    /// <returns>EOVERFLOW (the caller's ids mean nothing there), (permission to write and search the directory), EOPNOTSUPP, then the file system.</returns>
     public static SysResult<Dentry> VfsTmpfile(Caller caller, Dentry parent, Mode mode, bool linkable = true)
     {
         var directory = parent.Inode!;
+        if (parent.Sb.Core.Quirks.NamelessFilesNeedOwners && !caller.Credentials.CanOwn(parent.Sb))
+            return Errno.EOVERFLOW;
         var error = Permissions.Check(directory, caller, AccessMode.W_OK | AccessMode.X_OK);
         if (error != Errno.OK)
             return error;

@@ -119,6 +119,7 @@ public static class PathOpen
     {
         created = false;
         var (mount, parent) = walker.Current;
+        caller = caller.Through(mount);
         var found = Namei.LookupHash(caller, parent, last);
         if (!found.IsOk)
             return found.Error;
@@ -128,6 +129,8 @@ public static class PathOpen
             var directory = parent.Inode!;
             mode = caller.WithoutUmask(directory, Permissions.StripSgid(directory, mode | Mode.S_IFREG, caller.Credentials));
             var error = mount.WantWrite();
+            if (error == Errno.OK && !caller.Credentials.CanOwn(directory.Sb))
+                error = Errno.EOVERFLOW;
             if (error == Errno.OK)
                 error = Permissions.Check(directory, caller, AccessMode.W_OK | AccessMode.X_OK);
             if (error == Errno.OK)
@@ -141,6 +144,7 @@ public static class PathOpen
 
     private static SysResult<OpenFile> DoOpen(Caller caller, in VfsPath path, Inode directory, OpenFlags flags, LookupFlags lookup, bool created)
     {
+        caller = caller.Through(path.Mount);
         var inode = path.Inode;
         if ((flags & OpenFlags.O_CREAT) != 0 && !created)
         {
@@ -172,7 +176,7 @@ public static class PathOpen
     }
 
     /// <summary>May the caller open this inode so?</summary>
-    /// <returns>ELOOP (a link), EISDIR, EACCES (device on a nodev mount), (permission), EPERM (append-only, O_NOATIME).</returns>
+    /// <returns>ELOOP (a link), EISDIR, EACCES (device on a nodev mount, or of a file system that a user name space mounted), (permission), EPERM (append-only, O_NOATIME).</returns>
     public static Errno MayOpen(Caller caller, in VfsPath path, AccessMode access, OpenFlags flags)
     {
         var inode = path.Inode;
@@ -182,7 +186,7 @@ public static class PathOpen
                 return Errno.ELOOP;
             case Mode.S_IFDIR when (access & AccessMode.W_OK) != 0:
                 return Errno.EISDIR;
-            case Mode.S_IFBLK or Mode.S_IFCHR when (path.Mount.Flags & MountFlags.MS_NODEV) != 0:
+            case Mode.S_IFBLK or Mode.S_IFCHR when (path.Mount.Flags & MountFlags.MS_NODEV) != 0 || !inode.Sb.UserSpace.IsInitial:
                 return Errno.EACCES;
             case Mode.S_IFBLK or Mode.S_IFCHR or Mode.S_IFIFO or Mode.S_IFSOCK:
                 flags &= ~OpenFlags.O_TRUNC;
@@ -209,6 +213,7 @@ public static class PathOpen
             error = parent.Mount.WantWrite();
         if (error != Errno.OK)
             return error;
+        caller = caller.Through(parent.Mount);
         var made = Namei.VfsTmpfile(caller, parent.Dentry, caller.WithoutUmask(parent.Inode, Permissions.StripSgid(parent.Inode, (mode & Mode.S_IALLUGO) | Mode.S_IFREG, caller.Credentials)), (flags & OpenFlags.O_EXCL) == 0);
         if (!made.IsOk)
             return made.Error;

@@ -64,7 +64,7 @@ internal struct PathWalker(Caller caller, VfsPath start, ResolveFlags resolve = 
             return Errno.OK;
         while (true)
         {
-            var error = Permissions.Check(_dentry.Inode!, _caller, AccessMode.X_OK);
+            var error = Permissions.Check(_dentry.Inode!, _caller.Through(_mount), AccessMode.X_OK);
             if (error != Errno.OK && !_dentry.Sb.Core.IsMutated(Mutation.SearchPermissionSkipped))
                 return error;
             int length = path.IndexOf((byte)'/');
@@ -135,7 +135,7 @@ internal struct PathWalker(Caller caller, VfsPath start, ResolveFlags resolve = 
         text = default;
         if (_links++ >= Limits.MAXSYMLINKS + (_dentry.Sb.Core.IsMutated(Mutation.OneLinkMore) ? 1 : 0))
             return Errno.ELOOP;
-        var denied = isLast ? Permissions.MayFollow(_dentry.Parent.Inode!, _dentry.Inode!, _caller) : Errno.OK;
+        var denied = isLast ? Permissions.MayFollow(_dentry.Parent.Inode!, _dentry.Inode!, _caller.Through(_mount)) : Errno.OK;
         if (denied != Errno.OK)
             return denied;
         if ((_mount.Flags & MountFlags.MS_NOSYMFOLLOW) != 0 || (_resolve & ResolveFlags.RESOLVE_NO_SYMLINKS) != 0)

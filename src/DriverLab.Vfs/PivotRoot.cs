@@ -15,7 +15,7 @@ public static partial class MountCalls
     /// <remarks>Linux fs/namespace.c: SYSCALL pivot_root, chroot_fs_refs().</remarks>
     public static Errno PivotRoot(Caller caller, ReadOnlySpan<byte> newRoot, ReadOnlySpan<byte> putOld, IEnumerable<Caller> tasks)
     {
-        bool walksFirst = caller.Mounts.Core.Quirks.PivotWalksFirst, mayMount = caller.Credentials.Capable(Capabilities.CAP_SYS_ADMIN);
+        bool walksFirst = caller.Mounts.Core.Quirks.PivotWalksFirst, mayMount = MayMount(caller);
         if (!walksFirst && !mayMount)
             return Errno.EPERM;
         const LookupFlags lookup = LookupFlags.LOOKUP_FOLLOW | LookupFlags.LOOKUP_DIRECTORY;
@@ -38,6 +38,7 @@ public static partial class MountCalls
         var (parent, mountpoint) = (old.Parent!, old.Mountpoint!);
         MountTree.Unhang(top);
         MountTree.Unhang(old);
+        (top.IsLocked, old.IsLocked) = (old.IsLocked, false);
         MountTree.Hang(old, place.Mount, place.Dentry);
         MountTree.Hang(top, parent, mountpoint);
         foreach (var task in tasks)
@@ -55,6 +56,8 @@ public static partial class MountCalls
         if (place.Mount.IsShared || next.Mount.Parent is { IsShared: true } || root.Mount.Parent is { IsShared: true })
             return Errno.EINVAL;
         if (!IsHere(caller, root.Mount) || !IsHere(caller, next.Mount))
+            return Errno.EINVAL;
+        if (next.Mount.IsLocked)
             return Errno.EINVAL;
         if (next.Dentry.IsUnlinked)
             return Errno.ENOENT;

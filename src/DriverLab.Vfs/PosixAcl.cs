@@ -82,16 +82,38 @@ public sealed class PosixAcl
         return size;
     }
 
-    /// <summary>One owner, one group, one others, in order; named entries between; a mask when there are any.</summary>
+    /// <summary>Calls the named users and groups of an attribute's value otherwise. What is no list stays as it is.</summary>
+    /// <remarks>Linux fs/posix_acl.c: vfs_posix_acl_to_xattr(), vfs_set_acl_prepare().</remarks>
+    public static void Rename(Span<byte> value, Func<uint, uint> user, Func<uint, uint> group)
+    {
+        for (int at = HeaderSize; at + EntrySize <= value.Length; at += EntrySize)
+        {
+            var id = value.Slice(at + 4, 4);
+            ushort tag = BinaryPrimitives.ReadUInt16LittleEndian(value[at..]);
+            if (tag is ACL_USER or ACL_GROUP)
+                BinaryPrimitives.WriteUInt32LittleEndian(id, (tag == ACL_USER ? user : group)(BinaryPrimitives.ReadUInt32LittleEndian(id)));
+        }
+    }
+
+    /// <summary>The list with its named users and groups called otherwise.</summary>
+    public PosixAcl Renamed(Func<uint, uint> user, Func<uint, uint> group) => new(Array.ConvertAll(_entries, e => e.Tag switch
+    {
+        ACL_USER => e with { Id = user(e.Id) },
+        ACL_GROUP => e with { Id = group(e.Id) },
+        _ => e,
+    }));
+
+    /// <summary>One owner, one group, one others, in order; named entries between, which the file system has ids for; a mask when there are any.</summary>
     /// <returns>EINVAL.</returns>
     /// <remarks>Linux fs/posix_acl.c: posix_acl_valid().</remarks>
-    public Errno Validate()
+    public Errno Validate(UserNamespace space)
     {
         ushort expected = ACL_USER_OBJ;
         bool needsMask = false;
         foreach (var entry in _entries)
         {
-            if ((entry.Perm & ~Rwx) != 0)
+            bool isUnknown = entry.Tag == ACL_USER && !space.Uids.Knows(entry.Id) || entry.Tag == ACL_GROUP && !space.Gids.Knows(entry.Id);
+            if ((entry.Perm & ~Rwx) != 0 || isUnknown)
                 return Errno.EINVAL;
             bool fits = entry.Tag switch
             {
@@ -130,9 +152,9 @@ public sealed class PosixAcl
         {
             switch (entry.Tag)
             {
-                case ACL_USER_OBJ when inode.Uid == by.Fsuid:
+                case ACL_USER_OBJ when by.Is(inode.Uid):
                     return Allows(entry.Perm, wanted);
-                case ACL_USER when entry.Id == by.Fsuid:
+                case ACL_USER when by.Is(entry.Id):
                     return Allows(entry.Perm & Mask, wanted);
                 case ACL_GROUP_OBJ when by.InGroup(inode.Gid):
                 case ACL_GROUP when by.InGroup(entry.Id):
@@ -240,6 +262,10 @@ public sealed class PosixAcls
 
     /// <summary>Of a directory: what new names begin with; null when there is none.</summary>
     public PosixAcl? Default { get; set; }
+
+    /// <summary>The lists as a mount shows them.</summary>
+    public PosixAcls Through(MountMapping mapping) =>
+        new() { Access = Access?.Renamed(mapping.ShownUid, mapping.ShownGid), Default = Default?.Renamed(mapping.ShownUid, mapping.ShownGid) };
 }
 
 /// <summary>What file systems that keep access control lists in memory share.</summary>
@@ -271,7 +297,7 @@ public static class SimpleAcl
             var mode = inode.Mode;
             if (acl is not null && acl.IsEquivalent(ref mode))
                 acl = null;
-            if (!caller.Credentials.InGroup(inode.Gid) && !caller.Credentials.Capable(Capabilities.CAP_FSETID))
+            if (!caller.Credentials.InGroup(inode.Gid) && !caller.Credentials.CapableOver(inode, Capabilities.CAP_FSETID))
                 mode &= ~Mode.S_ISGID;
             inode.Mode = mode;
         }

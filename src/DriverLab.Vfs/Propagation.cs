@@ -86,6 +86,16 @@ internal static class Propagation
         }
     }
 
+    /// <summary>As <see cref="Join"/>, but a copy of what is shared is its slave.</summary>
+    /// <remarks>Linux fs/namespace.c: clone_mnt() with CL_SHARED_TO_SLAVE.</remarks>
+    public static void JoinAsReceiver(Mount source, Mount copy)
+    {
+        if (source.IsShared)
+            JoinAsSlave(source, copy, shared: false);
+        else
+            Join(source, copy);
+    }
+
     // A copy that only receives, and passes on what it receives when it is shared.
     private static void JoinAsSlave(Mount source, Mount copy, bool shared)
     {
@@ -184,6 +194,7 @@ internal static class Propagation
     {
         var all = new HashSet<Mount>(going);
         var copies = new List<Mount>();
+        Unlock(going[^1]);
         foreach (var mount in going)
         {
             if (mount.Parent is not { } parent)
@@ -196,7 +207,26 @@ internal static class Propagation
                 copies.Add(copy);
             }
         }
-        return copies;
+        // What is locked goes only with what it hangs on.
+        foreach (var copy in Enumerable.Reverse(copies))
+        {
+            if (copy.IsLocked && !all.Contains(copy.Parent!))
+                _ = all.Remove(copy);
+        }
+        return copies.FindAll(all.Contains);
+    }
+
+    /// <summary>Copies of what a more privileged name space takes away need no lock any more.</summary>
+    /// <remarks>Linux fs/pnode.c: propagate_mount_unlock().</remarks>
+    private static void Unlock(Mount top)
+    {
+        if (top.Parent is not { } parent)
+            return;
+        foreach (var receiver in ReceiversOf(parent))
+        {
+            if (CopyAt(receiver, top) is { } copy)
+                copy.IsLocked = false;
+        }
     }
 
     private static Mount? CopyAt(Mount receiver, Mount mount) => mount.Sb.Core.MountHash.GetValueOrDefault((receiver, mount.Mountpoint!));

@@ -23,6 +23,10 @@ public abstract class SuperBlock
     public VfsCore Core { get; }
     public FileSystemType Type { get; }
 
+    /// <summary>The user name space that it was mounted from: what its owners mean, and who may change it.</summary>
+    /// <remarks>Linux struct super_block: s_user_ns.</remarks>
+    public UserNamespace UserSpace { get; internal set; } = UserNamespace.Initial;
+
     /// <summary>st_dev of its files; <see cref="VfsCore.NewAnonymousDev"/> gives one to a file system without a device.</summary>
     public DevT Dev { get; }
 
@@ -65,6 +69,13 @@ public abstract class SuperBlock
     /// <summary>Every hashed entry of this instance is in the dentry cache (ramfs, tmpfs): a miss means that the name does not exist, and <see cref="Inode.Lookup"/> is only
     /// asked when a name is about to be created.</summary>
     public virtual bool CacheIsComplete => false;
+
+    /// <summary>Whoever makes an instance is who it belongs to.</summary>
+    internal void BelongTo(Caller mounter)
+    {
+        if (ActiveCount == 0)
+            UserSpace = mounter.Credentials.Space;
+    }
 
     /// <summary>Mounts and other users of this instance; the last one gone puts it.</summary>
     public int ActiveCount { get; set; }
@@ -171,6 +182,12 @@ public abstract class FileSystemType
 
     /// <summary>Needs a block device as its source (FS_REQUIRES_DEV).</summary>
     public virtual bool RequiresDevice => false;
+
+    /// <summary>Can be mounted by the superuser of any user name space (FS_USERNS_MOUNT).</summary>
+    public virtual bool IsForUserNamespaces(VfsCore core) => false;
+
+    /// <summary>Its mounts can have a map of owners (FS_ALLOW_IDMAP).</summary>
+    public virtual bool AllowsMappings(VfsCore core) => false;
 
     /// <summary>/proc/filesystems shows it.</summary>
     public virtual bool IsListed => true;

@@ -162,6 +162,19 @@ public sealed record VfsQuirks
     /// <summary>Watches are told of flags of chattr that are set (seen on 7.2.12, not on 6.18.44).</summary>
     public bool FlagsAreTold { get; init; }
 
+    /// <summary>move_mount looks for the target before it looks for the mount (seen on 6.16.12, not on 6.12.118).</summary>
+    public bool MoveMountFindsTargetFirst { get; init; }
+
+    /// <summary>A mount cannot be given the map of a user namespace that has none.</summary>
+    public bool EmptyMapsAreRefused { get; init; }
+
+    /// <summary>A file without a name is refused, as one with a name is, to a caller whose ids mean nothing on the mount or to the file system.</summary>
+    /// <remarks>Seen on 6.12.118, 7.2.12 and 7.3.4; not on 6.16.12 and 6.17.13.</remarks>
+    public bool NamelessFilesNeedOwners { get; init; }
+
+    /// <summary>tmpfs has mounts with maps of owners (6.3).</summary>
+    public bool TmpfsAllowsMappings { get; init; }
+
     /// <summary>The quirks of a kernel.</summary>
     public static VfsQuirks Of(KernelProfile profile) => new()
     {
@@ -212,6 +225,10 @@ public sealed record VfsQuirks
         CopyTellsWriteTwice = !profile.AtLeast(6, 8),
         AnonInodesRefuseChanges = profile.AtLeast(6, 16),
         FlagsAreTold = profile.AtLeast(7, 0),
+        MoveMountFindsTargetFirst = profile.AtLeast(6, 15),
+        NamelessFilesNeedOwners = (profile.AtLeast(6, 12) && !profile.AtLeast(6, 13)) || profile.AtLeast(7, 0),
+        EmptyMapsAreRefused = profile.AtLeast(6, 9),
+        TmpfsAllowsMappings = profile.AtLeast(6, 3),
         HasMountSetattr = profile.AtLeast(5, 12),
     };
 }

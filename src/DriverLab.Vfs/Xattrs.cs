@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using DriverLab.Linux;
 using DriverLab.Linux.Abi;
 using DriverLab.Simulation;
@@ -19,27 +18,12 @@ public static class Xattrs
         var error = MayAccess(caller, dentry.Inode!, name, AccessMode.R_OK);
         if (error != Errno.OK)
             return error;
-        return name.SequenceEqual(SecurityCapability) ? GetCapability(caller, dentry, value) : dentry.Inode!.GetXattr(caller, dentry, name, value);
-    }
-
-    // Linux security/commoncap.c: cap_inode_getsecurity(). Capabilities of the caller's own root are shown as those of revision 2.
-    private static SysResult<int> GetCapability(Caller caller, Dentry dentry, Span<byte> value)
-    {
-        Span<byte> stored = stackalloc byte[CapabilitySize3];
-        var result = dentry.Inode!.GetXattr(caller, dentry, SecurityCapability, stored);
-        if (!result.IsOk)
-            return result.Error == Errno.ERANGE ? Errno.EINVAL : result.Error;
-        stored = stored[..result.Value];
-        if (!IsCapabilityValue(stored))
-            return Errno.EINVAL;
-        if (stored.Length == CapabilitySize3 && BinaryPrimitives.ReadUInt32LittleEndian(stored[CapabilitySize2..]) == 0)
-        {
-            stored = stored[..CapabilitySize2];
-            stored[3] = 2;
-        }
-        if (value.IsEmpty)
-            return stored.Length;
-        return stored.TryCopyTo(value) ? stored.Length : Errno.ERANGE;
+        if (name.SequenceEqual(SecurityCapability))
+            return FileCapabilities.Get(caller, dentry, value);
+        var got = dentry.Inode!.GetXattr(caller, dentry, name, value);
+        if (got.IsOk && !value.IsEmpty && PosixAcl.IsName(name))
+            PosixAcl.Rename(value[..got.Value], caller.Credentials.ShownUid, caller.Credentials.ShownGid);
+        return got;
     }
 
     /// <summary>Sets an attribute.</summary>
@@ -50,17 +34,12 @@ public static class Xattrs
         if (PosixAcl.IsName(name))
             return SetAcl(caller, dentry, name, value);
         bool isCapability = name.SequenceEqual(SecurityCapability);
-        if (isCapability && !value.IsEmpty)
-        {
-            if (!IsCapabilityValue(value))
-                return Errno.EINVAL;
-            if (!caller.Credentials.Capable(Capabilities.CAP_SETFCAP))
-                return Errno.EPERM;
-        }
-        var error = MayAccess(caller, inode, name, AccessMode.W_OK);
+        var error = isCapability && !value.IsEmpty ? FileCapabilities.Store(caller, inode, ref value) : Errno.OK;
+        if (error == Errno.OK)
+            error = MayAccess(caller, inode, name, AccessMode.W_OK);
         if (error != Errno.OK)
             return error;
-        if (name.StartsWith("security."u8) && !isCapability && !MayChangeSecurity(caller, inode, Capabilities.CAP_SYS_ADMIN))
+        if (name.StartsWith("security."u8) && !isCapability && !MayChangeSecurity(caller, inode, isCapability: false))
             return Errno.EPERM;
         return Told(dentry, inode.SetXattr(caller, dentry, name, value, flags));
     }
@@ -77,8 +56,7 @@ public static class Xattrs
             return error;
         if (name.StartsWith("security."u8))
         {
-            var needed = name.SequenceEqual(SecurityCapability) ? Capabilities.CAP_SETFCAP : Capabilities.CAP_SYS_ADMIN;
-            if (!MayChangeSecurity(caller, inode, needed))
+            if (!MayChangeSecurity(caller, inode, name.SequenceEqual(SecurityCapability)))
                 return Errno.EPERM;
         }
         return Told(dentry, inode.RemoveXattr(caller, dentry, name));
@@ -93,8 +71,10 @@ public static class Xattrs
         if (error == Errno.OK)
             error = MayAccess(caller, inode, name, AccessMode.W_OK);
         if (error == Errno.OK)
-            error = MaySetAcl(caller, inode, name, acl);
-        return error != Errno.OK ? error : Told(dentry, acl is null ? inode.RemoveXattr(caller, dentry, name) : inode.SetXattr(caller, dentry, name, value, XattrFlags.None));
+            error = MaySetAcl(caller, inode, name, acl?.Renamed(caller.Credentials.StoredUid, caller.Credentials.StoredGid));
+        byte[] stored = value.ToArray();
+        PosixAcl.Rename(stored, caller.Credentials.StoredUid, caller.Credentials.StoredGid);
+        return error != Errno.OK ? error : Told(dentry, acl is null ? inode.RemoveXattr(caller, dentry, name) : inode.SetXattr(caller, dentry, name, stored, XattrFlags.None));
     }
 
     // Linux fs/posix_acl.c: set_posix_acl().
@@ -106,7 +86,7 @@ public static class Xattrs
             return acl is null ? Errno.OK : Errno.EACCES;
         if (!Permissions.OwnerOrCapable(inode, caller.Credentials))
             return Errno.EPERM;
-        return acl?.Validate() ?? Errno.OK;
+        return acl?.Validate(inode.Sb.UserSpace) ?? Errno.OK;
     }
 
     private static Errno Told(Dentry dentry, Errno error)
@@ -125,7 +105,7 @@ public static class Xattrs
     public static Errno MayAccess(Caller caller, Inode inode, ReadOnlySpan<byte> name, AccessMode mask)
     {
         bool writes = (mask & AccessMode.W_OK) != 0;
-        if (writes && (inode.IsImmutable || inode.IsAppend))
+        if (writes && (inode.IsImmutable || inode.IsAppend || caller.Credentials.IsStranger(inode)))
             return Errno.EPERM;
         if (name.StartsWith("security."u8) || name.StartsWith("system."u8))
             return Errno.OK;
@@ -142,17 +122,10 @@ public static class Xattrs
         return Permissions.Check(inode, caller, mask);
     }
 
-    private static bool MayChangeSecurity(Caller caller, Inode inode, Capabilities needed) =>
-        caller.Credentials.Capable(needed) || inode.Sb.Core.Quirks.BpfLsmSkipsXattrCheck;
-
-    // struct vfs_cap_data: revisions 2 and 3.
-    private const int CapabilitySize2 = 20, CapabilitySize3 = 24;
-
-    private static bool IsCapabilityValue(ReadOnlySpan<byte> value)
+    private static bool MayChangeSecurity(Caller caller, Inode inode, bool isCapability)
     {
-        if (value.Length < 4)
-            return false;
-        uint revision = BinaryPrimitives.ReadUInt32LittleEndian(value) & 0xFF000000;
-        return revision == 0x02000000 && value.Length == CapabilitySize2 || revision == 0x03000000 && value.Length == CapabilitySize3;
+        var by = caller.Credentials;
+        bool isCapable = isCapability ? by.CapableOver(inode, Capabilities.CAP_SETFCAP) : by.CapableIn(inode.Sb.UserSpace, Capabilities.CAP_SYS_ADMIN);
+        return isCapable || inode.Sb.Core.Quirks.BpfLsmSkipsXattrCheck;
     }
 }

@@ -23,6 +23,7 @@ public partial class EmulatedTask
         error = Attributes.VfsGetAttr(Caller, place, mask, flags, out result);
         if (error != Errno.OK)
             return error;
+        (result.Uid, result.Gid) = (Caller.Credentials.Space.ShownUid(result.Uid), Caller.Credentials.Space.ShownGid(result.Gid));
         if (place.Inode.Type == Mode.S_IFBLK && Quirks.BlockNodesReportIoSize && State.Block.Devices.Find(place.Inode.Rdev) is { } device)
             result.BlockSize = Math.Max(device.Limits.IoMin, device.Limits.LogicalBlockSize);
         result.MntId = (ulong)place.Mount.Id;
@@ -50,7 +51,7 @@ public partial class EmulatedTask
         var inode = place.Inode;
         if ((mode & AccessMode.X_OK) != 0 && inode.IsRegular && (place.Mount.Flags & MountFlags.MS_NOEXEC) != 0)
             return Errno.EACCES;
-        error = Permissions.Check(inode, Caller, mode);
+        error = Permissions.Check(inode, Caller.Through(place.Mount), mode);
         bool isSpecial = inode.Type is Mode.S_IFCHR or Mode.S_IFBLK or Mode.S_IFIFO or Mode.S_IFSOCK;
         return error == Errno.OK && (mode & AccessMode.W_OK) != 0 && !isSpecial ? place.Mount.WantWrite() : error;
     }
@@ -71,7 +72,7 @@ public partial class EmulatedTask
         if (error != Errno.OK)
             return error;
         var attr = new Iattr { Valid = AttrValid.ATTR_MODE | AttrValid.ATTR_CTIME, Mode = mode & Mode.S_IALLUGO | place.Inode.Type };
-        return Attributes.NotifyChange(Caller, place.Dentry, ref attr);
+        return Attributes.NotifyChange(Caller.Through(place.Mount), place.Dentry, ref attr);
     }
 
     /// <inheritdoc/>
@@ -86,14 +87,17 @@ public partial class EmulatedTask
             error = place.Mount.WantWrite();
         if (error != Errno.OK)
             return error;
-        var attr = new Iattr { Valid = AttrValid.ATTR_CTIME, Uid = uid, Gid = gid };
+        var (space, by) = (Caller.Credentials.Space, Caller.Through(place.Mount));
+        var attr = new Iattr { Valid = AttrValid.ATTR_CTIME, Uid = space.Uids.Down(uid), Gid = space.Gids.Down(gid) };
+        if (uid != uint.MaxValue && attr.Uid == IdMap.Invalid || gid != uint.MaxValue && attr.Gid == IdMap.Invalid)
+            return Errno.EINVAL;
         if (uid != uint.MaxValue)
             attr.Valid |= AttrValid.ATTR_UID;
         if (gid != uint.MaxValue)
             attr.Valid |= AttrValid.ATTR_GID;
         if (!place.Inode.IsDirectory)
-            attr.Valid |= AttrValid.ATTR_KILL_SUID | AttrValid.ATTR_KILL_PRIV | Attributes.ShouldDropSgid(place.Inode, Caller.Credentials);
-        return Attributes.NotifyChange(Caller, place.Dentry, ref attr);
+            attr.Valid |= AttrValid.ATTR_KILL_SUID | AttrValid.ATTR_KILL_PRIV | Attributes.ShouldDropSgid(place.Inode, by.Credentials);
+        return Attributes.NotifyChange(by, place.Dentry, ref attr);
     }
 
     /// <inheritdoc/>
@@ -120,7 +124,7 @@ public partial class EmulatedTask
             attr.AtimeNs = SetTime(ref attr.Valid, atime, AttrValid.ATTR_ATIME, AttrValid.ATTR_ATIME_SET);
             attr.MtimeNs = SetTime(ref attr.Valid, mtime, AttrValid.ATTR_MTIME, AttrValid.ATTR_MTIME_SET);
         }
-        return Attributes.NotifyChange(Caller, place.Dentry, ref attr);
+        return Attributes.NotifyChange(Caller.Through(place.Mount), place.Dentry, ref attr);
     }
 
     private static bool IsValid(Timespec time) => time.Nanoseconds is Timespec.UTIME_NOW or Timespec.UTIME_OMIT or >= 0 and <= 999_999_999;

@@ -18,7 +18,7 @@ public partial class EmulatedTask
             return Errno.EINVAL;
         if (file.Inode.IsAppend)
             return Errno.EPERM;
-        return Attributes.Truncate(Caller, file.Path.Dentry, length, AttrValid.ATTR_MTIME | AttrValid.ATTR_CTIME, file);
+        return Attributes.Truncate(Caller.Through(file.Path.Mount), file.Path.Dentry, length, AttrValid.ATTR_MTIME | AttrValid.ATTR_CTIME, file);
     }
 
     /// <inheritdoc/>
@@ -37,12 +37,12 @@ public partial class EmulatedTask
         var readOnly = place.Mount.WantWrite();
         if (readOnly != Errno.OK && !Quirks.TruncateChecksPermissionFirst)
             return readOnly;
-        error = Permissions.Check(inode, Caller, AccessMode.W_OK);
+        error = Permissions.Check(inode, Caller.Through(place.Mount), AccessMode.W_OK);
         if (error == Errno.OK)
             error = readOnly;
         if (error != Errno.OK)
             return error;
-        return inode.IsAppend ? Errno.EPERM : Attributes.Truncate(Caller, place.Dentry, length, AttrValid.None, null);
+        return inode.IsAppend ? Errno.EPERM : Attributes.Truncate(Caller.Through(place.Mount), place.Dentry, length, AttrValid.None, null);
     }
 
     /// <inheritdoc/>

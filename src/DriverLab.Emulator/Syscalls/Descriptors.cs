@@ -147,7 +147,7 @@ public partial class EmulatedTask
         const OpenFlags settable = OpenFlags.O_APPEND | OpenFlags.O_NONBLOCK | OpenFlags.O_DIRECT | OpenFlags.O_NOATIME;
         if (((flags ^ file.Flags) & OpenFlags.O_APPEND) != 0 && file.Inode.IsAppend)
             return Errno.EPERM;
-        if ((flags & ~file.Flags & OpenFlags.O_NOATIME) != 0 && !Permissions.OwnerOrCapable(file.Inode, Caller.Credentials))
+        if ((flags & ~file.Flags & OpenFlags.O_NOATIME) != 0 && !Permissions.OwnerOrCapable(file.Inode, Caller.Through(file.Path.Mount).Credentials))
             return Errno.EPERM;
         if ((flags & OpenFlags.O_DIRECT) != 0 && !file.SupportsDirect)
             return Errno.EINVAL;

@@ -60,7 +60,9 @@ public partial class EmulatedTask
     {
         if (value.Length > Limits.XATTR_SIZE_MAX)
             value = value[..Limits.XATTR_SIZE_MAX];
-        var result = Xattrs.VfsGetXattr(Caller, place.Dentry, name, value);
+        var result = Xattrs.VfsGetXattr(Caller.Through(place.Mount), place.Dentry, name, value);
+        if (result.IsOk && !value.IsEmpty && !Caller.Credentials.Space.IsInitial && PosixAcl.IsName(name))
+            PosixAcl.Rename(value[..result.Value], Caller.Credentials.Space.Uids.Up, Caller.Credentials.Space.Gids.Up);
         return result.Error == Errno.ERANGE && value.Length >= Limits.XATTR_SIZE_MAX ? Errno.E2BIG : result;
     }
 
@@ -68,14 +70,27 @@ public partial class EmulatedTask
     public Errno SetXattr(ReadOnlySpan<byte> path, ReadOnlySpan<byte> name, ReadOnlySpan<byte> value, XattrFlags xattrFlags, AtFlags flags)
     {
         var error = XattrPath(path, flags, CheckSetXattr(name, value, xattrFlags), writes: true, out var place);
-        return error != Errno.OK ? error : Xattrs.VfsSetXattr(Caller, place.Dentry, name, value, xattrFlags);
+        return error != Errno.OK ? error : Set(place, name, value, xattrFlags);
     }
 
     /// <inheritdoc/>
     public Errno FSetXattr(Fd fd, ReadOnlySpan<byte> name, ReadOnlySpan<byte> value, XattrFlags xattrFlags)
     {
         var error = XattrFile(fd, CheckSetXattr(name, value, xattrFlags), writes: true, out var place);
-        return error != Errno.OK ? error : Xattrs.VfsSetXattr(Caller, place.Dentry, name, value, xattrFlags);
+        return error != Errno.OK ? error : Set(place, name, value, xattrFlags);
+    }
+
+    /// <remarks>Linux fs/posix_acl.c: posix_acl_fix_xattr_from_user(), do_set_acl(): lists are told in the caller's own ids.</remarks>
+    private Errno Set(in VfsPath place, ReadOnlySpan<byte> name, ReadOnlySpan<byte> value, XattrFlags flags)
+    {
+        var space = Caller.Credentials.Space;
+        if (!space.IsInitial && PosixAcl.IsName(name))
+        {
+            byte[] renamed = value.ToArray();
+            PosixAcl.Rename(renamed, space.Uids.Down, space.Gids.Down);
+            value = renamed;
+        }
+        return Xattrs.VfsSetXattr(Caller.Through(place.Mount), place.Dentry, name, value, flags);
     }
 
     /// <inheritdoc/>
@@ -96,7 +111,7 @@ public partial class EmulatedTask
     {
         if (names.Length > Limits.XATTR_LIST_MAX)
             names = names[..Limits.XATTR_LIST_MAX];
-        var result = Xattrs.VfsListXattr(Caller, place.Dentry, names);
+        var result = Xattrs.VfsListXattr(Caller.Through(place.Mount), place.Dentry, names);
         return result.Error == Errno.ERANGE && names.Length >= Limits.XATTR_LIST_MAX ? Errno.E2BIG : result;
     }
 
@@ -104,13 +119,13 @@ public partial class EmulatedTask
     public Errno RemoveXattr(ReadOnlySpan<byte> path, ReadOnlySpan<byte> name, AtFlags flags)
     {
         var error = XattrPath(path, flags, CheckXattrName(name), writes: true, out var place);
-        return error != Errno.OK ? error : Xattrs.VfsRemoveXattr(Caller, place.Dentry, name);
+        return error != Errno.OK ? error : Xattrs.VfsRemoveXattr(Caller.Through(place.Mount), place.Dentry, name);
     }
 
     /// <inheritdoc/>
     public Errno FRemoveXattr(Fd fd, ReadOnlySpan<byte> name)
     {
         var error = XattrFile(fd, CheckXattrName(name), writes: true, out var place);
-        return error != Errno.OK ? error : Xattrs.VfsRemoveXattr(Caller, place.Dentry, name);
+        return error != Errno.OK ? error : Xattrs.VfsRemoveXattr(Caller.Through(place.Mount), place.Dentry, name);
     }
 }

@@ -33,7 +33,7 @@ public partial class EmulatedTask
         return new Fd(fd.Value);
     }
 
-    private bool MayMount => Caller.Credentials.Capable(Capabilities.CAP_SYS_ADMIN);
+    private bool MayMount => MountCalls.MayMount(Caller);
 
     /// <inheritdoc/>
     public SysResult<Fd> FsOpen(ReadOnlySpan<byte> fileSystem, FsOpenFlags flags) => Install(MountCalls.FsOpen(Caller, fileSystem, flags));
@@ -69,10 +69,15 @@ public partial class EmulatedTask
             return Errno.EPERM;
         if ((flags & ~Quirks.MoveMountFlags) != 0)
             return Errno.EINVAL;
-        var error = Lookup(fromDirectory, fromPath, LookupOf((int)flags), out var from);
-        if (error == Errno.OK)
-            error = Lookup(toDirectory, toPath, LookupOf((int)flags >> 4), out var to) is var e and not Errno.OK ? e : MountCalls.MoveMount(Caller, from, to, flags);
-        return error;
+        bool isTargetFirst = Quirks.MoveMountFindsTargetFirst;
+        VfsPath from = default;
+        var error = isTargetFirst ? Errno.OK : Lookup(fromDirectory, fromPath, LookupOf((int)flags), out from);
+        if (error != Errno.OK)
+            return error;
+        error = Lookup(toDirectory, toPath, LookupOf((int)flags >> 4), out var to);
+        if (error == Errno.OK && isTargetFirst)
+            error = Lookup(fromDirectory, fromPath, LookupOf((int)flags), out from);
+        return error != Errno.OK ? error : MountCalls.MoveMount(Caller, from, to, flags);
     }
 
     // The three bits of each end: symlinks, automounts, empty path.
@@ -111,9 +116,12 @@ public partial class EmulatedTask
         if (attributes is { Set: 0, Clear: 0, Propagation: 0 })
             return Errno.OK;
         var error = MountCalls.CheckSetattr(attributes);
+        UserNamespace? map = null;
+        if (error == Errno.OK)
+            error = MountCalls.FindMap(Caller, attributes, out map);
         if (error != Errno.OK)
             return error;
         error = Lookup(directory, path, FollowUnless(flags & (AtFlags.AT_SYMLINK_NOFOLLOW | AtFlags.AT_EMPTY_PATH)), out var place);
-        return error != Errno.OK ? error : MountCalls.SetAttr(Caller, place, (flags & AT_RECURSIVE) != 0, attributes);
+        return error != Errno.OK ? error : MountCalls.SetAttr(Caller, place, (flags & AT_RECURSIVE) != 0, attributes, map);
     }
 }

@@ -21,7 +21,7 @@ public partial class EmulatedTask
     public Errno MkdirAt(Fd directory, ReadOnlySpan<byte> path, Mode mode)
     {
         var error = StartCreate(directory, path, wantDirectory: true, out var parent, out var dentry);
-        return error != Errno.OK ? error : Namei.VfsMkdir(Caller, parent.Inode, dentry, State.Core.IsMutated(Mutation.MkdirIgnoresUmask) ? mode : Caller.WithoutUmask(parent.Inode, mode));
+        return error != Errno.OK ? error : Namei.VfsMkdir(Caller.Through(parent.Mount), parent.Inode, dentry, State.Core.IsMutated(Mutation.MkdirIgnoresUmask) ? mode : Caller.WithoutUmask(parent.Inode, mode));
     }
 
     /// <inheritdoc/>
@@ -36,11 +36,11 @@ public partial class EmulatedTask
         if (error != Errno.OK)
             return error;
         // Set-group-ID goes by the mode that was asked for, not by what the umask leaves of it.
-        var permissions = Caller.WithoutUmask(parent.Inode, Permissions.StripSgid(parent.Inode, mode, Caller.Credentials)) & Mode.S_IALLUGO;
+        var permissions = Caller.WithoutUmask(parent.Inode, Permissions.StripSgid(parent.Inode, mode, Caller.Through(parent.Mount).Credentials)) & Mode.S_IALLUGO;
         if (type is 0 or Mode.S_IFREG)
-            return Namei.VfsCreate(Caller, parent.Inode, dentry, permissions);
+            return Namei.VfsCreate(Caller.Through(parent.Mount), parent.Inode, dentry, permissions);
         bool isDevice = type is Mode.S_IFCHR or Mode.S_IFBLK;
-        return Namei.VfsMknod(Caller, parent.Inode, dentry, type | permissions, isDevice ? device : default);
+        return Namei.VfsMknod(Caller.Through(parent.Mount), parent.Inode, dentry, type | permissions, isDevice ? device : default);
     }
 
     /// <inheritdoc/>
@@ -48,7 +48,7 @@ public partial class EmulatedTask
     {
         var error = PathWalk.CheckName(target, LookupFlags.None);
         if (error == Errno.OK)
-            error = StartCreate(directory, path, wantDirectory: false, out var parent, out var dentry) is var e and not Errno.OK ? e : Namei.VfsSymlink(Caller, parent.Inode, dentry, target);
+            error = StartCreate(directory, path, wantDirectory: false, out var parent, out var dentry) is var e and not Errno.OK ? e : Namei.VfsSymlink(Caller.Through(parent.Mount), parent.Inode, dentry, target);
         return error;
     }
 
@@ -68,8 +68,8 @@ public partial class EmulatedTask
         if (error == Errno.OK)
             error = StartCreate(newDirectory, newPath, wantDirectory: false, out var parent, out var dentry) is var e and not Errno.OK ? e
                 : !ReferenceEquals(old.Mount, parent.Mount) ? Errno.EXDEV
-                : Permissions.MayLink(old.Inode, Caller) is var denied and not Errno.OK ? denied
-                : Namei.VfsLink(Caller, old.Dentry, parent.Inode, dentry);
+                : Permissions.MayLink(old.Inode, Caller.Through(old.Mount)) is var denied and not Errno.OK ? denied
+                : Namei.VfsLink(Caller.Through(parent.Mount), old.Dentry, parent.Inode, dentry);
         return error;
     }
 
@@ -98,10 +98,10 @@ public partial class EmulatedTask
         if (!found.IsOk)
             return found.Error;
         if (isRmdir)
-            return Namei.VfsRmdir(Caller, parent.Inode, found.Value);
+            return Namei.VfsRmdir(Caller.Through(parent.Mount), parent.Inode, found.Value);
         if (trailingSlash)
             return found.Value.IsDirectory ? Errno.EISDIR : Errno.ENOTDIR;
-        return Namei.VfsUnlink(Caller, parent.Inode, found.Value);
+        return Namei.VfsUnlink(Caller.Through(parent.Mount), parent.Inode, found.Value);
     }
 
     /// <inheritdoc/>
@@ -187,7 +187,7 @@ public partial class EmulatedTask
             return ancestors;
         if (exchange && !target.Value.IsDirectory && newSlash || !old.Value.IsDirectory && (oldSlash || !exchange && newSlash))
             return Errno.ENOTDIR;
-        return ancestors != Errno.OK ? ancestors : Namei.VfsRename(Caller, oldParent.Inode, old.Value, newParent.Inode, target.Value, flags);
+        return ancestors != Errno.OK ? ancestors : Namei.VfsRename(Caller.Through(oldParent.Mount), oldParent.Inode, old.Value, newParent.Inode, target.Value, flags);
     }
 
     /// <summary>Neither may lie above the other's directory.</summary>

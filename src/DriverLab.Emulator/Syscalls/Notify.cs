@@ -19,7 +19,7 @@ public partial class EmulatedTask
             return error;
         var lookup = ((mask & InotifyMask.IN_DONT_FOLLOW) == 0 ? LookupFlags.LOOKUP_FOLLOW : 0) | ((mask & InotifyMask.IN_ONLYDIR) != 0 ? LookupFlags.LOOKUP_DIRECTORY : 0);
         error = Lookup(Fd.Cwd, path, lookup, out var place);
-        return error != Errno.OK ? error : Inotify.Add(Caller, file!, place.Inode, mask);
+        return error != Errno.OK ? error : Inotify.Add(Caller.Through(place.Mount), file!, place.Inode, mask);
     }
 
     /// <inheritdoc/>

@@ -10,10 +10,9 @@ public partial class EmulatedTask
     /// <inheritdoc/>
     public Errno SetIds(in UserIds ids)
     {
-        if (!Caller.Credentials.Capable(Capabilities.CAP_SETGID | Capabilities.CAP_SETUID))
-            return Errno.EPERM;
-        Caller.Credentials = Credentials.Of(ids);
-        return Errno.OK;
+        var error = Caller.Credentials.After(ids, out var taken);
+        Caller.Credentials = taken;
+        return error;
     }
 
     /// <inheritdoc/>
@@ -28,16 +27,25 @@ public partial class EmulatedTask
     public Errno Unshare(CloneFlags flags)
     {
         if ((flags & ~(CloneFlags.CLONE_NEWNS | CloneFlags.CLONE_FS | CloneFlags.CLONE_FILES)) != 0)
-            return Errno.EINVAL;
+        {
+            if ((flags & CloneFlags.CLONE_NEWUSER) != 0 && !Caller.Credentials.Space.IsInitial)
+                throw new NotModelledException("a user name space within another");
+            return Errno.EINVAL; // a thread among others gets no user name space either
+        }
         if ((flags & CloneFlags.CLONE_NEWNS) == 0)
             return Errno.OK; // nothing else is shared between tasks
-        if (!Caller.Credentials.Capable(Capabilities.CAP_SYS_ADMIN))
+        if (!Caller.Credentials.CapableIn(Caller.Credentials.Space, Capabilities.CAP_SYS_ADMIN))
             return Errno.EPERM;
-        var copy = _mounts.Copy(Caller);
+        CopyMounts(_mounts.UserSpace);
+        return Errno.OK;
+    }
+
+    private void CopyMounts(UserNamespace space)
+    {
+        var copy = _mounts.Copy(Caller, space);
         copy.Hold();
         _mounts.Release();
         _mounts = Caller.Mounts = copy;
-        return Errno.OK;
     }
 
     /// <inheritdoc/>
@@ -45,7 +53,7 @@ public partial class EmulatedTask
     {
         var error = Lookup(Fd.Cwd, path, LookupFlags.LOOKUP_FOLLOW | LookupFlags.LOOKUP_DIRECTORY, out var place);
         if (error == Errno.OK)
-            error = Permissions.Check(place.Inode, Caller, AccessMode.X_OK);
+            error = Permissions.Check(place.Inode, Caller.Through(place.Mount), AccessMode.X_OK);
         if (error == Errno.OK)
             Caller.SetCwd(place);
         return error;
@@ -58,7 +66,7 @@ public partial class EmulatedTask
             return Errno.EBADF;
         if (!file.Inode.IsDirectory)
             return Errno.ENOTDIR;
-        var error = Permissions.Check(file.Inode, Caller, AccessMode.X_OK);
+        var error = Permissions.Check(file.Inode, Caller.Through(file.Path.Mount), AccessMode.X_OK);
         if (error == Errno.OK)
             Caller.SetCwd(file.Path);
         return error;
@@ -69,8 +77,8 @@ public partial class EmulatedTask
     {
         var error = Lookup(Fd.Cwd, path, LookupFlags.LOOKUP_FOLLOW | LookupFlags.LOOKUP_DIRECTORY, out var place);
         if (error == Errno.OK)
-            error = Permissions.Check(place.Inode, Caller, AccessMode.X_OK);
-        if (error == Errno.OK && !Caller.Credentials.Capable(Capabilities.CAP_SYS_CHROOT))
+            error = Permissions.Check(place.Inode, Caller.Through(place.Mount), AccessMode.X_OK);
+        if (error == Errno.OK && !Caller.Credentials.CapableIn(Caller.Credentials.Space, Capabilities.CAP_SYS_CHROOT))
             error = Errno.EPERM;
         if (error == Errno.OK)
             Caller.SetRoot(place);

@@ -18,21 +18,26 @@ public static class CopyAttributes
 
     /// <summary>Copies extended attributes. Those that the target does not support are left out, unless they carry rights.</summary>
     /// <returns>EOPNOTSUPP for ACLs and <c>security.*</c>, then what reading or writing says.</returns>
-    public static Errno Xattrs(Caller caller, Dentry source, Dentry target, XattrFilter filter) => Xattrs(caller, source, target, filter, IsDispensable);
+    public static Errno Xattrs(Caller caller, Dentry source, Dentry target, XattrFilter filter) => Xattrs(caller, source, caller, target, filter, IsDispensable);
+
+    /// <summary>Copies extended attributes between mounts that see the caller as different users.</summary>
+    public static Errno Xattrs(Caller reader, Dentry source, Caller writer, Dentry target, XattrFilter filter) => Xattrs(reader, source, writer, target, filter, IsDispensable);
 
     private static bool IsDispensable(ReadOnlySpan<byte> name, Errno refusal) =>
         refusal == Errno.EOPNOTSUPP && !name.StartsWith("security."u8) && !name.StartsWith("system.posix_acl_"u8);
 
     /// <summary>Copies extended attributes, with other rules for those that the target refuses.</summary>
-    public static Errno Xattrs(Caller caller, Dentry source, Dentry target, XattrFilter filter, XattrRefusal ignores)
+    public static Errno Xattrs(Caller caller, Dentry source, Dentry target, XattrFilter filter, XattrRefusal ignores) => Xattrs(caller, source, caller, target, filter, ignores);
+
+    private static Errno Xattrs(Caller reader, Dentry source, Caller writer, Dentry target, XattrFilter filter, XattrRefusal ignores)
     {
-        var size = Vfs.Xattrs.VfsListXattr(caller, source, default);
+        var size = Vfs.Xattrs.VfsListXattr(reader, source, default);
         if (!size.IsOk)
             return size.Error == Errno.EOPNOTSUPP ? Errno.OK : size.Error;
         if (size.Value == 0)
             return Errno.OK;
         var names = new byte[size.Value];
-        size = Vfs.Xattrs.VfsListXattr(caller, source, names);
+        size = Vfs.Xattrs.VfsListXattr(reader, source, names);
         if (!size.IsOk)
             return size.Error;
         for (var rest = names.AsSpan(0, size.Value); !rest.IsEmpty;)
@@ -41,26 +46,26 @@ public static class CopyAttributes
             rest = rest[(name.Length + 1)..];
             if (!filter(name))
                 continue;
-            var error = OneXattr(caller, source, target, name);
+            var error = OneXattr(reader, source, writer, target, name);
             if (error != Errno.OK && !ignores(name, error))
                 return error;
         }
         return Errno.OK;
     }
 
-    private static Errno OneXattr(Caller caller, Dentry source, Dentry target, ReadOnlySpan<byte> name)
+    private static Errno OneXattr(Caller reader, Dentry source, Caller writer, Dentry target, ReadOnlySpan<byte> name)
     {
-        var size = Vfs.Xattrs.VfsGetXattr(caller, source, name, default);
+        var size = Vfs.Xattrs.VfsGetXattr(reader, source, name, default);
         if (!size.IsOk)
             return size.Error;
         var value = new byte[size.Value];
         if (value.Length > 0)
         {
-            size = Vfs.Xattrs.VfsGetXattr(caller, source, name, value);
+            size = Vfs.Xattrs.VfsGetXattr(reader, source, name, value);
             if (!size.IsOk)
                 return size.Error;
         }
-        return Vfs.Xattrs.VfsSetXattr(caller, target, name, value, XattrFlags.None);
+        return Vfs.Xattrs.VfsSetXattr(writer, target, name, value, XattrFlags.None);
     }
 
     /// <summary>Sets mode (not of a link), owner and times.</summary>

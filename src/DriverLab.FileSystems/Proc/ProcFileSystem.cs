@@ -110,6 +110,8 @@ internal sealed class ProcTask : Inode
             inode = new ProcTask(Sb, _task);
         else if (name.SequenceEqual("fd"u8))
             inode = new ProcFdDirectory(Sb, _task);
+        else if (name.SequenceEqual("ns"u8))
+            inode = new ProcNamespaces(Sb, _task);
         else if (name.SequenceEqual("mountinfo"u8))
             inode = new ProcText(Sb, _ => ProcFormats.MountInfo(_task));
         else if (name.SequenceEqual("mounts"u8))
@@ -145,6 +147,14 @@ internal sealed class ProcFdDirectory(SuperBlock sb, Caller task) : Inode(sb, Mo
         Mode.S_IXUSR | (file.CanRead ? Mode.S_IRUSR : 0) | (file.CanWrite ? Mode.S_IWUSR : 0);
 
     public override SysResult<OpenFile> Open(Caller caller, in VfsPath path, OpenFlags flags) => new ProcDirectoryFile(path, flags);
+}
+
+/// <summary>/proc/PID/ns: the user name space that the task lives in, by its descriptor.</summary>
+/// <remarks>Linux fs/proc/namespaces.c.</remarks>
+internal sealed class ProcNamespaces(SuperBlock sb, Caller task) : Inode(sb, Mode.S_IFDIR | (Mode)0x149)
+{
+    public override Errno Lookup(Caller caller, Dentry dentry) => ProcFileSystem.Found(dentry,
+        dentry.Name.SequenceEqual("user"u8) ? new ProcJump(Sb, () => UserNamespaceFile.PlaceOf(Sb.Core, task.Credentials.Space)) : null);
 }
 
 /// <summary>A symbolic link whose text depends on who looks.</summary>

@@ -51,6 +51,7 @@ internal static class ProcFormats
             writer.Escaped(room[^place.Value..], " \t\n\\"u8);
             writer.Text(mount.Flags.HasFlag(MountFlags.MS_RDONLY) ? " ro" : " rw");
             WriteFlags(writer, s_mountOptions, mount.Flags);
+            WriteMapping(writer, mount);
             if (mount.IsShared)
                 writer.Text($" shared:{mount.SharedGroup}");
             if (mount.MasterGroup != 0)
@@ -70,6 +71,12 @@ internal static class ProcFormats
             writer.Text("\n");
         }
         return writer.ToArray();
+    }
+
+    private static void WriteMapping(MountOptionWriter writer, Mount mount)
+    {
+        if (mount.Mapping is not null)
+            writer.Text(",idmapped");
     }
 
     // Linux fs/proc_namespace.c: mangle().
@@ -92,6 +99,7 @@ internal static class ProcFormats
             writer.Text($" {mount.Sb.Type.Name} {(mount.IsReadOnly ? "ro" : "rw")}");
             WriteFlags(writer, s_superOptions, mount.Sb.Flags);
             WriteFlags(writer, s_mountOptions, mount.Flags);
+            WriteMapping(writer, mount);
             mount.Sb.ShowOptions(writer, mount.Root);
             writer.Text(" 0 0\n");
         }

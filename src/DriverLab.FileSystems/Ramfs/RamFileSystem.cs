@@ -13,6 +13,9 @@ public sealed class RamFileSystem : FileSystemType
     public override string Name => "ramfs";
 
     /// <inheritdoc/>
+    public override bool IsForUserNamespaces(VfsCore core) => true;
+
+    /// <inheritdoc/>
     public override SysResult<Dentry> Mount(MountContext context)
     {
         var mode = (Mode)0x1ED; // 0755

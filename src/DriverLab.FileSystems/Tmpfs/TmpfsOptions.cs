@@ -53,7 +53,7 @@ internal sealed class TmpfsOptions
             return value.SequenceEqual("never"u8) ? Errno.OK : NotModelledException.Throw("tmpfs huge=");
         if (name.SequenceEqual("mpol"u8))
             return NotModelledException.Throw("tmpfs mpol=");
-        bool? ok = ParseNumber(context.Core, name, value, hasValue);
+        bool? ok = ParseNumber(context, name, value, hasValue);
         if (ok is null)
             return name.SequenceEqual("source"u8) ? Errno.EINVAL : context.UnknownParameter("tmpfs", name);
         if (ok.Value)
@@ -65,10 +65,10 @@ internal sealed class TmpfsOptions
     }
 
     // Null for an unknown name, false for a bad value.
-    private bool? ParseNumber(VfsCore core, ReadOnlySpan<byte> name, ReadOnlySpan<byte> value, bool hasValue)
+    private bool? ParseNumber(MountContext context, ReadOnlySpan<byte> name, ReadOnlySpan<byte> value, bool hasValue)
     {
         if (name.SequenceEqual("size"u8))
-            return hasValue && !value.IsEmpty && ParseSize(core, value);
+            return hasValue && !value.IsEmpty && ParseSize(context.Core, value);
         if (name.SequenceEqual("nr_blocks"u8))
         {
             Blocks = OptionValue.MemParse(value, out var rest);
@@ -88,14 +88,16 @@ internal sealed class TmpfsOptions
         if (name.SequenceEqual("uid"u8))
         {
             bool ok = OptionValue.TryUnsigned(value, out uint uid);
-            ok &= uid != uint.MaxValue;
+            uid = context.Caller.Credentials.Space.Uids.Down(uid);
+            ok &= uid != IdMap.Invalid;
             Uid = ok ? uid : Uid;
             return ok;
         }
         if (name.SequenceEqual("gid"u8))
         {
             bool ok = OptionValue.TryUnsigned(value, out uint gid);
-            ok &= gid != uint.MaxValue;
+            gid = context.Caller.Credentials.Space.Gids.Down(gid);
+            ok &= gid != IdMap.Invalid;
             Gid = ok ? gid : Gid;
             return ok;
         }

@@ -15,6 +15,12 @@ public sealed class TmpFileSystem : FileSystemType
     public override string Name => "tmpfs";
 
     /// <inheritdoc/>
+    public override bool IsForUserNamespaces(VfsCore core) => true;
+
+    /// <inheritdoc/>
+    public override bool AllowsMappings(VfsCore core) => core.Quirks.TmpfsAllowsMappings;
+
+    /// <inheritdoc/>
     public override SysResult<Dentry> Mount(MountContext context)
     {
         var quirks = TmpfsQuirks.Of(context.Core.Profile);

@@ -196,6 +196,7 @@ public enum CloneFlags : uint
     CLONE_FS = 0x200,
     CLONE_FILES = 0x400,
     CLONE_NEWNS = 0x20000,
+    CLONE_NEWUSER = 0x10000000,
 }
 
 /// <summary>Clocks of clock_gettime(2).</summary>

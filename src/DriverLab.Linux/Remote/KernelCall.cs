@@ -6,7 +6,7 @@ namespace DriverLab.Linux.Remote;
 /// <summary>Which member of <see cref="IKernel"/> a request calls. The values are the protocol: append, never renumber.</summary>
 internal enum KernelOp : byte
 {
-    NewTask = 1, Fork, Dispose, GetProfile, SetIds, Umask, Unshare, Chdir, Fchdir, Chroot, GetCwd,
+    NewTask = 1, Fork, Dispose, GetProfile, SetIds, Umask, Unshare, Chdir, Fchdir, Chroot, GetCwd, UserNamespace, ForkInUserNamespace,
     OpenAt = 20, Close, Dup, Read, Write, PRead, PWrite, LSeek, FTruncate, Truncate, Fallocate, Fsync, Fdatasync, Syncfs, Sync, CopyFileRange, GetDents, Ioctl, IoctlValue,
     GetStatusFlags, SetStatusFlags,
     MkdirAt = 60, MknodAt, UnlinkAt, LinkAt, SymlinkAt, ReadLinkAt, RenameAt2,

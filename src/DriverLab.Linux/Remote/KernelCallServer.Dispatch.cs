@@ -26,8 +26,11 @@ public sealed partial class KernelCallServer
         KernelOp.Fchdir => kernel.Fchdir(call.Fd(0)),
         KernelOp.Chroot => kernel.Chroot(call.A),
         KernelOp.GetCwd => Done.Filled(kernel.GetCwd(room), room.Length),
+        KernelOp.UserNamespace => kernel.UserNamespace(Maps(in call)),
         _ => default,
     };
+
+    private static UserMaps Maps(in CallView call) => new(MemoryMarshal.Cast<byte, IdMapExtent>(call.A).ToArray(), MemoryMarshal.Cast<byte, IdMapExtent>(call.B).ToArray());
 
     private static Done Descriptor(IKernel kernel, in CallView call, Span<byte> room) => call.Op switch
     {

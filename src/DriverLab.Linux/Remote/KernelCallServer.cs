@@ -61,6 +61,9 @@ public sealed partial class KernelCallServer(Func<IKernel> newTask) : IDisposabl
         {
             case KernelOp.Fork:
                 return Value(Add(kernel.Fork()));
+            case KernelOp.ForkInUserNamespace:
+                var error = kernel.ForkInUserNamespace(Maps(in call), out var made);
+                return made is null ? Value(0, error) : Value(Add(made));
             case KernelOp.Dispose:
                 _ = _tasks.Remove(call.Task);
                 kernel.Dispose();
@@ -83,10 +86,10 @@ public sealed partial class KernelCallServer(Func<IKernel> newTask) : IDisposabl
         return _lastTask;
     }
 
-    private static byte[] Value(long value)
+    private static byte[] Value(long value, Errno error = Errno.OK)
     {
         byte[] reply = new byte[ReplyHeader.Size];
-        Seal(reply, new Done(value, Errno.OK, 0));
+        Seal(reply, new Done(value, error, 0));
         return reply;
     }
 

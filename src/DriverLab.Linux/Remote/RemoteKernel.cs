@@ -31,6 +31,18 @@ public sealed partial class RemoteKernel : IKernel
     public IKernel Fork() => new RemoteKernel(_connection, (uint)Call(KernelOp.Fork, default).Value) { _profile = _profile };
 
     /// <inheritdoc/>
+    public SysResult<Fd> UserNamespace(in UserMaps maps)
+        => NewFd(KernelOp.UserNamespace, default, MemoryMarshal.AsBytes(maps.Uids.Span), MemoryMarshal.AsBytes(maps.Gids.Span));
+
+    /// <inheritdoc/>
+    public Errno ForkInUserNamespace(in UserMaps maps, out IKernel? task)
+    {
+        var reply = Call(KernelOp.ForkInUserNamespace, default, MemoryMarshal.AsBytes(maps.Uids.Span), MemoryMarshal.AsBytes(maps.Gids.Span));
+        task = reply.Error == Errno.OK ? new RemoteKernel(_connection, (uint)reply.Value) { _profile = _profile } : null;
+        return reply.Error;
+    }
+
+    /// <inheritdoc/>
     public void Dispose()
     {
         if (_disposed)
@@ -83,9 +95,9 @@ public sealed partial class RemoteKernel : IKernel
         return reply.Error != Errno.OK ? reply.Error : (int)reply.Value;
     }
 
-    private SysResult<Fd> NewFd(KernelOp op, Numbers numbers, ReadOnlySpan<byte> path = default)
+    private SysResult<Fd> NewFd(KernelOp op, Numbers numbers, ReadOnlySpan<byte> path = default, ReadOnlySpan<byte> more = default)
     {
-        var reply = Call(op, numbers, path);
+        var reply = Call(op, numbers, path, more);
         return reply.Error != Errno.OK ? reply.Error : new Fd((int)reply.Value);
     }
 

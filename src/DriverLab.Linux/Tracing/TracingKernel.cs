@@ -40,6 +40,36 @@ public sealed partial class TracingKernel : IKernel
     }
 
     /// <inheritdoc/>
+    public SysResult<Fd> UserNamespace(in UserMaps maps)
+    {
+        Enter(Extents(_line.Begin("userns"u8), maps));
+        return Leave(_inner.UserNamespace(in maps));
+    }
+
+    /// <inheritdoc/>
+    public Errno ForkInUserNamespace(in UserMaps maps, out IKernel? task)
+    {
+        Enter(Extents(_line.Begin("fork"u8), maps));
+        var error = _inner.ForkInUserNamespace(in maps, out task);
+        if (task is null)
+            return Leave(error);
+        var child = new TracingKernel(task, _sink, _numbering);
+        task = child;
+        _ = Leave(child._task);
+        return error;
+    }
+
+    private static TraceLine Extents(TraceLine line, in UserMaps maps)
+    {
+        foreach (var part in (ReadOnlySpan<ReadOnlyMemory<IdMapExtent>>)[maps.Uids, maps.Gids])
+        {
+            foreach (var extent in part.Span)
+                _ = line.Number(extent.Inside).Number(extent.Outside).Number(extent.Count);
+        }
+        return line;
+    }
+
+    /// <inheritdoc/>
     public void Dispose()
     {
         Enter(_line.Begin("exit"u8));
