@@ -45,12 +45,15 @@ internal ref struct CopyUp
 
     private readonly Caller Mounter => _sb.Mounter;
 
+    /// <summary>The mounter as the upper layer sees it.</summary>
+    private readonly Caller ByUpper => _sb.UpperMounter;
+
     /// <summary>True when nothing is left to do.</summary>
     private static bool IsDone(OverlayDentry dentry, CopyUpKind kind) =>
         dentry.Inode!.Upper is not null && (dentry.HasUpperAlias || dentry.IsDisconnected) && !(kind != CopyUpKind.Metadata && dentry.Inode.LacksUpperData);
 
     /// <summary>Copies up an object and all directories above it.</summary>
-    /// <returns>ENOENT (content that is looked up late is missing, even if only attributes are wanted), EROFS (no work directory), then what the upper layer says; EEXIST when the name of an unlinked file is taken.</returns>
+    /// <returns>ENOENT (content that is looked up late is missing, even if only attributes are wanted), EROFS (no work directory), EOVERFLOW (an owner without a name where the overlay was mounted), then what the upper layer says; EEXIST when the name of an unlinked file is taken.</returns>
     public static Errno Whole(OverlayDentry dentry, CopyUpKind kind)
     {
         // ovl_copy_up_flags() calls ovl_verify_lowerdata() first.
@@ -98,6 +101,9 @@ internal ref struct CopyUp
         var error = Attributes.VfsGetAttr(Mounter, lower.Path, StatxMask.STATX_BASIC_STATS, AtFlags.None, out _stat);
         if (error != Errno.OK)
             return error;
+        var space = Mounter.Credentials.Space;
+        if (!space.Uids.Knows(_stat.Uid) || !space.Gids.Knows(_stat.Gid))
+            return Errno.EOVERFLOW;
         if (_kind == CopyUpKind.WithoutContent)
             _stat.Size = 0;
         if (lower.Inode.IsSymlink)
@@ -134,14 +140,14 @@ internal ref struct CopyUp
         if (toIndex)
             return IndexDirectory.StoreNlink(_sb, _inode, fromUpper: true);
         if (!_parent.Sb.Core.IsMutated(Mutation.CopyUpTouchesParent))
-            CopyAttributes.Times(Mounter, _parent.Upper!, _parentStat);
+            CopyAttributes.Times(ByUpper, _parent.Upper!, _parentStat);
         _dentry.HasUpperAlias = true;
         return Errno.OK;
     }
 
     private readonly Errno CopyThroughTmpFile(Dentry destination, byte[] name)
     {
-        var temp = Namei.VfsTmpfile(Mounter, _sb.Work.Directory!, _stat.Mode);
+        var temp = Namei.VfsTmpfile(ByUpper, _sb.Work.Directory!, _stat.Mode);
         if (!temp.IsOk)
             return temp.Error;
         var inode = temp.Value.Inode!;
@@ -149,10 +155,10 @@ internal ref struct CopyUp
         var error = FillIn(temp.Value);
         if (error == Errno.OK)
         {
-            var entry = Namei.LookupOne(Mounter, destination, name);
+            var entry = Namei.LookupOne(ByUpper, destination, name);
             error = entry.Error;
             if (entry.IsOk)
-                error = entry.Value.IsPositive ? Errno.EEXIST : Namei.VfsLink(Mounter, temp.Value, destination.Inode!, entry.Value);
+                error = entry.Value.IsPositive ? Errno.EEXIST : Namei.VfsLink(ByUpper, temp.Value, destination.Inode!, entry.Value);
             if (error == Errno.OK)
                 Appear(entry.Value);
         }
@@ -167,7 +173,7 @@ internal ref struct CopyUp
         if (isMisplaced && !_sb.Quirks.CopiesBeforeLocking)
             return Errno.EIO;
         var wanted = new NewObject(_stat.Mode & Mode.S_IFMT, new DevT(_stat.RdevMajor, _stat.RdevMinor), _target);
-        var temp = _sb.Work.CreateTemp(Mounter, wanted);
+        var temp = _sb.Work.CreateTemp(ByUpper, wanted);
         if (!temp.IsOk)
             return temp.Error;
         if (isMisplaced && _sb.Quirks.LeavesMisplacedCopies)
@@ -177,7 +183,7 @@ internal ref struct CopyUp
             error = IndexDirectory.CreateForDirectory(_sb, _inode.Lowers[0].Dentry, temp.Value);
         if (error == Errno.OK)
         {
-            var entry = Namei.LookupOne(Mounter, destination, name);
+            var entry = Namei.LookupOne(ByUpper, destination, name);
             error = entry.IsOk && entry.Value.IsPositive && _sb.Quirks.KeepsTakenNames ? Errno.EEXIST
                 : entry.IsOk ? _sb.Work.Rename(_sb.Work.Directory!, temp.Value, destination, entry.Value, RenameFlags.None) : entry.Error;
         }
@@ -199,13 +205,13 @@ internal ref struct CopyUp
         if (_kind != CopyUpKind.WithoutContent && _inode.Size > 0)
         {
             var room = new byte[64];
-            var capability = Vfs.Xattrs.VfsGetXattr(Mounter, upper, Vfs.Xattrs.SecurityCapability, room);
+            var capability = Vfs.Xattrs.VfsGetXattr(ByUpper, upper, Vfs.Xattrs.SecurityCapability, room);
             error = CopyData(upper, _inode.Size);
             if (error == Errno.OK && capability.IsOk)
-                error = Vfs.Xattrs.VfsSetXattr(Mounter, upper, Vfs.Xattrs.SecurityCapability, room.AsSpan(0, capability.Value), XattrFlags.None);
+                error = Vfs.Xattrs.VfsSetXattr(ByUpper, upper, Vfs.Xattrs.SecurityCapability, room.AsSpan(0, capability.Value), XattrFlags.None);
         }
         if (error == Errno.OK)
-            error = Vfs.Xattrs.VfsRemoveXattr(Mounter, upper, _sb.Names.Metacopy);
+            error = Vfs.Xattrs.VfsRemoveXattr(ByUpper, upper, _sb.Names.Metacopy);
         if (error != Errno.OK)
             return error;
         _inode.LacksUpperData = false;
@@ -231,7 +237,7 @@ internal ref struct CopyUp
         if (error == Errno.OK && temp.Inode!.ListsXattrs)
         {
             var sb = _sb;
-            error = CopyAttributes.Xattrs(Mounter, lower.Dentry, temp, name => !sb.Names.IsOwn(name, sb.Escapes) && !sb.Core.IsMutated(Mutation.CopyUpLosesXattrs));
+            error = CopyAttributes.Xattrs(Mounter.Through(lower.Layer.Mount), lower.Dentry, ByUpper, temp, name => !sb.Names.IsOwn(name, sb.Escapes) && !sb.Core.IsMutated(Mutation.CopyUpLosesXattrs));
         }
         if (error == Errno.OK && _sb.Quirks.CopiesFlags && (_inode.IsRegular || _inode.IsDirectory))
             error = CopyFlags(lower, temp);
@@ -241,8 +247,8 @@ internal ref struct CopyUp
         if (error == Errno.OK && IsWithoutData)
             error = _sb.CheckSetXattr(temp, _sb.Names.Metacopy, default, Errno.EOPNOTSUPP);
         if (error == Errno.OK && _inode.IsRegular)
-            error = CopyAttributes.Size(Mounter, temp, (long)_stat.Size);
-        return error == Errno.OK ? CopyAttributes.OwnerModeTimes(Mounter, temp, _stat) : error;
+            error = CopyAttributes.Size(ByUpper, temp, (long)_stat.Size);
+        return error == Errno.OK ? CopyAttributes.OwnerModeTimes(ByUpper, temp, _stat) : error;
     }
 
     /// <remarks>Linux fs/overlayfs/copy_up.c: ovl_copy_fileattr().</remarks>
@@ -264,10 +270,10 @@ internal ref struct CopyUp
         var error = _inode.GetData(out var data);
         if (error != Errno.OK)
             return error;
-        var source = Files.DentryOpen(Mounter, data, OpenFlags.O_LARGEFILE | OpenFlags.O_RDONLY | OpenFlags.O_NOATIME);
+        var source = _sb.Open(data, OpenFlags.O_RDONLY);
         if (!source.IsOk)
             return source.Error;
-        var target = Files.DentryOpen(Mounter, _sb.Upper!.At(temp), OpenFlags.O_LARGEFILE | OpenFlags.O_WRONLY);
+        var target = _sb.Open(_sb.Upper!.At(temp), OpenFlags.O_WRONLY);
         error = target.Error;
         if (target.IsOk)
         {
@@ -291,12 +297,12 @@ internal ref struct CopyUp
             error = IndexDirectory.StoreNlink(_sb, _inode, fromUpper: false);
         if (error != Errno.OK)
             return error;
-        var entry = Namei.LookupOne(Mounter, _parent.Upper!, _dentry.Name);
-        error = entry.IsOk ? Namei.VfsLink(Mounter, _inode.Upper!, _parent.Upper!.Inode!, entry.Value) : entry.Error;
+        var entry = Namei.LookupOne(ByUpper, _parent.Upper!, _dentry.Name);
+        error = entry.IsOk ? Namei.VfsLink(ByUpper, _inode.Upper!, _parent.Upper!.Inode!, entry.Value) : entry.Error;
         if (error != Errno.OK)
             return error;
         if (!_parent.Sb.Core.IsMutated(Mutation.CopyUpTouchesParent))
-            CopyAttributes.Times(Mounter, _parent.Upper!, _parentStat);
+            CopyAttributes.Times(ByUpper, _parent.Upper!, _parentStat);
         _dentry.HasUpperAlias = true;
         return IndexDirectory.StoreNlink(_sb, _inode, fromUpper: true);
     }

@@ -50,7 +50,7 @@ internal static class Creation
             return error;
         var inode = old.Inode!;
         var wanted = new NewObject(inode.Mode, Link: inode.Upper);
-        var upper = dentry.IsWhiteout ? OverWhiteout(sb.Mounter, dentry, wanted) : InUpper(sb.Mounter, dentry, wanted);
+        var upper = dentry.IsWhiteout ? OverWhiteout(sb.UpperMounter, dentry, wanted) : InUpper(sb.UpperMounter, dentry, wanted);
         if (!upper.IsOk)
             return upper.Error;
         dentry.HasUpperAlias = true;
@@ -107,7 +107,7 @@ internal static class Creation
     {
         var sb = dentry.Sb;
         var parent = dentry.Parent.Inode!;
-        var entry = Namei.LookupOne(sb.Mounter, parent.Upper!, dentry.Name);
+        var entry = Namei.LookupOne(sb.UpperMounter, parent.Upper!, dentry.Name);
         if (!entry.IsOk)
             return entry;
         var error = WorkDirectory.Create(creator, parent.Upper!, entry.Value, wanted);
@@ -127,7 +127,7 @@ internal static class Creation
         if (work.Directory is null)
             return Errno.EROFS;
         var parent = dentry.Parent.Inode!;
-        var whiteout = Namei.LookupOne(sb.Mounter, parent.Upper!, dentry.Name);
+        var whiteout = Namei.LookupOne(sb.UpperMounter, parent.Upper!, dentry.Name);
         if (!whiteout.IsOk)
             return whiteout;
         if (whiteout.Value.IsNegative || !sb.IsWhiteout(whiteout.Value))
@@ -170,7 +170,7 @@ internal static class Creation
     {
         var value = new byte[acl.Write(default).Value];
         _ = acl.Write(value); // it has its size
-        return Xattrs.VfsSetXattr(sb.Mounter, fresh, name, value, XattrFlags.None);
+        return Xattrs.VfsSetXattr(sb.UpperMounter, fresh, name, value, XattrFlags.None);
     }
 
     /// <summary>The work directory may have changed the mode (set-group-ID).</summary>
@@ -179,7 +179,7 @@ internal static class Creation
         if (wanted.Link is not null || fresh.Inode!.IsSymlink || fresh.Inode.Mode == wanted.Mode)
             return Errno.OK;
         var attr = new Iattr { Valid = AttrValid.ATTR_MODE, Mode = wanted.Mode };
-        return Attributes.NotifyChange(sb.Mounter, fresh, ref attr);
+        return Attributes.NotifyChange(sb.UpperMounter, fresh, ref attr);
     }
 
     /// <summary>Marks an upper directory as hiding what is below.</summary>

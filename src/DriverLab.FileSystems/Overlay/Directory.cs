@@ -47,7 +47,7 @@ internal sealed class OverlayDirectory(OverlaySuperBlock sb, Mode mode) : Overla
 
     public override SysResult<OpenFile> Open(Caller caller, in VfsPath path, OpenFlags flags)
     {
-        var real = Files.DentryOpen(Overlay.Mounter, RealPath, OpenFlags.O_RDONLY | OpenFlags.O_LARGEFILE | OpenFlags.O_DIRECTORY | OpenFlags.O_NOATIME);
+        var real = Overlay.Open(RealPath, OpenFlags.O_RDONLY | OpenFlags.O_DIRECTORY);
         return real.IsOk ? new OverlayDirectoryFile(path, flags, real.Value) : real.Error;
     }
 }

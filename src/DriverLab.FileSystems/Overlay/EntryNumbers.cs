@@ -155,7 +155,7 @@ internal sealed class RealDirectoryFilter(OverlayDirectoryFile file) : DirContex
             return Errno.OK;
         }
         if (sb.Upper!.Mount.WantWrite() == Errno.OK)
-            _ = Xattrs.VfsRemoveXattr(sb.Mounter, inode.Upper!, sb.Names.Impure); // best effort, as in the kernel
+            _ = Xattrs.VfsRemoveXattr(sb.UpperMounter, inode.Upper!, sb.Names.Impure); // best effort, as in the kernel
         inode.IsImpure = false;
         return Errno.OK;
     }

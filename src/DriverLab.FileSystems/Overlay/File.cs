@@ -28,7 +28,6 @@ internal sealed class OverlayFile(OverlaySuperBlock sb, Mode mode) : OverlayInod
     /// <remarks>Linux fs/overlayfs/file.c: ovl_open_realfile().</remarks>
     public SysResult<OpenFile> OpenReal(OpenFlags flags)
     {
-        var mounter = Overlay.Mounter;
         var mask = (flags & OpenFlags.O_ACCMODE) switch
         {
             OpenFlags.O_RDONLY => AccessMode.R_OK,
@@ -36,8 +35,10 @@ internal sealed class OverlayFile(OverlaySuperBlock sb, Mode mode) : OverlayInod
             _ => AccessMode.R_OK | AccessMode.W_OK,
         };
         var error = GetData(out var data);
-        if (error == Errno.OK)
-            error = Permissions.Check(data.Inode, mounter, mask);
+        if (error != Errno.OK)
+            return error;
+        var mounter = Overlay.Mounter.Through(data.Mount);
+        error = Permissions.Check(data.Inode, mounter, mask);
         if (error != Errno.OK)
             return error;
         if (Permissions.OwnerOrCapable(data.Inode, mounter.Credentials))

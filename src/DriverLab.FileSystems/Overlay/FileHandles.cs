@@ -33,9 +33,13 @@ internal static class FileHandles
     /// <remarks>xattr(7).</remarks>
     public static bool CanStoreOrigin(OverlaySuperBlock sb, Inode inode) => !sb.Options.UserXattr || inode.IsRegular || inode.IsDirectory;
 
+    /// <summary>The mounter may open by handle: a handle that it could not use is not stored either.</summary>
+    /// <remarks>Linux fs/overlayfs/util.c: ovl_can_decode_fh().</remarks>
+    public static bool CanDecode(OverlaySuperBlock sb, SuperBlock realSb) => realSb.HasFileHandles && sb.Mounter.Credentials.Capable(Capabilities.CAP_DAC_READ_SEARCH);
+
     /// <summary>Notes on an upper object which lower one it comes from.</summary>
     public static Errno StoreOrigin(OverlaySuperBlock sb, Dentry lower, Dentry upper) =>
-        sb.CheckSetXattr(upper, sb.Names.Origin, Encode(sb, lower, isUpper: false), Errno.OK);
+        sb.CheckSetXattr(upper, sb.Names.Origin, CanDecode(sb, lower.Sb) ? Encode(sb, lower, isUpper: false) : [], Errno.OK);
 
     /// <summary>Finds the lower object of a stored handle; none when the handle says nothing that this mount can use.</summary>
     /// <returns>EIO: the object found has another type than the upper one.</returns>
@@ -111,7 +115,7 @@ internal static class FileHandles
     /// <summary>Finds the entry of a handle on a file system, or null.</summary>
     private static Dentry? Decode(OverlaySuperBlock sb, ReadOnlySpan<byte> handle, SuperBlock realSb)
     {
-        if (!sb.Mounter.Credentials.Capable(Capabilities.CAP_DAC_READ_SEARCH) || !realSb.HasFileHandles)
+        if (!CanDecode(sb, realSb))
             return null;
         var stored = BinaryPrimitives.ReadUInt128BigEndian(OriginHandle.Uuid(handle));
         var expected = sb.Options.Uuid == UuidMode.Off ? UInt128.Zero : realSb.Uuid;

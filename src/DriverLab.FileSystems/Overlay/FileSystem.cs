@@ -11,6 +11,12 @@ public sealed class OverlayFileSystem : FileSystemType
     /// <inheritdoc/>
     public override string Name => "overlay";
 
+    /// <inheritdoc/>
+    public override bool IsForUserNamespaces(VfsCore core) => OverlayQuirks.For(core.Profile).IsForUserNamespaces;
+
+    /// <inheritdoc/>
+    public override bool AllowsMappings(VfsCore core) => OverlayQuirks.For(core.Profile).AllowsMappings;
+
     /// <summary>Directories that some overlay has as its upper or work directory.</summary>
     /// <remarks>Linux: the flag I_OVL_INUSE of the real inode.</remarks>
     internal HashSet<Inode> InUse { get; } = new(ReferenceEqualityComparer.Instance);

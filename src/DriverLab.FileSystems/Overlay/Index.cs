@@ -32,7 +32,7 @@ internal static class IndexDirectory
     public static Errno Lookup(OverlaySuperBlock sb, Dentry lower, Dentry? upper, bool verifies, out Dentry? index)
     {
         index = null;
-        var found = Namei.LookupOnePositive(sb.Mounter, sb.Work.Index!, NameOf(sb, lower));
+        var found = Namei.LookupOnePositive(sb.UpperMounter, sb.Work.Index!, NameOf(sb, lower));
         if (!found.IsOk)
             return found.Error == Errno.ENOENT ? Errno.OK : found.Error;
         var entry = found.Value;
@@ -70,7 +70,7 @@ internal static class IndexDirectory
     public static Errno Find(OverlaySuperBlock sb, ReadOnlySpan<byte> handle, out Dentry? index)
     {
         index = null;
-        var found = Namei.LookupOnePositive(sb.Mounter, sb.Work.Index!, OriginHandle.IndexName(handle));
+        var found = Namei.LookupOnePositive(sb.UpperMounter, sb.Work.Index!, OriginHandle.IndexName(handle));
         if (!found.IsOk)
             return found.Error == Errno.ENOENT ? Errno.OK : found.Error;
         if (found.Value.Inode!.IsWhiteout)
@@ -103,13 +103,13 @@ internal static class IndexDirectory
     public static Errno CreateForDirectory(OverlaySuperBlock sb, Dentry lower, Dentry upper)
     {
         var work = sb.Work;
-        var temp = work.CreateTemp(sb.Mounter, new(Mode.S_IFDIR));
+        var temp = work.CreateTemp(sb.UpperMounter, new(Mode.S_IFDIR));
         if (!temp.IsOk)
             return temp.Error;
-        var error = Xattrs.VfsSetXattr(sb.Mounter, temp.Value, sb.Names.Upper, FileHandles.Encode(sb, upper, isUpper: true), XattrFlags.None);
+        var error = Xattrs.VfsSetXattr(sb.UpperMounter, temp.Value, sb.Names.Upper, FileHandles.Encode(sb, upper, isUpper: true), XattrFlags.None);
         if (error == Errno.OK)
         {
-            var entry = Namei.LookupOne(sb.Mounter, work.Index!, NameOf(sb, lower));
+            var entry = Namei.LookupOne(sb.UpperMounter, work.Index!, NameOf(sb, lower));
             error = entry.IsOk ? work.Rename(work.Index!, temp.Value, work.Index!, entry.Value, RenameFlags.None) : entry.Error;
         }
         if (error != Errno.OK)
@@ -138,7 +138,7 @@ internal static class IndexDirectory
         var real = fromUpper ? inode.Upper!.Inode! : inode.Lowers[0].Inode;
         Span<byte> text = stackalloc byte[13];
         int length = NlinkText.Write(text, fromUpper, (int)inode.Nlink - (int)real.Nlink);
-        return Xattrs.VfsSetXattr(sb.Mounter, inode.Upper!, sb.Names.Nlink, text[..length], XattrFlags.None);
+        return Xattrs.VfsSetXattr(sb.UpperMounter, inode.Upper!, sb.Names.Nlink, text[..length], XattrFlags.None);
     }
 
     /// <summary>Before a name of an indexed inode comes or goes: makes sure that the count is on disk.</summary>
@@ -168,7 +168,7 @@ internal static class IndexDirectory
             KeepLinked(sb, inode);
             return;
         }
-        var entry = Namei.LookupOne(sb.Mounter, sb.Work.Index!, NameOf(sb, inode.Lowers[0].Dentry));
+        var entry = Namei.LookupOne(sb.UpperMounter, sb.Work.Index!, NameOf(sb, inode.Lowers[0].Dentry));
         if (!entry.IsOk)
             return;
         if (sb.IndexesAll)

@@ -16,12 +16,12 @@ internal static class IndexCleanup
     public static Errno Run(OverlaySuperBlock sb, Dentry index, Action<string> log)
     {
         var names = new NameCollector();
-        var error = DirectoryReader.Read(sb.Mounter, sb.Upper!.At(index), names);
+        var error = sb.Read(sb.Upper!.At(index), names);
         foreach (var name in names.Names)
         {
             if (error != Errno.OK)
                 break;
-            var entry = Namei.LookupOnePositive(sb.Mounter, index, name);
+            var entry = Namei.LookupOnePositive(sb.UpperMounter, index, name);
             if (entry.IsOk)
                 error = name[0] == '#' ? Leftover(sb, index, entry.Value, log) : Entry(sb, index, entry.Value, log);
         }

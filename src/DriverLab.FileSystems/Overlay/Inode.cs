@@ -81,6 +81,9 @@ internal abstract class OverlayInode : Inode
 
     public Inode RealInode => Real.Inode!;
 
+    /// <summary>The mounter, as the layer of the real object sees it.</summary>
+    private Caller RealMounter => Overlay.Mounter.Through(RealPath.Mount);
+
     public VfsPath RealPath => Upper is { } upper ? Overlay.Upper!.At(upper) : Lowers[0].Path;
 
     public bool IsMerged => Upper is not null ? Lowers.Length > 0 && (IsDirectory || LacksUpperData) : Lowers.Length > 1;
@@ -197,6 +200,8 @@ internal abstract class OverlayInode : Inode
         const InodeFlags copied = InodeFlags.S_SYNC | InodeFlags.S_NOATIME | InodeFlags.S_APPEND | InodeFlags.S_IMMUTABLE;
         var real = RealInode;
         TakeAttributes(real);
+        if (RealPath.Mount.Mapping is { } mapping)
+            (Uid, Gid) = (mapping.ShownUid(Uid), mapping.ShownGid(Gid));
         // What the union alone protects stays protected.
         var kept = Upper is null ? InodeFlags.None : Flags & (InodeFlags.S_APPEND | InodeFlags.S_IMMUTABLE);
         Flags = (Flags & ~copied) | (real.Flags & copied) | kept;
@@ -229,7 +234,7 @@ internal abstract class OverlayInode : Inode
     public override Errno GetAttr(Caller caller, in VfsPath path, StatxMask mask, AtFlags flags, out Statx stat)
     {
         var real = RealPath;
-        var error = real.Inode.GetAttr(Overlay.Mounter, real, mask, flags, out stat);
+        var error = Attributes.VfsGetAttr(Overlay.Mounter, real, mask, flags, out stat);
         if (error != Errno.OK)
             return error;
         int fsId = 0;
@@ -307,7 +312,7 @@ internal abstract class OverlayInode : Inode
             attr.Valid &= ~AttrValid.ATTR_MODE;
         attr.Valid &= ~(AttrValid.ATTR_FILE | AttrValid.ATTR_OPEN);
         attr.File = null;
-        error = Attributes.NotifyChange(Overlay.Mounter, Upper!, ref attr);
+        error = Attributes.NotifyChange(Overlay.UpperMounter, Upper!, ref attr);
         if (error == Errno.OK)
             CopyAttributes();
         return error;
@@ -317,7 +322,7 @@ internal abstract class OverlayInode : Inode
     /// <remarks>Linux fs/overlayfs/inode.c: ovl_get_acl().</remarks>
     public override PosixAcls? Acls
     {
-        get => RealInode.Acls;
+        get => RealInode.Acls is { } acls ? RealPath.Mount.Mapping is { } mapping ? acls.Through(mapping) : acls : null;
         set => throw new InvalidOperationException("lists are set on the real inode");
     }
 
@@ -331,7 +336,7 @@ internal abstract class OverlayInode : Inode
         var real = RealInode;
         if (Upper is null && (mask & AccessMode.W_OK) != 0 && (Type is Mode.S_IFREG or Mode.S_IFDIR or Mode.S_IFLNK))
             mask = (mask & ~AccessMode.W_OK) | AccessMode.R_OK;
-        return Permissions.Check(real, Overlay.Mounter, mask);
+        return Permissions.Check(real, RealMounter, mask);
     }
 
     /// <summary>Only the upper layer's access times move.</summary>
@@ -367,7 +372,7 @@ internal abstract class OverlayInode : Inode
     {
         byte[] letters = [.. (flags & FileAttrs.FS_APPEND_FL) != 0 ? "a"u8 : default, .. (flags & FileAttrs.FS_IMMUTABLE_FL) != 0 ? "i"u8 : default];
         var error = letters.Length > 0 ? Overlay.CheckSetXattr(upper, Overlay.Names.ProtAttr, letters, Errno.EPERM)
-            : Xattrs.VfsRemoveXattr(Overlay.Mounter, upper, Overlay.Names.ProtAttr);
+            : Xattrs.VfsRemoveXattr(Overlay.UpperMounter, upper, Overlay.Names.ProtAttr);
         if (letters.Length == 0 && error is Errno.ENODATA or Errno.EOPNOTSUPP)
             error = Errno.OK;
         if (error == Errno.OK)
@@ -412,7 +417,7 @@ internal abstract class OverlayInode : Inode
     {
         Span<byte> buffer = stackalloc byte[XattrName.BufferSize];
         var error = XattrName.ToReal(Overlay, name, buffer, out var realName);
-        return error != Errno.OK ? error : Xattrs.VfsGetXattr(Overlay.Mounter, Real, realName, value);
+        return error != Errno.OK ? error : Xattrs.VfsGetXattr(RealMounter, Real, realName, value);
     }
 
     public override Errno SetXattr(Caller caller, Dentry dentry, ReadOnlySpan<byte> name, ReadOnlySpan<byte> value, XattrFlags flags)
@@ -425,13 +430,13 @@ internal abstract class OverlayInode : Inode
             error = PrepareXattrChange((OverlayDentry)dentry);
         if (error != Errno.OK)
             return error;
-        error = Xattrs.VfsSetXattr(Overlay.Mounter, Upper!, realName, value, flags);
+        error = Xattrs.VfsSetXattr(Overlay.UpperMounter, Upper!, realName, value, flags);
         // The mounter may keep the bit where the caller may not.
         if (error == Errno.OK && name.SequenceEqual(PosixAcl.AccessName) && (Mode & Mode.S_ISGID) != 0
-            && !caller.Credentials.InGroup(Gid) && !caller.Credentials.Capable(Capabilities.CAP_FSETID))
+            && !caller.Credentials.InGroup(Gid) && !caller.Credentials.CapableOver(this, Capabilities.CAP_FSETID))
         {
             var attr = new Iattr { Valid = AttrValid.ATTR_KILL_SGID };
-            error = Attributes.NotifyChange(Overlay.Mounter, Upper!, ref attr);
+            error = Attributes.NotifyChange(Overlay.UpperMounter, Upper!, ref attr);
         }
         CopyAttributes();
         return error;
@@ -446,12 +451,12 @@ internal abstract class OverlayInode : Inode
         if (error == Errno.OK && IsNoDefaultList(name))
             return Errno.OK;
         if (error == Errno.OK && Upper is null)
-            error = Xattrs.VfsGetXattr(Overlay.Mounter, Real, realName, default).Error;
+            error = Xattrs.VfsGetXattr(RealMounter, Real, realName, default).Error;
         if (error == Errno.OK)
             error = PrepareXattrChange((OverlayDentry)dentry);
         if (error != Errno.OK)
             return error;
-        error = Xattrs.VfsRemoveXattr(Overlay.Mounter, Upper!, realName);
+        error = Xattrs.VfsRemoveXattr(Overlay.UpperMounter, Upper!, realName);
         CopyAttributes();
         return error;
     }

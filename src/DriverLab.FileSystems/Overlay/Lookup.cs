@@ -25,8 +25,6 @@ internal sealed class LayerLookup(OverlaySuperBlock sb)
     private bool _isLast;
     private bool _isMetacopy;
 
-    private Caller Mounter => sb.Mounter;
-
     /// <summary>Looks a name up in all layers and ends with <see cref="Dentry.Add"/>.</summary>
     /// <returns>ENAMETOOLONG, EPERM (redirect that must not be followed), EINVAL (bad redirect), ELOOP (layers overlap), EREMOTE, EIO, ESTALE.</returns>
     public Errno Run(OverlayDentry dentry)
@@ -221,7 +219,7 @@ internal sealed class LayerLookup(OverlaySuperBlock sb)
     {
         found = null;
         bool isLastElement = end == _name.Length;
-        var looked = Namei.LookupOnePositive(Mounter, directory, component);
+        var looked = Namei.LookupOnePositive(sb.Mounter.Through(_layer.Mount), directory, component);
         if (!looked.IsOk)
             return looked.Error is Errno.ENOENT or Errno.ENAMETOOLONG ? Errno.OK : looked.Error;
         var dentry = looked.Value;
@@ -272,14 +270,20 @@ internal sealed class LayerLookup(OverlaySuperBlock sb)
     // ---- redirects ------------------------------------------------------------------------------------------------------------------------
 
     /// <summary>Replaces the component just found by its redirect, for the layers below.</summary>
+    /// <returns>EACCES (attributes of user.* that the mounter may not read), EINVAL.</returns>
     /// <remarks>Linux fs/overlayfs/namei.c: ovl_check_redirect().</remarks>
     private Errno TakeRedirect(Dentry dentry, int start, int end)
     {
         Span<byte> buffer = stackalloc byte[1024];
-        int length = sb.GetOwnXattr(dentry, sb.Names.Redirect, buffer);
-        if (length < 0)
+        var got = Xattrs.VfsGetXattr(sb.Mounter.Through(_layer.Mount), dentry, sb.Names.Redirect, buffer);
+        if (got.Error is Errno.ENODATA or Errno.EOPNOTSUPP)
             return Errno.OK;
-        var redirect = buffer[..length];
+        if (!got.IsOk)
+        {
+            sb.Log($"failed to get redirect (-{(int)got.Error})");
+            return got.Error;
+        }
+        var redirect = buffer[..got.Value];
         if (!IsValidRedirect(redirect))
         {
             sb.Log($"invalid redirect ({System.Text.Encoding.Latin1.GetString(redirect)})");

@@ -46,7 +46,7 @@ internal sealed class MountProcedure : ILayerSink
     public SysResult<Dentry> Make(MountContext context)
     {
         _context = context;
-        var error = OptionRules.Verify(_options, _quirks, _context.Core.MountLog);
+        var error = OptionRules.Verify(_options, _quirks, _context.Core.MountLog, _context.Caller.Credentials.Capable(Capabilities.CAP_SYS_ADMIN));
         if (error != Errno.OK)
             return error;
         var mounter = _context.Caller.With(_context.Caller.Credentials.Without(Capabilities.CAP_SYS_RESOURCE));
@@ -294,7 +294,7 @@ internal sealed class MountProcedure : ILayerSink
     /// <summary>index and nfs_export need file handles on every layer; numbers that outlive the mount need them too.</summary>
     private void CheckHandles(in VfsPath path, byte[] name)
     {
-        if (path.Dentry.Sb.HasFileHandles)
+        if (FileHandles.CanDecode(_sb, path.Dentry.Sb))
             return;
         if (_options.NfsExport || (_options.Index && _sb.Upper is not null))
         {

@@ -7,8 +7,8 @@ namespace DriverLab.FileSystems.Overlay;
 internal static class OptionRules
 {
     /// <summary>Makes the options consistent.</summary>
-    /// <returns>EINVAL when explicit options contradict each other.</returns>
-    public static Errno Verify(OverlayOptions options, OverlayQuirks quirks, Action<string> log)
+    /// <returns>EINVAL when explicit options contradict each other, EPERM when they need what only the superuser of the initial user name space may do.</returns>
+    public static Errno Verify(OverlayOptions options, OverlayQuirks quirks, Action<string> log, bool isPrivileged)
     {
         var reporter = new Reporter(log);
         if (options.UpperText is null)
@@ -24,6 +24,8 @@ internal static class OptionRules
             error = ResolveNfsExportWithMetacopy(options, reporter);
         if (error == Errno.OK)
             error = ResolveUserXattr(options, quirks, reporter);
+        if (error == Errno.OK && !options.UserXattr && !isPrivileged && quirks.UnprivilegedOptionsAreChecked)
+            error = CheckUnprivileged(options, reporter);
         return error;
     }
 
@@ -165,9 +167,24 @@ internal static class OptionRules
             return report.Conflict($"userxattr,redirect_dir={RedirectWord(options, quirks)}");
         if (options.MetacopyGiven && options.Metacopy)
             return report.Conflict("userxattr,metacopy=on");
+        if (options.Verity != VerityMode.Off && quirks.DataLayersNeedMetacopy)
+            return report.Conflict($"userxattr,verity={(options.Verity == VerityMode.On ? "on" : "require")}");
         options.Redirect = RedirectMode.NoFollow;
         options.Metacopy = false;
         return Errno.OK;
+    }
+
+    /// <summary>What needs trusted attributes is refused when it is asked for by name; the rest is given up without a word when the first attribute cannot be set.</summary>
+    private static Errno CheckUnprivileged(OverlayOptions options, Reporter report)
+    {
+        string? what = options.RedirectGiven && options.Redirect != RedirectMode.NoFollow ? "redirect_dir"
+            : options.MetacopyGiven && options.Metacopy ? "metacopy"
+            : options.Verity != VerityMode.Off ? "verity"
+            : options.Lowers.Exists(static l => l.IsData) ? "lower data-only dirs" : null;
+        if (what is null)
+            return Errno.OK;
+        report.Info($"{what} require{(what[^1] == 's' ? "" : "s")} permission to access trusted xattrs");
+        return Errno.EPERM;
     }
 
     private static string RedirectWord(OverlayOptions options, OverlayQuirks quirks) =>

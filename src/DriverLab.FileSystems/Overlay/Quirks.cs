@@ -100,6 +100,15 @@ public sealed record OverlayQuirks
     /// </summary>
     public required bool StoredLinksAlwaysCount { get; init; }
 
+    /// <summary>Options that need trusted attributes are refused to a mounter who cannot have these (seen on 6.12, not on 6.1).</summary>
+    public required bool UnprivilegedOptionsAreChecked { get; init; }
+
+    /// <summary>5.11: the superuser of any user name space mounts it.</summary>
+    public required bool IsForUserNamespaces { get; init; }
+
+    /// <summary>An overlay's own mounts can have a map of owners (seen on 7.3.4, not on 7.2.12).</summary>
+    public required bool AllowsMappings { get; init; }
+
     /// <summary>The record for a kernel. With an empty configuration the upstream defaults hold (follow always, everything else off).</summary>
     public static OverlayQuirks For(KernelProfile profile)
     {
@@ -112,6 +121,9 @@ public sealed record OverlayQuirks
             NfsExportDefault = profile.Has("CONFIG_OVERLAY_FS_NFS_EXPORT"),
             XinoAutoDefault = profile.Has("CONFIG_OVERLAY_FS_XINO_AUTO"),
             MetacopyDefault = profile.Has("CONFIG_OVERLAY_FS_METACOPY"),
+            UnprivilegedOptionsAreChecked = profile.AtLeast(6, 5),
+            AllowsMappings = profile.AtLeast(7, 3),
+            IsForUserNamespaces = profile.AtLeast(5, 11),
             UserXattr = profile.AtLeast(5, 11),
             Volatile = profile.AtLeast(5, 10),
             TmpFile = profile.AtLeast(6, 2),

@@ -103,11 +103,11 @@ internal sealed class MergeReceiver(OverlayDentry dentry, MergeList entries, boo
         _isLowest = isLowest;
         _holdsMarked = _sb.Escapes && layer.HasXattrWhiteouts && _sb.OpaqueValue(real) == 'x';
         _maybeWhiteouts.Clear();
-        var error = DirectoryReader.Read(_sb.Mounter, layer.At(real), this);
+        var error = _sb.Read(layer.At(real), this);
         foreach (int index in _maybeWhiteouts)
         {
             ref var entry = ref entries.Discovered(index);
-            var found = Namei.LookupOnePositive(_sb.Mounter, real, entries.NameOf(entry));
+            var found = Namei.LookupOnePositive(_sb.Mounter.Through(layer.Mount), real, entries.NameOf(entry));
             entry.IsHidden = found.IsOk && found.Value.Inode!.IsWhiteout && !_sb.Core.IsMutated(Mutation.WhiteoutsListed);
         }
         return error;
@@ -247,7 +247,7 @@ internal sealed class OverlayDirectoryFile(VfsPath path, OpenFlags flags, OpenFi
             return _real.Fsync(Sb.Mounter, dataOnly);
         if (_upperReal is not null)
             return _upperReal.Fsync(Sb.Mounter, dataOnly);
-        var opened = Files.DentryOpen(Sb.Mounter, Sb.Upper!.At(upper), OpenFlags.O_RDONLY | OpenFlags.O_LARGEFILE | OpenFlags.O_DIRECTORY);
+        var opened = Sb.Open(Sb.Upper!.At(upper), OpenFlags.O_RDONLY | OpenFlags.O_DIRECTORY);
         if (!opened.IsOk)
             return opened.Error;
         _upperReal = opened.Value;

@@ -66,7 +66,7 @@ internal static class Removal
         var sb = dentry.Sb;
         foreach (var lower in dentry.Parent.Inode!.Lowers)
         {
-            var found = Namei.LookupOnePositive(sb.Mounter, lower.Dentry, dentry.Name);
+            var found = Namei.LookupOnePositive(sb.Mounter.Through(lower.Layer.Mount), lower.Dentry, dentry.Name);
             if (found.IsOk)
                 return !sb.IsWhiteout(found.Value);
             // Something that cannot be looked at is assumed to exist.
@@ -84,8 +84,8 @@ internal static class Removal
         if (error != Errno.OK)
             return error;
         error = isDirectory
-            ? Namei.VfsRmdir(sb.Mounter, parent.Upper!.Inode!, upper)
-            : Namei.VfsUnlink(sb.Mounter, parent.Upper!.Inode!, upper);
+            ? Namei.VfsRmdir(sb.UpperMounter, parent.Upper!.Inode!, upper)
+            : Namei.VfsUnlink(sb.UpperMounter, parent.Upper!.Inode!, upper);
         parent.NoteChange(concernsNumbers: dentry.HasOrigin);
         if (error == Errno.OK)
             dentry.Drop();
@@ -120,7 +120,7 @@ internal static class Removal
                 return cleared.Error;
             opaque = cleared.Value;
         }
-        var found = Namei.LookupOne(dentry.Sb.Mounter, dentry.Parent.Upper!, dentry.Name);
+        var found = Namei.LookupOne(dentry.Sb.UpperMounter, dentry.Parent.Upper!, dentry.Name);
         if (!found.IsOk)
             return found.Error;
         upper = found.Value;
@@ -149,15 +149,15 @@ internal static class Removal
             return error;
         if (!upper.IsDirectory || !ReferenceEquals(upper.Parent, upperParent))
             return Errno.ESTALE;
-        var temp = work.CreateTemp(sb.Mounter, new(stat.Mode));
+        var temp = work.CreateTemp(sb.UpperMounter, new(stat.Mode));
         if (!temp.IsOk)
             return temp;
         var opaque = temp.Value;
-        error = CopyAttributes.Xattrs(sb.Mounter, upper, opaque, name => !sb.Names.IsOwn(name, sb.Escapes));
+        error = CopyAttributes.Xattrs(sb.UpperMounter, upper, opaque, name => !sb.Names.IsOwn(name, sb.Escapes));
         if (error == Errno.OK)
             error = Creation.SetOpaque(dentry, opaque, Errno.EIO);
         if (error == Errno.OK)
-            error = CopyAttributes.OwnerModeTimes(sb.Mounter, opaque, stat);
+            error = CopyAttributes.OwnerModeTimes(sb.UpperMounter, opaque, stat);
         if (error == Errno.OK)
             error = work.Rename(work.Directory, opaque, upperParent, upper, RenameFlags.RENAME_EXCHANGE);
         if (error != Errno.OK)
@@ -167,7 +167,7 @@ internal static class Removal
         }
         foreach (var name in whiteouts)
         {
-            var entry = Namei.LookupOne(sb.Mounter, upper, name);
+            var entry = Namei.LookupOne(sb.UpperMounter, upper, name);
             if (entry.IsOk && entry.Value.IsPositive)
                 work.Cleanup(upper, entry.Value);
         }

@@ -112,12 +112,12 @@ internal ref struct Renaming
 
     private readonly Errno RenameUpper()
     {
-        var oldUpper = Namei.LookupOne(_sb.Mounter, _oldParent.Upper!, _old.Name);
+        var oldUpper = Namei.LookupOne(_sb.UpperMounter, _oldParent.Upper!, _old.Name);
         if (!oldUpper.IsOk)
             return oldUpper.Error;
         if (!Removal.MatchesUpper(_old, oldUpper.Value))
             return Errno.ESTALE;
-        var newUpper = Namei.LookupOne(_sb.Mounter, _newParent.Upper!, _new.Name);
+        var newUpper = Namei.LookupOne(_sb.UpperMounter, _newParent.Upper!, _new.Name);
         if (!newUpper.IsOk)
             return newUpper.Error;
         // Two names of one object below that are two objects of the union: nothing could be renamed.

@@ -32,10 +32,32 @@ internal sealed class OverlaySuperBlock : SuperBlock
 
     /// <summary>Acts on the layers: who mounted, with the rights of then, without CAP_SYS_RESOURCE.</summary>
     public Caller Mounter { get; }
+
+    /// <summary>The mounter as the upper layer sees it.</summary>
+    public Caller UpperMounter => Mounter.Through(Upper!.Mount);
+
+    /// <summary>The mounter as the layer of an entry sees it; what is in no layer is in the work directory.</summary>
+    private Caller MounterOf(Dentry real)
+    {
+        if (!_hasMappings)
+            return Mounter;
+        var layer = Array.Find(Lowers, l => ReferenceEquals(l.FileSystem.Sb, real.Sb) && l.Mount.Root.IsAncestorOf(real)) ?? Upper;
+        return layer is null ? Mounter : Mounter.Through(layer.Mount);
+    }
+
+    private bool _hasMappings;
     public WorkDirectory Work { get; }
 
     /// <summary>The writable layer; null without one.</summary>
-    public Layer? Upper { get; set; }
+    public Layer? Upper
+    {
+        get;
+        set
+        {
+            field = value;
+            _hasMappings |= value?.Mount.Mapping is not null;
+        }
+    }
 
     /// <summary>Lower layers, top first, data-only ones last.</summary>
     public Layer[] Lowers
@@ -44,6 +66,7 @@ internal sealed class OverlaySuperBlock : SuperBlock
         set
         {
             field = value;
+            _hasMappings = Upper?.Mount.Mapping is not null || Array.Exists(value, static l => l.Mount.Mapping is not null);
             HasDataLayers = Array.Exists(value, static l => l.IsDataOnly);
         }
     } = [];
@@ -127,7 +150,7 @@ internal sealed class OverlaySuperBlock : SuperBlock
             bool isFound = true;
             foreach (var name in OptionText.Split(redirect.AsSpan(1), (byte)'/'))
             {
-                var next = at.IsDirectory ? Namei.LookupOnePositive(Mounter, at, name) : Errno.ENOTDIR;
+                var next = at.IsDirectory ? Namei.LookupOnePositive(Mounter.Through(layer.Mount), at, name) : Errno.ENOTDIR;
                 isFound = next.IsOk;
                 if (!isFound)
                     break;
@@ -273,7 +296,7 @@ internal sealed class OverlaySuperBlock : SuperBlock
     {
         if (HasNoXattrs)
             return withoutXattrs;
-        var error = Xattrs.VfsSetXattr(Mounter, upper, name, value, XattrFlags.None);
+        var error = Xattrs.VfsSetXattr(UpperMounter, upper, name, value, XattrFlags.None);
         if (error != Errno.EOPNOTSUPP)
             return error;
         Log($"cannot set {System.Text.Encoding.Latin1.GetString(name.AsSpan(Names.Prefix.Length))} xattr on upper");
@@ -284,7 +307,7 @@ internal sealed class OverlaySuperBlock : SuperBlock
     /// <summary>Reads an own xattr; the length, or -1 when it is absent or cannot be read.</summary>
     public int GetOwnXattr(Dentry real, byte[] name, Span<byte> value)
     {
-        var got = Xattrs.VfsGetXattr(Mounter, real, name, value);
+        var got = Xattrs.VfsGetXattr(MounterOf(real), real, name, value);
         return got.IsOk ? got.Value : -1;
     }
 
@@ -305,6 +328,37 @@ internal sealed class OverlaySuperBlock : SuperBlock
     private bool IsMarkedWhiteout(Dentry real) =>
         Escapes && real.Inode is { IsRegular: true, Size: 0 } && GetOwnXattr(real, Names.Whiteout, default) >= 0;
 
+    // ---- opening on the layers -------------------------------------------------------------------------------------------------------------
+
+    /// <summary>May the mounter open this? Access times stay as they are where it may ask for that.</summary>
+    /// <returns>EACCES.</returns>
+    /// <remarks>Linux fs/overlayfs/util.c: ovl_path_open().</remarks>
+    private Errno MayOpen(in VfsPath path, AccessMode access, ref OpenFlags flags)
+    {
+        var by = Mounter.Through(path.Mount);
+        if (Permissions.OwnerOrCapable(path.Inode, by.Credentials))
+            flags |= OpenFlags.O_NOATIME;
+        return Permissions.Check(path.Inode, by, access);
+    }
+
+    /// <summary>Opens a real object as the mounter.</summary>
+    /// <returns>EACCES, then the layer.</returns>
+    public SysResult<OpenFile> Open(in VfsPath path, OpenFlags flags)
+    {
+        var access = (flags & OpenFlags.O_ACCMODE) == OpenFlags.O_RDONLY ? AccessMode.R_OK : AccessMode.W_OK;
+        var error = MayOpen(path, access, ref flags);
+        return error != Errno.OK ? error : Files.DentryOpen(Mounter, path, flags | OpenFlags.O_LARGEFILE);
+    }
+
+    /// <summary>Reads a real directory to its end as the mounter.</summary>
+    /// <returns>EACCES, then the layer.</returns>
+    public Errno Read(in VfsPath directory, DirContext receiver)
+    {
+        var flags = OpenFlags.O_RDONLY;
+        var error = MayOpen(directory, AccessMode.R_OK, ref flags);
+        return error != Errno.OK ? error : DirectoryReader.Read(Mounter, directory, receiver, flags);
+    }
+
     // ---- who creates ----------------------------------------------------------------------------------------------------------------------
 
     private Caller? _creator;
@@ -315,9 +369,9 @@ internal sealed class OverlaySuperBlock : SuperBlock
     {
         var by = Mounter.Credentials;
         if (by.Fsuid == uid && by.Fsgid == gid)
-            return Mounter;
-        if (_creator is { } last && last.Credentials.Fsuid == uid && last.Credentials.Fsgid == gid)
-            return last;
-        return _creator = Mounter.With(by.WithFsIds(uid, gid));
+            return UpperMounter;
+        if (_creator is not { } last || last.Credentials.Fsuid != uid || last.Credentials.Fsgid != gid)
+            _creator = Mounter.With(by.WithFsIds(uid, gid));
+        return _creator.Through(Upper!.Mount);
     }
 }

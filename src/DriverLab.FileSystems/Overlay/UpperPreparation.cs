@@ -42,7 +42,7 @@ internal static class UpperPreparation
                 return error;
             }
         }
-        if (sb.Upper!.FileSystem.Sb.HasFileHandles || !sb.Options.Index)
+        if (FileHandles.CanDecode(sb, sb.Upper!.FileSystem.Sb) || !sb.Options.Index)
             return Errno.OK;
         sb.Options.Index = false;
         log("upper fs does not support file handles, falling back to index=off.");
@@ -59,16 +59,16 @@ internal static class UpperPreparation
         var error = sb.Upper!.Mount.WantWrite();
         for (int attempt = 0; error == Errno.OK; attempt++)
         {
-            var entry = Namei.LookupOne(sb.Mounter, parent, name);
+            var entry = Namei.LookupOne(sb.UpperMounter, parent, name);
             error = entry.Error;
             if (!entry.IsOk)
                 break;
             if (entry.Value.IsNegative)
             {
-                error = Namei.VfsMkdir(sb.Mounter, parent.Inode!, entry.Value, Mode.S_IFDIR);
+                error = Namei.VfsMkdir(sb.UpperMounter, parent.Inode!, entry.Value, Mode.S_IFDIR);
                 var mode = new Iattr { Valid = AttrValid.ATTR_MODE, Mode = Mode.S_IFDIR };
                 if (error == Errno.OK)
-                    error = Attributes.NotifyChange(sb.Mounter, entry.Value, ref mode); // an inherited set-group-ID bit
+                    error = Attributes.NotifyChange(sb.UpperMounter, entry.Value, ref mode); // an inherited set-group-ID bit
                 if (error == Errno.OK)
                     made = entry.Value;
                 break;
@@ -94,7 +94,7 @@ internal static class UpperPreparation
     {
         if (!entry.IsDirectory || level > 1)
             return Remove(sb, directory, entry);
-        var error = Namei.VfsRmdir(sb.Mounter, directory.Inode!, entry);
+        var error = Namei.VfsRmdir(sb.UpperMounter, directory.Inode!, entry);
         if (error == Errno.OK)
             return Errno.OK;
         error = CleanInside(sb, entry, level + 1, log);
@@ -102,14 +102,14 @@ internal static class UpperPreparation
     }
 
     private static Errno Remove(OverlaySuperBlock sb, Dentry directory, Dentry entry) => entry.IsDirectory
-        ? Namei.VfsRmdir(sb.Mounter, directory.Inode!, entry)
-        : Namei.VfsUnlink(sb.Mounter, directory.Inode!, entry);
+        ? Namei.VfsRmdir(sb.UpperMounter, directory.Inode!, entry)
+        : Namei.VfsUnlink(sb.UpperMounter, directory.Inode!, entry);
 
     private static Errno CleanInside(OverlaySuperBlock sb, Dentry directory, int level, Action<string> log)
     {
         bool isIncompat = level == 2 && directory.Name.SequenceEqual("incompat"u8);
         var names = new NameCollector();
-        var error = DirectoryReader.Read(sb.Mounter, sb.Upper!.At(directory), names);
+        var error = sb.Read(sb.Upper!.At(directory), names);
         if (error != Errno.OK)
             return error;
         foreach (var name in names.Names)
@@ -119,7 +119,7 @@ internal static class UpperPreparation
                 log($"overlay with incompat feature '{System.Text.Encoding.Latin1.GetString(name)}' cannot be mounted");
                 return Errno.EINVAL;
             }
-            var entry = Namei.LookupOnePositive(sb.Mounter, directory, name);
+            var entry = Namei.LookupOnePositive(sb.UpperMounter, directory, name);
             if (!entry.IsOk)
                 continue;
             error = Clean(sb, directory, entry.Value, level, log);
@@ -133,7 +133,7 @@ internal static class UpperPreparation
 
     private static void TryTmpFile(OverlaySuperBlock sb, Dentry work, Action<string> log)
     {
-        var temp = Namei.VfsTmpfile(sb.Mounter, work, Mode.S_IFREG);
+        var temp = Namei.VfsTmpfile(sb.UpperMounter, work, Mode.S_IFREG);
         sb.Work.HasTmpFile = temp.IsOk;
         if (!temp.IsOk)
             log("upper fs does not support tmpfile.");
@@ -147,7 +147,7 @@ internal static class UpperPreparation
     /// <remarks>Linux fs/overlayfs/super.c: ovl_check_rename_whiteout().</remarks>
     private static SysResult<bool> TryWhiteout(OverlaySuperBlock sb, Dentry work)
     {
-        var temp = sb.Work.CreateTemp(sb.Mounter, new(Mode.S_IFREG));
+        var temp = sb.Work.CreateTemp(sb.UpperMounter, new(Mode.S_IFREG));
         if (!temp.IsOk)
             return temp.Error;
         byte[] name = temp.Value.Name.ToArray();
@@ -156,7 +156,7 @@ internal static class UpperPreparation
         sb.Work.Cleanup(work, temp.Value); // it has the new name, or none
         if (error != Errno.OK)
             return error == Errno.EINVAL ? false : error;
-        var whiteout = Namei.LookupOnePositive(sb.Mounter, work, name);
+        var whiteout = Namei.LookupOnePositive(sb.UpperMounter, work, name);
         if (whiteout.IsOk)
             sb.Work.Cleanup(work, whiteout.Value);
         return whiteout.IsOk;
@@ -165,10 +165,10 @@ internal static class UpperPreparation
     private static void TryXattrs(OverlaySuperBlock sb, Dentry work, Action<string> log)
     {
         var options = sb.Options;
-        var error = Xattrs.VfsSetXattr(sb.Mounter, work, sb.Names.Opaque, "0"u8, XattrFlags.None);
+        var error = Xattrs.VfsSetXattr(sb.UpperMounter, work, sb.Names.Opaque, "0"u8, XattrFlags.None);
         if (error == Errno.OK)
         {
-            _ = Xattrs.VfsRemoveXattr(sb.Mounter, work, sb.Names.Opaque); // the kernel does not look either
+            _ = Xattrs.VfsRemoveXattr(sb.UpperMounter, work, sb.Names.Opaque); // the kernel does not look either
             return;
         }
         sb.HasNoXattrs = true;
@@ -206,12 +206,12 @@ internal static class UpperPreparation
         var at = sb.Work.Directory!;
         foreach (string name in new[] { "incompat", "volatile", "dirty" })
         {
-            var entry = Namei.LookupOne(sb.Mounter, at, System.Text.Encoding.ASCII.GetBytes(name));
+            var entry = Namei.LookupOne(sb.UpperMounter, at, System.Text.Encoding.ASCII.GetBytes(name));
             if (!entry.IsOk)
                 return entry.Error;
             if (entry.Value.IsNegative)
             {
-                var error = WorkDirectory.Create(sb.Mounter, at, entry.Value, new(name == "dirty" ? Mode.S_IFREG : Mode.S_IFDIR));
+                var error = WorkDirectory.Create(sb.UpperMounter, at, entry.Value, new(name == "dirty" ? Mode.S_IFREG : Mode.S_IFDIR));
                 if (error != Errno.OK)
                     return error;
             }
@@ -227,7 +227,7 @@ internal static class UpperPreparation
     {
         var root = sb.Upper!.Mount.Root;
         Span<byte> uuid = stackalloc byte[16];
-        var got = Xattrs.VfsGetXattr(sb.Mounter, root, sb.Names.Uuid, uuid);
+        var got = Xattrs.VfsGetXattr(sb.UpperMounter, root, sb.Names.Uuid, uuid);
         bool isNew = false;
         var error = got.Error;
         if (got.IsOk && got.Value != 16)
@@ -247,7 +247,7 @@ internal static class UpperPreparation
             uuid[6] = (byte)((uuid[6] & 0x0f) | 0x40);
             uuid[8] = (byte)((uuid[8] & 0x3f) | 0x80);
             isNew = true;
-            error = Xattrs.VfsSetXattr(sb.Mounter, root, sb.Names.Uuid, uuid, XattrFlags.None);
+            error = Xattrs.VfsSetXattr(sb.UpperMounter, root, sb.Names.Uuid, uuid, XattrFlags.None);
         }
         if (error == Errno.OK)
             return BinaryPrimitives.ReadUInt128BigEndian(uuid);
@@ -287,7 +287,7 @@ internal static class UpperPreparation
     {
         var expected = FileHandles.Encode(sb, real, isUpper);
         return FileHandles.Compare(sb, holder, name, expected) == Errno.ENODATA
-            ? Xattrs.VfsSetXattr(sb.Mounter, holder, name, expected, XattrFlags.None)
+            ? Xattrs.VfsSetXattr(sb.UpperMounter, holder, name, expected, XattrFlags.None)
             : FileHandles.Verify(sb, holder, name, real, isUpper);
     }
 }

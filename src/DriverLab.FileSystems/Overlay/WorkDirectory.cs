@@ -33,7 +33,7 @@ internal sealed class WorkDirectory(OverlaySuperBlock sb)
     /// <summary>The nameless file that was made to see whether it can be: it lives until the mount is done.</summary>
     public Inode? TriedTmpFile { get; set; }
 
-    private Caller Mounter => sb.Mounter;
+    private Caller Mounter => sb.UpperMounter;
 
     // ---- traps: directories that must not appear in a layer -----------------------------------------------------------------------------
 
