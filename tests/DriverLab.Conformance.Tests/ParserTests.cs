@@ -1,5 +1,6 @@
 using DriverLab.Conformance.Scenarios;
 using DriverLab.Conformance.Verbs;
+using DriverLab.Linux;
 
 namespace DriverLab.Conformance.Tests;
 
@@ -99,6 +100,24 @@ public class ParserTests
             Assert.That(scenario.Steps[2].Actor.Ids!.Value.Groups.ToArray(), Is.EqualTo([7u, 8u]));
         });
     }
+
+    [Test]
+    public void An_actor_may_live_in_a_user_namespace()
+    {
+        var scenario = Texts.Scenario("carol(userns 0:1000:10,20:5:1 gids 0:7:2 uid 3 gid 1): mkdir /x\nbob(userns 0:9:1): mkdir /y");
+        var (carol, bob) = (scenario.Steps[0].Actor, scenario.Steps[1].Actor);
+        Assert.Multiple(() =>
+        {
+            Assert.That(carol.Maps!.Value.Uids.ToArray(), Is.EqualTo([new IdMapExtent(0, 1000, 10), new IdMapExtent(20, 5, 1)]));
+            Assert.That(carol.Maps.Value.Gids.ToArray(), Is.EqualTo([new IdMapExtent(0, 7, 2)]));
+            Assert.That((carol.Ids!.Value.Uid, carol.Ids.Value.Gid), Is.EqualTo((3u, 1u)));
+            Assert.That((bob.Maps!.Value.Gids.Length, bob.Ids!.Value.Uid), Is.EqualTo((1, 0u)));
+        });
+    }
+
+    [TestCase("carol(userns 0:1000): mkdir /x")]
+    [TestCase("carol(gids 0:1000:1 uid 3): mkdir /x")]
+    public void Maps_that_are_none_are_refused(string text) => Assert.That(() => Texts.Scenario(text), Throws.TypeOf<ScenarioException>());
 
     [Test]
     public void Mount_takes_any_option()

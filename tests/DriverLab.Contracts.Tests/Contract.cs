@@ -55,6 +55,9 @@ public abstract class Contract(KernelKind kind)
         return task;
     }
 
+    /// <summary>A task that the test has made otherwise ends with it.</summary>
+    protected void Adopt(IKernel task) => _tasks.Add(task);
+
     /// <summary>Another task of the same sandbox that acts as a user; group and user have the same number.</summary>
     protected IKernel As(uint user, params uint[] groups)
     {
@@ -134,7 +137,7 @@ public abstract class Contract(KernelKind kind)
     /// <summary>A name of this many bytes.</summary>
     protected static string Long(int length) => new('n', length);
 
-    private static void Require(Errno error, string what)
+    protected static void Require(Errno error, string what)
     {
         if (error != Errno.OK)
             Assert.Fail($"{what}: {error}");

@@ -146,6 +146,12 @@ public sealed class ScenarioRunner(IKernel kernel)
 
     private static string FirstFrame(Exception defect) => defect.StackTrace?.Split('\n')[0].Trim() ?? "";
 
+    private static IKernel InUserNamespace(IKernel main, Actor actor, in UserMaps maps)
+    {
+        var error = main.ForkInUserNamespace(maps, out var task);
+        return task ?? throw new ScenarioRunException($"actor '{actor.Name}' gets no user namespace: {error}");
+    }
+
     /// <summary>The actor's task, made at its first statement from main's: it sees main's working directory and open files of that moment.</summary>
     private static IKernel? TaskOf(RunState run, Step step)
     {
@@ -153,7 +159,7 @@ public sealed class ScenarioRunner(IKernel kernel)
             return task;
         if (run.Tasks["main"] is not { } main)
             return null;
-        task = main.Fork();
+        task = step.Actor.Maps is { } maps ? InUserNamespace(main, step.Actor, maps) : main.Fork();
         if (step.Actor.Ids is { } ids)
         {
             var error = task.SetIds(ids);

@@ -1,10 +1,27 @@
 using System.Globalization;
+using DriverLab.Linux;
 
 namespace DriverLab.Conformance.Scenarios;
 
 /// <summary>Numbers, modes and time spans as scenarios write them.</summary>
 public static class Numbers
 {
+    /// <summary>Reads lines of uid_map as <c>INSIDE:OUTSIDE:COUNT,…</c>.</summary>
+    public static bool TryExtents(string text, out IdMapExtent[] extents)
+    {
+        extents = [];
+        var result = new List<IdMapExtent>();
+        foreach (string part in text.Split(',', StringSplitOptions.RemoveEmptyEntries))
+        {
+            var fields = part.Split(':');
+            if (fields.Length != 3 || !uint.TryParse(fields[0], out uint inside) || !uint.TryParse(fields[1], out uint outside) || !uint.TryParse(fields[2], out uint count))
+                return false;
+            result.Add(new(inside, outside, count));
+        }
+        extents = [.. result];
+        return true;
+    }
+
     /// <summary>Reads a whole number: decimal, 0x hexadecimal or 0o octal, with a minus sign, and K, M, G, T for powers of 1024.</summary>
     public static bool TryParse(ReadOnlySpan<char> text, out long value)
     {

@@ -89,6 +89,9 @@ public sealed record Option(string Key, Word? Value);
 /// <param name="Ids">The ids it takes on when it appears; null leaves those of <c>main</c>.</param>
 public sealed record Actor(string Name, UserIds? Ids)
 {
+    /// <summary>The maps of the user namespace that it lives in, a process with a mount namespace of its own; null for a task like main's.</summary>
+    public UserMaps? Maps { get; init; }
+
     /// <summary>The actor of statements that name none: root.</summary>
     public static readonly Actor Main = new("main", null);
 }

@@ -95,19 +95,27 @@ public sealed class ScenarioParser
         if (ids is not null && known)
             throw _lexer.Error(_lexer.Line, column, $"actor '{name}' already has ids; give them at its first statement only");
         if (!known)
-            _actors.Add(name, actor = new(name, ids is null ? null : ParseIds(name, ids, column)));
+            _actors.Add(name, actor = ids is null ? new(name, null) : ParseIds(name, ids, column));
         _ = _lexer.SkipToWord();
         return actor!;
     }
 
-    private UserIds ParseIds(string actor, string text, int column)
+    private Actor ParseIds(string actor, string text, int column)
     {
         uint? uid = null, gid = null;
         uint[] groups = [];
+        IdMapExtent[]? users = null, gids = null;
         var parts = text.Split([' ', '\t'], StringSplitOptions.RemoveEmptyEntries);
         bool ok = parts.Length % 2 == 0;
         for (int i = 0; ok && i < parts.Length; i += 2)
         {
+            if (parts[i] is "userns" or "gids")
+            {
+                ok &= Numbers.TryExtents(parts[i + 1], out var extents);
+                users = parts[i] == "userns" ? extents : users;
+                gids = parts[i] == "gids" ? extents : gids;
+                continue;
+            }
             var numbers = new List<uint>();
             foreach (var part in parts[i + 1].Split(','))
             {
@@ -122,9 +130,11 @@ public sealed class ScenarioParser
                 default: ok = false; break;
             }
         }
-        return ok && uid is { } u
-            ? new(u, gid ?? u, groups)
-            : throw _lexer.Error(_lexer.Line, column, $"the ids '({text})' of actor '{actor}' are not understood; expected for example '(uid 1000 gid 100 groups 5,6)'");
+        if (users is not null)
+            uid ??= 0;
+        return ok && uid is { } u && (gids is null || users is not null)
+            ? new(actor, new(u, gid ?? u, groups)) { Maps = users is null ? null : new(users, gids ?? users) }
+            : throw _lexer.Error(_lexer.Line, column, $"the ids '({text})' of actor '{actor}' are not understood; expected for example '(uid 1000 gid 100 groups 5,6)' or '(userns 0:100000:1000)'");
     }
 
     private bool IsHeader(List<Word> words)

@@ -1,4 +1,5 @@
 using System.Text;
+using DriverLab.Linux;
 
 namespace DriverLab.Conformance.Scenarios;
 
@@ -60,11 +61,14 @@ internal static class ScenarioPrinter
         return text.ToString();
     }
 
+    private static string Extents(ReadOnlyMemory<IdMapExtent> extents) => extents.IsEmpty ? "," : string.Join(',', extents.ToArray().Select(static e => $"{e.Inside}:{e.Outside}:{e.Count}"));
+
     private static string Ids(Actor actor)
     {
         if (actor.Ids is not { } ids)
             return "";
         string groups = ids.Groups.IsEmpty ? "" : " groups " + string.Join(',', ids.Groups.ToArray());
-        return $"(uid {ids.Uid} gid {ids.Gid}{groups})";
+        string maps = actor.Maps is { } m ? $"userns {Extents(m.Uids)} gids {Extents(m.Gids)} " : "";
+        return $"({maps}uid {ids.Uid} gid {ids.Gid}{groups})";
     }
 }

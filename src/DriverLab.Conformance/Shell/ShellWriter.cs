@@ -66,6 +66,8 @@ public sealed class ShellWriter
     /// <summary>The command under an actor's ids. Its working directory and descriptors are those of the script.</summary>
     private static string As(Actor actor, string command)
     {
+        if (actor.Maps is not null)
+            return $"# {actor.Name} lives in a user namespace: {command}";
         if (actor.Ids is not { } ids)
             return command;
         string groups = ids.Groups.Length == 0 ? "--clear-groups" : "--groups=" + string.Join(',', ids.Groups.ToArray());

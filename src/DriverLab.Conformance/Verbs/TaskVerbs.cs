@@ -1,4 +1,5 @@
 using DriverLab.Conformance.Running;
+using DriverLab.Conformance.Scenarios;
 using DriverLab.Linux;
 using DriverLab.Linux.Abi;
 
@@ -17,6 +18,10 @@ internal static class TaskVerbs
         new("setids", [], "Takes on other ids: setgroups, setresgid, setresuid.", SetIds) { Options = [P.Number("uid"), P.Number("gid"), new("groups", ParameterKind.Data)] },
         new("unshare", [P.Flags<CloneFlags>()], "unshare(2): a mount namespace of one's own (CLONE_NEWNS).", static c => Render.Of(c.Task.Unshare(c.Flags<CloneFlags>(0)))),
         new("fork", [P.Name("actor")], "A copy of this actor's task becomes the task of ACTOR, which must not have acted yet.", Fork),
+        new("userns", [P.Data("uids")], "A descriptor of a new user namespace; UIDS and gids= are lines of its maps, INSIDE:OUTSIDE:COUNT joined by commas. gids= is UIDS when left out.", UserNamespace)
+        {
+            Returns = "fd", Options = [new("gids", ParameterKind.Data)],
+        },
         new("exit", [], "The actor's task ends, which closes its descriptors; the actor does nothing afterwards.", Exit),
         new("sleep", [P.Duration()], "nanosleep(2): 10ms, 2s, 500us, 20ns. The emulator moves its own clock.", Sleep),
         new("fault", [P.Path("device"), P.Choice("operation", "read", "write", "flush")], "Reserved for planned faults of a device; a gap everywhere for now.", static _ => "gap: planned faults")
@@ -38,6 +43,14 @@ internal static class TaskVerbs
         string groups = c.Text("groups", "");
         uint[] list = groups.Length == 0 ? [] : [.. groups.Split(',').Select(uint.Parse)];
         return Render.Of(c.Task.SetIds(new(uid, gid, list)));
+    }
+
+    private static string UserNamespace(StepContext c)
+    {
+        string uids = c.Text(0);
+        if (!Numbers.TryExtents(uids, out var users) || !Numbers.TryExtents(c.Text("gids", uids), out var groups))
+            throw new ScenarioRunException($"'{uids}' are no maps; expected for example 0:1000:1,1:5000:10");
+        return c.SetResult(c.Task.UserNamespace(new(users, groups)));
     }
 
     private static string Fork(StepContext c)

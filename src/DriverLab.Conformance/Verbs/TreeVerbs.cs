@@ -23,9 +23,9 @@ internal static class TreeVerbs
             static c => c.SetResult(c.Task.FsMount(c.Fd(0), c.Flags<FsMountFlags>(2), c.Flags<MountAttributes>(1)))) { Returns = "fd" },
         new("move_mount", [P.Target("from"), P.Path("target"), P.Flags<MoveMountFlags>().Optional()], "move_mount(2); a descriptor as FROM adds MOVE_MOUNT_F_EMPTY_PATH.", MoveMount) { Options = [s_at, s_to] },
         new("open_tree", [P.Path(), P.Flags<OpenTreeFlags>().Optional()], "open_tree(2).", static c => c.SetResult(c.Task.OpenTree(c.Fd("at"), c.Bytes(0), c.Flags<OpenTreeFlags>(1)))) { Returns = "fd", Options = [s_at] },
-        new("mount_setattr", [P.Target("target")], "mount_setattr(2); set= and clear= are attributes, propagation= one of the MS_ flags, 'rec' adds AT_RECURSIVE; a descriptor adds AT_EMPTY_PATH.", MountSetattr)
+        new("mount_setattr", [P.Target("target")], "mount_setattr(2); set= and clear= are attributes, propagation= one of the MS_ flags, userns= the descriptor for MOUNT_ATTR_IDMAP, 'rec' adds AT_RECURSIVE; a descriptor adds AT_EMPTY_PATH.", MountSetattr)
         {
-            Options = [P.Flags<MountAttributes>("set"), P.Flags<MountAttributes>("clear"), P.Flags<MountFlags>("propagation"), P.Switch("rec"), P.Flags<AtFlags>()],
+            Options = [P.Flags<MountAttributes>("set"), P.Flags<MountAttributes>("clear"), P.Flags<MountFlags>("propagation"), P.Switch("rec"), P.Flags<AtFlags>(), new("userns", ParameterKind.Fd)],
         },
         new("mountinfo", [P.Path("top").Optional()], "All fields of /proc/self/mountinfo of the mounts at and below a path: ids and devices as labels by first sight in this listing, peer groups in the whole scenario.", MountInfo),
     ];
@@ -78,7 +78,8 @@ internal static class TreeVerbs
 
     private static string MountSetattr(StepContext c)
     {
-        var attributes = new MountAttr(c.Flags<MountAttributes>("set"), c.Flags<MountAttributes>("clear"), (ulong)c.Flags<MountFlags>("propagation"), 0);
+        var attributes = new MountAttr(c.Flags<MountAttributes>("set"), c.Flags<MountAttributes>("clear"), (ulong)c.Flags<MountFlags>("propagation"),
+            c.Has("userns") ? (ulong)c.Fd("userns").Value : 0);
         var flags = c.Flags<AtFlags>("flags") | (c.Has("rec") ? (AtFlags)0x8000 : 0);
         return Render.Of(c.IsFd(0)
             ? c.Task.MountSetattr(c.Fd(0), default, flags | AtFlags.AT_EMPTY_PATH, attributes)
