@@ -4,6 +4,7 @@ using DriverLab.Linux;
 using DriverLab.Linux.Abi;
 using DriverLab.Simulation;
 using DriverLab.Vfs;
+using DriverLab.Vfs.Helpers;
 
 namespace DriverLab.FileSystems.Overlay;
 
@@ -92,19 +93,13 @@ internal abstract class OverlayInode : Inode
 
     // ---- the entries of a file ----------------------------------------------------------------------------------------------------------
 
-    private OverlayDentry? _entry;
-    private List<OverlayDentry>? _laterEntries;
+    private FileEntries _entries;
 
     /// <summary>Remembers an entry of a file.</summary>
     public void NoteEntry(OverlayDentry dentry)
     {
-        if (IsDirectory)
-            return;
-        _ = _laterEntries?.RemoveAll(static e => !IsThere(e));
-        if (_laterEntries is not { Count: > 0 } && (_entry is null || !IsThere(_entry)))
-            _entry = dentry;
-        else
-            (_laterEntries ??= []).Add(dentry);
+        if (!IsDirectory)
+            _entries.Note(dentry);
     }
 
     /// <summary>The newest entry that is still there.</summary>
@@ -113,24 +108,11 @@ internal abstract class OverlayInode : Inode
     {
         if (IsDirectory)
             return Alias is OverlayDentry own && (!own.IsUnlinked || own.IsInUse) ? own : null;
-        for (int i = (_laterEntries?.Count ?? 0) - 1; i >= 0; i--)
-        {
-            if (IsThere(_laterEntries![i]))
-                return _laterEntries[i];
-        }
-        return _entry is not null && IsThere(_entry) ? _entry : null;
+        return (OverlayDentry?)_entries.Newest;
     }
 
     /// <summary>True when the file can be looked up by another name that is known.</summary>
-    public bool HasOtherEntry(OverlayDentry than)
-    {
-        if (_entry is { IsHashed: true } && !ReferenceEquals(_entry, than))
-            return true;
-        return _laterEntries is not null && _laterEntries.Exists(e => e.IsHashed && !ReferenceEquals(e, than));
-    }
-
-    /// <summary>It can be looked up, or somebody has it open.</summary>
-    private static bool IsThere(OverlayDentry entry) => entry.IsHashed || entry.IsInUse;
+    public bool HasOtherEntry(OverlayDentry than) => _entries.HasOther(than);
 
     // ---- making -------------------------------------------------------------------------------------------------------------------------
 
@@ -150,9 +132,9 @@ internal abstract class OverlayInode : Inode
     {
         Upper = upper;
         Lowers = lowers;
-        upper?.Inode!.Hold();
+        upper?.Hold();
         foreach (var lower in lowers)
-            lower.Inode.Hold();
+            lower.Dentry.Hold();
         CopyAttributes();
         Flags |= StoredProtection();
         Rdev = RealInode.Rdev;
@@ -168,7 +150,7 @@ internal abstract class OverlayInode : Inode
     public void SetUpper(Dentry upper)
     {
         Upper = upper;
-        upper.Inode!.Hold();
+        upper.Hold();
         if (Key is null)
         {
             // A broken hard link was not findable; its new upper inode is.
@@ -180,9 +162,9 @@ internal abstract class OverlayInode : Inode
     /// <summary>Gives the real inodes back when the overlay goes.</summary>
     public void LetGo()
     {
-        Upper?.Inode!.Release();
+        Upper?.Release();
         foreach (var lower in Lowers)
-            lower.Inode.Release();
+            lower.Dentry.Release();
         Upper = null;
         Lowers = [];
     }

@@ -72,6 +72,7 @@ internal sealed class TmpfsDirectory : TmpfsInode
         Simple.InitOwner(inode, caller, this);
         SimpleAcl.Init(this, inode);
         dentry.Instantiate(inode);
+        inode.NamedBy(dentry);
         return Errno.OK;
     }
 

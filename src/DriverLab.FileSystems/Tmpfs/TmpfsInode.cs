@@ -12,7 +12,7 @@ internal abstract class TmpfsInode : MemoryFile
 {
     private SimpleXattrs _xattrs;
     private readonly long _birthNs;
-    private Dentry? _alias;
+    private FileEntries _entries;
 
     protected TmpfsInode(TmpfsSuperBlock sb, Mode mode) : base(sb, mode)
     {
@@ -26,21 +26,16 @@ internal abstract class TmpfsInode : MemoryFile
     /// <summary>The instance.</summary>
     protected TmpfsSuperBlock Tmpfs => System.Runtime.CompilerServices.Unsafe.As<TmpfsSuperBlock>(Sb);
 
-    /// <summary>Remembers the newest name, for file handles.</summary>
-    public void NamedBy(Dentry dentry) => _alias = dentry;
-
-    /// <summary>A name of this inode, or an entry without a name when none is known.</summary>
-    /// <remarks>Linux mm/shmem.c: shmem_find_alias(); fs/dcache.c: d_obtain_alias().</remarks>
-    public Dentry FindAlias()
+    /// <summary>Remembers an entry, for file handles.</summary>
+    public void NamedBy(Dentry dentry)
     {
-        if (_alias is { IsUnlinked: false } known)
-            return known;
-        if (IsDirectory && Alias is { } removed)
-            return removed;
-        _alias = Sb.NewDentry(null, []);
-        _alias.Instantiate(this);
-        return _alias;
+        if (!IsDirectory)
+            _entries.Note(dentry);
     }
+
+    /// <summary>The entry that a handle leads to: the newest one with a name, else one that somebody holds.</summary>
+    /// <remarks>Linux mm/shmem.c: shmem_find_alias().</remarks>
+    public Dentry? FindAlias() => IsDirectory ? Alias : _entries.NewestHashed ?? _entries.Newest;
 
     protected override Errno Charge(long pages)
     {
