@@ -155,16 +155,31 @@ public static partial class MountCalls
     }
 
     /// <summary>open_tree(2), the place found.</summary>
-    /// <returns>EINVAL (unbindable, not mounted here).</returns>
+    /// <returns>ENOTDIR (a namespace begins with a directory), EINVAL (unbindable, not mounted here).</returns>
     public static SysResult<OpenFile> OpenTree(Caller caller, in VfsPath place, OpenTreeFlags flags)
     {
-        if ((flags & OpenTreeFlags.OPEN_TREE_CLONE) == 0)
+        bool makesNamespace = (flags & OpenTreeFlags.OPEN_TREE_NAMESPACE) != 0;
+        if (!makesNamespace && (flags & OpenTreeFlags.OPEN_TREE_CLONE) == 0)
             return Files.DentryOpen(caller, place, OpenFlags.O_PATH);
+        if (makesNamespace && !place.Inode.IsDirectory)
+            return Errno.ENOTDIR;
         bool isHere = IsHere(caller, place.Mount) || place.Mount.IsAnonymous && place.Mount.Sb.Core.Quirks.ClonesDetachedTrees;
         bool isRecursive = (flags & OpenTreeFlags.AT_RECURSIVE) != 0;
         if (place.Mount.IsUnbindable || !isHere || !isRecursive && MountTree.HasLockedChildren(place.Mount, place.Dentry))
             return Errno.EINVAL;
-        return Detached(MountTree.CopyUnlocked(place.Mount, place.Dentry, isRecursive));
+        var copy = MountTree.CopyUnlocked(place.Mount, place.Dentry, isRecursive);
+        return makesNamespace ? NamespaceOf(copy) : Detached(copy);
+    }
+
+    /// <summary>A mount namespace with a tree that was copied for it, by its descriptor.</summary>
+    /// <remarks>Linux fs/namespace.c: open_new_namespace(). The root file system below the tree is left out: nobody can look.</remarks>
+    private static OpenFile NamespaceOf(Mount tree)
+    {
+        var core = tree.Sb.Core;
+        var space = new MountNamespace(core, tree);
+        foreach (var mount in MountTree.Walk(tree).Skip(1))
+            space.Adopt(mount);
+        return Hold(NamespaceFileSystem.OpenMounts(core.NamespaceFiles, space));
     }
 
     // ---- mount_setattr -------------------------------------------------------------------------------------------------------------------------

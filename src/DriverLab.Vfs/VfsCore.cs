@@ -73,6 +73,11 @@ public sealed class VfsCore(World world, KernelProfile profile)
     private readonly Dictionary<string, VfsPath> _anonPlaces = [];
     private Mount? _anonMount;
 
+    /// <summary>The mount that holds the descriptors of namespaces.</summary>
+    internal Mount NamespaceFiles => _namespaceFiles ??= NamespaceFileSystem.NewMount(this);
+
+    private Mount? _namespaceFiles;
+
     /// <summary>Watches of inotify in the whole kernel: as long as there are none, nothing is told.</summary>
     internal int Watches { get; set; }
 

@@ -89,10 +89,10 @@ public partial class EmulatedTask
     {
         const OpenTreeFlags known = OpenTreeFlags.OPEN_TREE_CLONE | OpenTreeFlags.OPEN_TREE_CLOEXEC | OpenTreeFlags.AT_EMPTY_PATH | OpenTreeFlags.AT_NO_AUTOMOUNT
             | OpenTreeFlags.AT_RECURSIVE | OpenTreeFlags.AT_SYMLINK_NOFOLLOW;
-        bool clones = (flags & OpenTreeFlags.OPEN_TREE_CLONE) != 0;
-        if ((flags & OpenTreeFlags.OPEN_TREE_NAMESPACE) != 0 && Quirks.HasOpenTreeNamespace)
-            throw new NotModelledException("open_tree OPEN_TREE_NAMESPACE");
-        if ((flags & ~known) != 0 || (flags & OpenTreeFlags.AT_RECURSIVE) != 0 && !clones)
+        const OpenTreeFlags copying = OpenTreeFlags.OPEN_TREE_CLONE | OpenTreeFlags.OPEN_TREE_NAMESPACE;
+        bool clones = (flags & copying) != 0;
+        var wrong = flags & ~(Quirks.HasOpenTreeNamespace ? known | OpenTreeFlags.OPEN_TREE_NAMESPACE : known);
+        if (wrong != 0 || (flags & copying) == copying || (flags & OpenTreeFlags.AT_RECURSIVE) != 0 && !clones)
             return Errno.EINVAL;
         if (clones && !MayMount)
             return Errno.EPERM;

@@ -239,5 +239,6 @@ public static class FsMagic
     public const long AUFS = 0x61756673;
     public const long XFS = 0x58465342;
     public const long PROC = 0x9fa0;
+    public const long NSFS = 0x6e736673;
     public const long SYSFS = 0x62656572;
 }
