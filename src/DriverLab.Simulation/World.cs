@@ -118,8 +118,8 @@ public sealed class KernelLog
     /// <summary>All lines so far, oldest first, without time stamps.</summary>
     public IReadOnlyList<string> Lines => _lines;
 
-    /// <summary>Appends a line, as printk does.</summary>
-    public void Add(string line) => _lines.Add(line);
+    /// <summary>Appends a line, as printk does; a newline within it is told as /dev/kmsg does.</summary>
+    public void Add(string line) => _lines.Add(line.Replace("\n", "\\x0a", StringComparison.Ordinal));
 }
 
 /// <summary>A small, fast generator whose numbers never change between versions of .NET: xoshiro256**.</summary>

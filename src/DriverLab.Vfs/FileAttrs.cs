@@ -8,7 +8,7 @@ namespace DriverLab.Vfs;
 /// <remarks>Linux fs/ioctl.c (fs/file_attr.c since 6.17): ioctl_getflags(), ioctl_setflags(), ioctl_fsgetxattr(), ioctl_fssetxattr(), vfs_fileattr_set().</remarks>
 public static class FileAttrs
 {
-    public const uint FS_IMMUTABLE_FL = 0x10, FS_APPEND_FL = 0x20, FS_NODUMP_FL = 0x40, FS_NOATIME_FL = 0x80;
+    public const uint FS_IMMUTABLE_FL = 0x10, FS_APPEND_FL = 0x20, FS_NODUMP_FL = 0x40, FS_NOATIME_FL = 0x80, FS_CASEFOLD_FL = 0x40000000;
     private const uint FS_SYNC_FL = 8;
     private const uint FS_IOC_GETFLAGS = 0x80086601, FS_IOC_SETFLAGS = 0x40086602, FS_IOC_FSGETXATTR = 0x801C581F, FS_IOC_FSSETXATTR = 0x401C5820;
     private const uint FS_XFLAG_EXTSIZE = 0x800, FS_XFLAG_EXTSZINHERIT = 0x1000, FS_XFLAG_COWEXTSIZE = 0x10000;

@@ -59,7 +59,8 @@ public sealed class MountContext(VfsCore core, Caller caller, byte[] source, Mou
 /// <remarks>Linux fs/fs_context.c: vfs_parse_monolithic_sep().</remarks>
 /// <param name="data">The text.</param>
 /// <param name="hasEmptyNames">Also tells of <c>=value</c>, which is skipped otherwise.</param>
-public ref struct OptionReader(ReadOnlySpan<byte> data, bool hasEmptyNames = false)
+/// <param name="joinsDigits">A comma before a digit belongs to the value, as in lists of nodes (Linux mm/shmem.c: shmem_next_opt()).</param>
+public ref struct OptionReader(ReadOnlySpan<byte> data, bool hasEmptyNames = false, bool joinsDigits = false)
 {
     private ReadOnlySpan<byte> _rest = data;
 
@@ -74,7 +75,7 @@ public ref struct OptionReader(ReadOnlySpan<byte> data, bool hasEmptyNames = fal
     {
         while (_rest.Length > 0)
         {
-            int comma = _rest.IndexOf((byte)',');
+            int comma = NextComma();
             var option = comma < 0 ? _rest : _rest[..comma];
             _rest = comma < 0 ? default : _rest[(comma + 1)..];
             if (option.IsEmpty)
@@ -88,6 +89,17 @@ public ref struct OptionReader(ReadOnlySpan<byte> data, bool hasEmptyNames = fal
             return true;
         }
         return false;
+    }
+
+    private readonly int NextComma()
+    {
+        int comma = _rest.IndexOf((byte)',');
+        while (joinsDigits && comma >= 0 && comma + 1 < _rest.Length && char.IsAsciiDigit((char)_rest[comma + 1]))
+        {
+            int next = _rest[(comma + 1)..].IndexOf((byte)',');
+            comma = next < 0 ? -1 : comma + 1 + next;
+        }
+        return comma;
     }
 }
 

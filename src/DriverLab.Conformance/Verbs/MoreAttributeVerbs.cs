@@ -82,7 +82,7 @@ internal static class MoreAttributeVerbs
     private static readonly (char Letter, uint Flag)[] s_flags =
     [
         ('s', 1), ('u', 2), ('c', 4), ('S', 8), ('i', 0x10), ('a', 0x20), ('d', 0x40), ('A', 0x80), ('j', 0x4000), ('t', 0x8000), ('D', 0x10000), ('T', 0x20000), ('e', 0x80000), ('C', 0x800000),
-        ('x', 0x2000000), ('P', 0x20000000),
+        ('x', 0x2000000), ('P', 0x20000000), ('F', 0x40000000),
     ];
 
     private static string GetFlags(StepContext c) => FileVerbs.WithFile(c, OpenFlags.O_RDONLY | OpenFlags.O_NONBLOCK, static (c, fd) =>

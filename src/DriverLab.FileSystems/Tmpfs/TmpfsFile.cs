@@ -9,7 +9,33 @@ namespace DriverLab.FileSystems.Tmpfs;
 /// <remarks>Linux mm/shmem.c: shmem_setattr(), shmem_fallocate().</remarks>
 internal sealed class TmpfsFile(TmpfsSuperBlock sb, Mode mode) : TmpfsInode(sb, mode)
 {
+    private const uint HugePageSize = 2 << 20;
+
     public override SysResult<OpenFile> Open(Caller caller, in VfsPath path, OpenFlags flags) => new TmpfsOpenFile(path, flags);
+
+    /// <remarks>Linux mm/shmem.c: shmem_is_huge().</remarks>
+    private bool IsHuge => Tmpfs.Huge != TmpfsHuge.Never && Tmpfs.Quirks.HugePages switch
+    {
+        HugePages.AllOptions => true,
+        HugePages.FromWholeSize => Tmpfs.Huge == TmpfsHuge.Always || Tmpfs.Huge == TmpfsHuge.WithinSize && Size > HugePageSize - Limits.PAGE_SIZE,
+        HugePages.FromTwoPages => Tmpfs.Huge == TmpfsHuge.Always || Tmpfs.Huge == TmpfsHuge.WithinSize && Size > Limits.PAGE_SIZE,
+        HugePages.None => false,
+    };
+
+    public override Errno GetAttr(Caller caller, in VfsPath path, StatxMask mask, AtFlags flags, out Statx stat)
+    {
+        var error = base.GetAttr(caller, path, mask, flags, out stat);
+        stat.BlockSize = IsHuge ? HugePageSize : stat.BlockSize;
+        return error;
+    }
+
+    protected override Errno Charge(long pages)
+    {
+        // Whether there is a huge page, and for how much of the file, is the memory's affair.
+        if (Tmpfs.Huge is TmpfsHuge.Always or TmpfsHuge.WithinSize && Tmpfs.Quirks.HugePages != HugePages.None)
+            throw new NotModelledException("content of tmpfs files with huge pages");
+        return base.Charge(pages);
+    }
 
     public override Errno SetAttr(Caller caller, Dentry dentry, ref Iattr attr)
     {

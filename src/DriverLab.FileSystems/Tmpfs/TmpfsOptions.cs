@@ -5,6 +5,15 @@ using DriverLab.Vfs;
 
 namespace DriverLab.FileSystems.Tmpfs;
 
+/// <summary>When files are made of huge pages (<c>huge=</c>).</summary>
+internal enum TmpfsHuge
+{
+    Never,
+    Always,
+    WithinSize,
+    Advise,
+}
+
 /// <summary>The mount options of tmpfs; null where nothing was said.</summary>
 /// <remarks>Linux mm/shmem.c: shmem_parse_one().</remarks>
 internal sealed class TmpfsOptions
@@ -21,12 +30,26 @@ internal sealed class TmpfsOptions
 
     public bool NoSwap { get; private set; }
 
+    public TmpfsHuge? Huge { get; private set; }
+
+    /// <summary>Inode numbers have 64 bits.</summary>
+    public bool? HasFullNumbers { get; private set; }
+
+    /// <summary>The memory policy as mounts tell it.</summary>
+    public string? MemoryPolicy { get; private set; }
+
+    /// <summary>Directories may be made to disregard case.</summary>
+    public bool HasEncoding { get; private set; }
+
+    /// <summary>Names must be valid in such directories.</summary>
+    public bool IsStrict { get; private set; }
+
     /// <summary>Reads an option string.</summary>
     /// <returns>EINVAL, with a line in the kernel log.</returns>
     public static SysResult<TmpfsOptions> Parse(MountContext context, TmpfsQuirks quirks)
     {
         var result = new TmpfsOptions();
-        var options = new OptionReader(context.Data, quirks.EmptyNamesAreUnknown);
+        var options = new OptionReader(context.Data, quirks.EmptyNamesAreUnknown, joinsDigits: true);
         while (options.MoveNext())
         {
             if (context.TakeGeneric(options.Name))
@@ -41,18 +64,14 @@ internal sealed class TmpfsOptions
     /// <summary>Reads one option.</summary>
     public Errno ParseOne(MountContext context, TmpfsQuirks quirks, ReadOnlySpan<byte> name, ReadOnlySpan<byte> value, bool hasValue)
     {
-        bool isFlag = name.SequenceEqual("inode32"u8) || name.SequenceEqual("inode64"u8) || quirks.HasNoSwap && name.SequenceEqual("noswap"u8);
-        if (isFlag)
-        {
-            if (hasValue)
-                return context.Complain($"tmpfs: Unexpected value for '{Encoding.Latin1.GetString(name)}'");
-            NoSwap |= name.SequenceEqual("noswap"u8);
-            return name.SequenceEqual("inode32"u8) ? NotModelledException.Throw("tmpfs inode32") : Errno.OK;
-        }
+        if (name.SequenceEqual("inode32"u8) || name.SequenceEqual("inode64"u8) || quirks.HasNoSwap && name.SequenceEqual("noswap"u8) || quirks.HasCasefold && name.SequenceEqual("strict_encoding"u8))
+            return ParseFlag(context, name, hasValue);
+        if (quirks.HasCasefold && name.SequenceEqual("casefold"u8))
+            return ParseCasefold(context, quirks, value, hasValue);
         if (name.SequenceEqual("huge"u8))
-            return value.SequenceEqual("never"u8) ? Errno.OK : NotModelledException.Throw("tmpfs huge=");
+            return ParseHuge(value) ? Errno.OK : context.BadValue("tmpfs", name);
         if (name.SequenceEqual("mpol"u8))
-            return NotModelledException.Throw("tmpfs mpol=");
+            return ParsePolicy(quirks, value) ? Errno.OK : context.BadValue("tmpfs", name);
         bool? ok = ParseNumber(context, name, value, hasValue);
         if (ok is null)
             return name.SequenceEqual("source"u8) ? Errno.EINVAL : context.UnknownParameter("tmpfs", name);
@@ -62,6 +81,51 @@ internal sealed class TmpfsOptions
         if (isId && quirks.BadIdsAreToldTwice && !OptionValue.TryUnsigned(value, out _))
             _ = context.BadValue("tmpfs", name); // and once more below
         return context.BadValue("tmpfs", name);
+    }
+
+    private Errno ParseFlag(MountContext context, ReadOnlySpan<byte> name, bool hasValue)
+    {
+        if (hasValue)
+            return context.Complain($"tmpfs: Unexpected value for '{Encoding.Latin1.GetString(name)}'");
+        if (name.SequenceEqual("noswap"u8))
+            NoSwap = true;
+        else if (name.SequenceEqual("strict_encoding"u8))
+            IsStrict = true;
+        else
+            HasFullNumbers = name.SequenceEqual("inode64"u8);
+        return Errno.OK;
+    }
+
+    private Errno ParseCasefold(MountContext context, TmpfsQuirks quirks, ReadOnlySpan<byte> value, bool hasValue)
+    {
+        if (hasValue && value.IsEmpty)
+            return context.BadValue("tmpfs", "casefold"u8);
+        if (HasEncoding && quirks.CasefoldComesOnce)
+            return context.Complain("tmpfs: casefold parameter cannot be specified twice\n");
+        var error = TmpfsEncoding.Parse(context, value, hasValue);
+        HasEncoding |= error == Errno.OK;
+        return error;
+    }
+
+    private bool ParseHuge(ReadOnlySpan<byte> value)
+    {
+        TmpfsHuge? wanted = Encoding.Latin1.GetString(value) switch
+        {
+            "never" => TmpfsHuge.Never,
+            "always" => TmpfsHuge.Always,
+            "within_size" => TmpfsHuge.WithinSize,
+            "advise" => TmpfsHuge.Advise,
+            _ => null,
+        };
+        Huge = wanted ?? Huge;
+        return wanted is not null;
+    }
+
+    private bool ParsePolicy(TmpfsQuirks quirks, ReadOnlySpan<byte> value)
+    {
+        bool ok = TmpfsMemoryPolicy.TryParse(value, quirks, out string? policy);
+        MemoryPolicy = ok ? policy : null;
+        return ok;
     }
 
     // Null for an unknown name, false for a bad value.

@@ -2,6 +2,19 @@ using DriverLab.Linux;
 
 namespace DriverLab.FileSystems.Tmpfs;
 
+/// <summary>When a file of tmpfs tells that it is made of huge pages.</summary>
+public enum HugePages
+{
+    /// <summary>Never (seen on 6.16 and 6.17).</summary>
+    None,
+    /// <summary>With every <c>huge=</c> but never (seen on 5.10).</summary>
+    AllOptions,
+    /// <summary>With huge=always, and with huge=within_size from the size of a huge page on (seen on 6.1 and 6.12).</summary>
+    FromWholeSize,
+    /// <summary>With huge=always, and with huge=within_size when there is more than one page (seen on 7.2 and 7.3).</summary>
+    FromTwoPages,
+}
+
 /// <summary>What differs between kernels in tmpfs.</summary>
 public sealed record TmpfsQuirks
 {
@@ -34,8 +47,26 @@ public sealed record TmpfsQuirks
     /// <summary>The <c>noswap</c> option (6.4).</summary>
     public bool HasNoSwap { get; init; }
 
-    /// <summary>/proc/mounts shows <c>inode64</c> (CONFIG_TMPFS_INODE64).</summary>
-    public bool ShowsInode64 { get; init; }
+    /// <summary>A remount must say <c>noswap</c> again (seen on 6.16, not on 6.12.118, 6.17 and 6.18.44).</summary>
+    public bool NoSwapIsRepeated { get; init; }
+
+    /// <summary>Inode numbers have 64 bits by default, and /proc/mounts always says how many (CONFIG_TMPFS_INODE64).</summary>
+    public bool HasInode64 { get; init; }
+
+    /// <summary>The <c>casefold</c> and <c>strict_encoding</c> options (6.13, with CONFIG_UNICODE).</summary>
+    public bool HasCasefold { get; init; }
+
+    /// <summary><c>casefold</c> may be said once only (seen on 7.3, not on 7.2).</summary>
+    public bool CasefoldComesOnce { get; init; }
+
+    /// <summary>Which files are made of huge pages, and tell that as their block size.</summary>
+    public HugePages HugePages { get; init; }
+
+    /// <summary>The memory policy <c>prefer (many)</c> (5.15).</summary>
+    public bool HasPreferMany { get; init; }
+
+    /// <summary>The memory policy <c>weighted interleave</c> (6.9).</summary>
+    public bool HasWeightedInterleave { get; init; }
 
     /// <summary>fallocate stamps a file as modified, and takes set-IDs and capabilities away (5.19, "fs: use file_modified in tmpfs fallocate", 15f242bb65f6).</summary>
     public bool FallocateIsModification { get; init; }
@@ -76,7 +107,13 @@ public sealed record TmpfsQuirks
         XattrsStampChange = profile.AtLeast(6, 0),
         HasMultigrainTimes = profile.AtLeast(6, 13),
         HasNoSwap = profile.AtLeast(6, 4),
-        ShowsInode64 = profile.Has("CONFIG_TMPFS_INODE64"),
+        NoSwapIsRepeated = profile.AtLeast(6, 4) && !profile.AtLeast(6, 17) && !(profile.AtLeast(6, 12) && !profile.AtLeast(6, 13)),
+        HasInode64 = profile.Has("CONFIG_TMPFS_INODE64"),
+        HasCasefold = profile.AtLeast(6, 13) && profile.Has("CONFIG_UNICODE"),
+        CasefoldComesOnce = profile.AtLeast(7, 3),
+        HugePages = profile.AtLeast(7, 0) ? HugePages.FromTwoPages : profile.AtLeast(6, 13) ? HugePages.None : profile.AtLeast(6, 0) ? HugePages.FromWholeSize : HugePages.AllOptions,
+        HasPreferMany = profile.AtLeast(5, 15),
+        HasWeightedInterleave = profile.AtLeast(6, 9),
         HasAcl = !profile.Config.TryGetValue("CONFIG_TMPFS_POSIX_ACL", out var acl) || acl == "y",
     };
 }

@@ -25,7 +25,16 @@ public sealed class TmpFileSystem : FileSystemType
     {
         var quirks = TmpfsQuirks.Of(context.Core.Profile);
         var options = TmpfsOptions.Parse(context, quirks);
-        return options.IsOk ? new TmpfsSuperBlock(context, this, options.Value, quirks).Root : options.Error;
+        return options.IsOk ? Make(context, options.Value, quirks) : options.Error;
+    }
+
+    /// <returns>EINVAL (strict_encoding without casefold), told in the kernel log whoever mounts.</returns>
+    private SysResult<Dentry> Make(MountContext context, TmpfsOptions options, TmpfsQuirks quirks)
+    {
+        if (!options.IsStrict || options.HasEncoding)
+            return new TmpfsSuperBlock(context, this, options, quirks).Root;
+        context.Core.Log.Add("tmpfs: strict_encoding option without encoding is forbidden");
+        return Errno.EINVAL;
     }
 
     /// <inheritdoc/>
@@ -46,7 +55,7 @@ public sealed class TmpFileSystem : FileSystemType
             return _options.ParseOne(context, _quirks, parameter.Name, parameter.Value, parameter.Value is not null);
         }
 
-        public SysResult<Dentry> GetTree(MountContext context) => new TmpfsSuperBlock(context, type, _options, _quirks).Root;
+        public SysResult<Dentry> GetTree(MountContext context) => type.Make(context, _options, _quirks);
 
         public Errno Reconfigure(MountContext context, SuperBlock sb) => ((TmpfsSuperBlock)sb).Apply(context, _options);
     }
@@ -64,6 +73,9 @@ internal sealed class TmpfsSuperBlock : SuperBlock
     private readonly Mode _mode;
     private readonly uint _uid, _gid;
     private readonly bool _noSwap;
+    private bool _hasFullNumbers;
+    private string? _policy;
+    private TmpfsOptions? _wanted;
     private ulong _maxBlocks, _usedBlocks, _maxInodes, _freeInodeSpace, _nextIno;
 
     public TmpfsSuperBlock(MountContext context, FileSystemType type, TmpfsOptions options, TmpfsQuirks quirks)
@@ -79,6 +91,10 @@ internal sealed class TmpfsSuperBlock : SuperBlock
         _uid = options.Uid ?? context.Caller.Credentials.Fsuid;
         _gid = options.Gid ?? context.Caller.Credentials.Fsgid;
         _noSwap = options.NoSwap;
+        _hasFullNumbers = options.HasFullNumbers ?? quirks.HasInode64;
+        _policy = options.MemoryPolicy;
+        Huge = options.Huge ?? TmpfsHuge.Never;
+        HasEncoding = options.HasEncoding;
         _ = ChargeInode(); // a new instance has room for its root unless nr_inodes says 0, which is no limit
         Root = NewDentry(null, []);
         Root.Instantiate(new TmpfsDirectory(this, Mode.S_IFDIR | _mode) { Uid = _uid, Gid = _gid });
@@ -94,6 +110,12 @@ internal sealed class TmpfsSuperBlock : SuperBlock
     }
 
     public TmpfsQuirks Quirks { get; }
+
+    /// <summary>When files are made of huge pages.</summary>
+    public TmpfsHuge Huge { get; private set; }
+
+    /// <summary>Directories may be made to disregard case.</summary>
+    public bool HasEncoding { get; }
 
     public override bool CacheIsComplete => true;
 
@@ -158,9 +180,14 @@ internal sealed class TmpfsSuperBlock : SuperBlock
 
     // ---- options ------------------------------------------------------------------------------------------------------------------------------
 
-    public override Errno CheckRemount(MountContext context) => TmpfsOptions.Parse(context, Quirks).Error;
+    public override Errno CheckRemount(MountContext context)
+    {
+        var options = TmpfsOptions.Parse(context, Quirks);
+        _wanted = options.IsOk ? options.Value : null;
+        return options.Error;
+    }
 
-    public override Errno Remount(MountContext context) => Apply(context, TmpfsOptions.Parse(context, Quirks).Value);
+    public override Errno Remount(MountContext context) => Apply(context, _wanted!);
 
     public Errno Apply(MountContext context, TmpfsOptions options)
     {
@@ -181,6 +208,11 @@ internal sealed class TmpfsSuperBlock : SuperBlock
         }
         if (options.NoSwap && !_noSwap)
             return context.Complain("tmpfs: Cannot disable swap on remount");
+        if (!options.NoSwap && _noSwap && Quirks.NoSwapIsRepeated)
+            return context.Complain("tmpfs: Cannot enable swap on remount if it was disabled on first mount");
+        _hasFullNumbers = options.HasFullNumbers ?? _hasFullNumbers;
+        _policy = options.MemoryPolicy ?? _policy;
+        Huge = options.Huge ?? Huge;
         _maxBlocks = options.Blocks ?? _maxBlocks;
         if (options.Inodes is { } limit)
         {
@@ -202,8 +234,12 @@ internal sealed class TmpfsSuperBlock : SuperBlock
             writer.Text($",uid={_uid}");
         if (_gid != 0)
             writer.Text($",gid={_gid}");
-        if (Quirks.ShowsInode64)
-            writer.Text(",inode64");
+        if (Quirks.HasInode64 || _hasFullNumbers)
+            writer.Text(_hasFullNumbers ? ",inode64" : ",inode32");
+        if (Huge != TmpfsHuge.Never)
+            writer.Text(",huge=" + (Huge == TmpfsHuge.Always ? "always" : Huge == TmpfsHuge.WithinSize ? "within_size" : "advise"));
+        if (_policy is not null)
+            writer.Text(",mpol=" + _policy);
         if (_noSwap)
             writer.Text(",noswap");
     }
