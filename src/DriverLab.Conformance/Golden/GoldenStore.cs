@@ -20,7 +20,7 @@ public sealed class GoldenStore(string root)
     private readonly ConcurrentDictionary<string, GoldenFile> _files = new();
 
     /// <summary>Options of the kernel's configuration that decide behaviour in the suites; the rest of some ten thousand is left out.</summary>
-    private static readonly string[] s_prefixes = ["CONFIG_OVERLAY_FS", "CONFIG_TMPFS", "CONFIG_DEVTMPFS", "CONFIG_BLK_DEV_LOOP", "CONFIG_BLK_DEV_DM", "CONFIG_DM_", "CONFIG_FS_POSIX_ACL", "CONFIG_FS_VERITY", "CONFIG_HZ", "CONFIG_BTRFS", "CONFIG_EXT4", "CONFIG_SECURITY", "CONFIG_LSM", "CONFIG_BLK_DEV_RAM", "CONFIG_AUFS"];
+    private static readonly string[] s_prefixes = ["CONFIG_OVERLAY_FS", "CONFIG_TMPFS", "CONFIG_DEVTMPFS", "CONFIG_BLK_DEV_LOOP", "CONFIG_BLK_DEV_DM", "CONFIG_DM_", "CONFIG_FS_POSIX_ACL", "CONFIG_FS_VERITY", "CONFIG_UNICODE", "CONFIG_HZ", "CONFIG_BTRFS", "CONFIG_EXT4", "CONFIG_SECURITY", "CONFIG_LSM", "CONFIG_BLK_DEV_RAM", "CONFIG_AUFS"];
 
     /// <summary>The kernel lines that are recorded, oldest first. Those that are only observed are not among them.</summary>
     public IReadOnlyList<string> Lines => LinesWith(Extension);
