@@ -11,7 +11,8 @@ public partial interface IKernel
 
     /// <summary>name_to_handle_at(2). <see cref="FileHandle.Bytes"/> is the room before and the length after, also with EOVERFLOW.</summary>
     /// <returns>EINVAL (flags), (walk), EOPNOTSUPP (no handles), EINVAL (room over 128), EOVERFLOW (room too small).</returns>
-    Errno NameToHandleAt(Fd directory, ReadOnlySpan<byte> path, ref FileHandle handle, out int mountId, AtFlags flags);
+    /// <remarks>The number of the mount is its unique one with AT_HANDLE_MNT_ID_UNIQUE.</remarks>
+    Errno NameToHandleAt(Fd directory, ReadOnlySpan<byte> path, ref FileHandle handle, out long mountId, AtFlags flags);
 
     /// <summary>open_by_handle_at(2).</summary>
     /// <returns>EPERM (CAP_DAC_READ_SEARCH), EINVAL (length 0 or over 128), EBADF (mount), ESTALE, then as open(2) of the file.</returns>

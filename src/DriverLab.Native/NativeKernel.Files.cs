@@ -53,11 +53,11 @@ public sealed unsafe partial class NativeKernel
     }
 
     /// <inheritdoc/>
-    public Errno NameToHandleAt(Fd directory, ReadOnlySpan<byte> path, ref FileHandle handle, out int mountId, AtFlags flags)
+    public Errno NameToHandleAt(Fd directory, ReadOnlySpan<byte> path, ref FileHandle handle, out long mountId, AtFlags flags)
     {
         mountId = 0;
         fixed (FileHandle* p = &handle)
-        fixed (int* id = &mountId)
+        fixed (long* id = &mountId) // 8 bytes with AT_HANDLE_MNT_ID_UNIQUE, else the lower 4
             return Error(_task.Call(Nr.NameToHandleAt, directory.Value, CPath.Of(path, out CPath s1), (nint)p, (nint)id, (nint)flags));
     }
 

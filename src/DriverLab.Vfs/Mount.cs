@@ -28,7 +28,7 @@ public sealed class Mount
     public int Id { get; }
 
     /// <summary>Number that no other mount has had: mountinfo's order since 6.8.</summary>
-    internal ulong Unique { get; }
+    public ulong Unique { get; }
 
     public SuperBlock Sb { get; }
 

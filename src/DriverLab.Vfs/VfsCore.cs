@@ -9,7 +9,7 @@ public sealed class VfsCore(World world, KernelProfile profile)
     private readonly Dictionary<string, FileSystemType> _types = [];
     private readonly Dictionary<DevT, CharDevice> _charDevices = [];
     private readonly IdPool _minors = new(1);
-    private ulong _lastMount;
+    private ulong _lastMount = 1UL << 32; // so that it is no old number
     private ulong _lastIno;
 
     public World World { get; } = world;

@@ -95,6 +95,12 @@ public sealed record VfsQuirks
     /// <summary>name_to_handle_at takes AT_HANDLE_FID (6.5).</summary>
     public bool HasHandleFid { get; init; }
 
+    /// <summary>name_to_handle_at takes AT_HANDLE_MNT_ID_UNIQUE (6.12).</summary>
+    public bool HandlesTellUniqueMount { get; init; }
+
+    /// <summary>With AT_HANDLE_FID files have handles where the file system knows none (6.7; seen on 6.12 and 6.17, not on 6.16, EOPNOTSUPP).</summary>
+    public bool EverythingHasHandleIds { get; init; }
+
     /// <summary>F_OFD_GETLK with F_UNLCK tells the owner's own locks (6.5).</summary>
     public bool OfdGetsUnlocked { get; init; }
 
@@ -207,6 +213,8 @@ public sealed record VfsQuirks
         HandleTypesHaveFlags = profile.AtLeast(6, 13),
         EmptyAclRemoves = profile.AtLeast(6, 2),
         HasHandleFid = profile.AtLeast(6, 5),
+        HandlesTellUniqueMount = profile.AtLeast(6, 12),
+        EverythingHasHandleIds = profile.AtLeast(6, 17) || profile.AtLeast(6, 7) && !profile.AtLeast(6, 13),
         OfdGetsUnlocked = profile.AtLeast(6, 5),
         HasCreateExclusive = profile.AtLeast(6, 6),
         FsConfigTakesPathDescriptors = profile.AtLeast(6, 15),

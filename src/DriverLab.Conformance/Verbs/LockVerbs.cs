@@ -37,13 +37,22 @@ internal static class LockVerbs
     {
         var handle = new FileHandle { Bytes = (uint)c.Number(1, FileHandle.MaxSize) };
         var flags = c.Flags<AtFlags>("flags") | (c.Has("follow") ? AtFlags.AT_SYMLINK_FOLLOW : 0) | (c.Has("empty") ? AtFlags.AT_EMPTY_PATH : 0);
-        var error = c.Task.NameToHandleAt(c.Fd("at"), c.Bytes(0), ref handle, out int mount, flags);
+        var error = c.Task.NameToHandleAt(c.Fd("at"), c.Bytes(0), ref handle, out long mount, flags);
         if (error != Errno.OK)
             c.SetResult("0:"); // a handle of no length, which no mount takes
         if (error != Errno.OK)
             return error == Errno.EOVERFLOW ? $"{error} needs {handle.Bytes}" : Render.Of(error);
         c.SetResult($"{handle.Type}:{Convert.ToHexString(handle.Value)}");
-        return $"ok {handle.Bytes} bytes type {handle.Type} {(mount > 0 ? "on a mount" : "")}";
+        return $"ok {handle.Bytes} bytes type {handle.Type} {((flags & AT_HANDLE_MNT_ID_UNIQUE) != 0 ? UniqueMount(c, flags, mount) : mount > 0 ? "on a mount" : "")}";
+    }
+
+    private const AtFlags AT_HANDLE_MNT_ID_UNIQUE = (AtFlags)1;
+
+    private static string UniqueMount(StepContext c, AtFlags flags, long mount)
+    {
+        var lookup = flags & AtFlags.AT_EMPTY_PATH | ((flags & AtFlags.AT_SYMLINK_FOLLOW) == 0 ? AtFlags.AT_SYMLINK_NOFOLLOW : 0);
+        var error = c.Task.Statx(c.Fd("at"), c.Bytes(0), lookup, StatxMask.STATX_MNT_ID_UNIQUE, out var stat);
+        return error == Errno.OK && stat.MntId == (ulong)mount ? "on the mount that statx tells" : "on another mount than statx tells";
     }
 
     private static string OpenHandle(StepContext c)

@@ -26,8 +26,8 @@ public partial class EmulatedTask
         (result.Uid, result.Gid) = (Caller.Credentials.Space.ShownUid(result.Uid), Caller.Credentials.Space.ShownGid(result.Gid));
         if (place.Inode.Type == Mode.S_IFBLK && Quirks.BlockNodesReportIoSize && State.Block.Devices.Find(place.Inode.Rdev) is { } device)
             result.BlockSize = Math.Max(device.Limits.IoMin, device.Limits.LogicalBlockSize);
-        result.MntId = (ulong)place.Mount.Id;
         bool unique = Quirks.HasUniqueMountId && (mask & StatxMask.STATX_MNT_ID_UNIQUE) != 0;
+        result.MntId = unique ? place.Mount.Unique : (ulong)place.Mount.Id;
         result.Mask |= unique ? StatxMask.STATX_MNT_ID_UNIQUE : StatxMask.STATX_MNT_ID;
         result.AttributesMask |= StatxAttributes.STATX_ATTR_MOUNT_ROOT | StatxAttributes.STATX_ATTR_AUTOMOUNT | StatxAttributes.STATX_ATTR_DAX;
         if (Quirks.StatxKnowsVerity)

@@ -42,33 +42,26 @@ public partial class EmulatedTask
     // ---- file handles ----------------------------------------------------------------------------------------------------------------------------
 
     /// <inheritdoc/>
-    public Errno NameToHandleAt(Fd directory, ReadOnlySpan<byte> path, ref FileHandle handle, out int mountId, AtFlags flags)
+    public Errno NameToHandleAt(Fd directory, ReadOnlySpan<byte> path, ref FileHandle handle, out long mountId, AtFlags flags)
     {
         mountId = 0;
-        const AtFlags AT_HANDLE_FID = (AtFlags)0x200, AT_HANDLE_MNT_ID_UNIQUE = (AtFlags)1, AT_HANDLE_CONNECTABLE = (AtFlags)2;
-        var optional = (Quirks.HasHandleFid ? AT_HANDLE_FID : 0) | (Quirks.HasUniqueMountId && Quirks.FallocateModesAreExclusive ? AT_HANDLE_MNT_ID_UNIQUE : 0)
-            | (Quirks.HandleTypesHaveFlags ? AT_HANDLE_CONNECTABLE : 0);
         bool isConnectable = (flags & AT_HANDLE_CONNECTABLE) != 0, isId = (flags & AT_HANDLE_FID) != 0;
-        if ((flags & ~(AtFlags.AT_SYMLINK_FOLLOW | AtFlags.AT_EMPTY_PATH | optional)) != 0 || isConnectable && (isId || (flags & AtFlags.AT_EMPTY_PATH) != 0))
+        if (!AreHandleFlags(flags))
             return Errno.EINVAL;
-        if ((flags & AT_HANDLE_MNT_ID_UNIQUE) != 0)
-            return NotModelledException.Throw("name_to_handle_at with AT_HANDLE_MNT_ID_UNIQUE");
         var lookup = ((flags & AtFlags.AT_SYMLINK_FOLLOW) != 0 ? LookupFlags.LOOKUP_FOLLOW : 0) | ((flags & AtFlags.AT_EMPTY_PATH) != 0 ? LookupFlags.LOOKUP_EMPTY : 0);
         var error = Lookup(directory, path, lookup, out var place);
         if (error != Errno.OK)
             return error;
         var sb = place.Inode.Sb;
-        if (isId && !sb.HasHandleIds)
-            return NotModelledException.Throw("name_to_handle_at with AT_HANDLE_FID where there are no handles");
-        if (!isId && !(isConnectable ? sb.HasConnectableHandles : sb.HasFileHandles))
+        if (!(isConnectable ? sb.HasConnectableHandles : isId ? sb.HasHandleIds || Quirks.EverythingHasHandleIds : sb.HasFileHandles))
             return Errno.EOPNOTSUPP;
         if (handle.Bytes > FileHandle.MaxSize)
             return Errno.EINVAL;
         if (isConnectable && !place.Inode.IsDirectory)
             return Errno.EOVERFLOW; // none of the file systems here writes the parent into it
-        mountId = place.Mount.Id;
+        mountId = (flags & AT_HANDLE_MNT_ID_UNIQUE) != 0 ? (long)place.Mount.Unique : place.Mount.Id;
         Span<byte> room = stackalloc byte[FileHandle.MaxSize];
-        var made = sb.EncodeHandle(place.Inode, room, out byte type);
+        var made = isId && !sb.HasHandleIds ? EncodeNumber(place.Inode, room, out byte type) : sb.EncodeHandle(place.Inode, room, out type);
         if (!made.IsOk)
             return made.Error;
         bool fits = made.Value <= handle.Bytes;
@@ -78,6 +71,27 @@ public partial class EmulatedTask
             return Errno.EOVERFLOW;
         room[..made.Value].CopyTo(handle.Value);
         return Errno.OK;
+    }
+
+    private const AtFlags AT_HANDLE_FID = (AtFlags)0x200, AT_HANDLE_MNT_ID_UNIQUE = (AtFlags)1, AT_HANDLE_CONNECTABLE = (AtFlags)2;
+
+    /// <summary>Known flags, in a combination that makes sense.</summary>
+    private bool AreHandleFlags(AtFlags flags)
+    {
+        var known = AtFlags.AT_SYMLINK_FOLLOW | AtFlags.AT_EMPTY_PATH | (Quirks.HasHandleFid ? AT_HANDLE_FID : 0) | (Quirks.HandlesTellUniqueMount ? AT_HANDLE_MNT_ID_UNIQUE : 0)
+            | (Quirks.HandleTypesHaveFlags ? AT_HANDLE_CONNECTABLE : 0);
+        bool isConnectable = (flags & AT_HANDLE_CONNECTABLE) != 0;
+        return (flags & ~known) == 0 && !(isConnectable && (flags & (AT_HANDLE_FID | AtFlags.AT_EMPTY_PATH)) != 0);
+    }
+
+    /// <summary>What tells objects apart where the file system has no handles: number and generation, which nothing can open.</summary>
+    /// <remarks>Linux fs/exportfs/expfs.c: exportfs_encode_ino64_fid().</remarks>
+    private static SysResult<int> EncodeNumber(Inode inode, Span<byte> room, out byte type)
+    {
+        type = 0x81;
+        System.Buffers.Binary.BinaryPrimitives.WriteUInt64LittleEndian(room, inode.Ino);
+        room[8..12].Clear();
+        return 12;
     }
 
     /// <inheritdoc/>

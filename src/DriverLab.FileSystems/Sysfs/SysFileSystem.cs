@@ -40,6 +40,14 @@ internal sealed class SysSuperBlock : SuperBlock
     /// <summary>True when a missing path is surely missing.</summary>
     public bool WouldKnow(string path) => Core.SysfsSources.Exists(s => s.WouldKnow(path));
 
+    public override bool HasFileHandles => true;
+
+    public override SysResult<int> EncodeHandle(Inode inode, Span<byte> handle, out byte handleType)
+    {
+        handleType = 0;
+        return NotModelledException.Throw("handles of sysfs");
+    }
+
     /// <summary>The number that a path keeps.</summary>
     public ulong NumberOf(string path)
     {

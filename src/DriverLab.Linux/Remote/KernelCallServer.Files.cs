@@ -44,7 +44,7 @@ public sealed partial class KernelCallServer
         if (call.B.Length != Marshal.SizeOf<FileHandle>() || room.Length != call.B.Length)
             return default;
         var handle = MemoryMarshal.Read<FileHandle>(call.B);
-        var error = kernel.NameToHandleAt(call.Fd(0), call.A, ref handle, out int mountId, (AtFlags)call.Int(1));
+        var error = kernel.NameToHandleAt(call.Fd(0), call.A, ref handle, out long mountId, (AtFlags)call.Int(1));
         MemoryMarshal.Write(room, in handle);
         return new Done(mountId, error, room.Length);
     }

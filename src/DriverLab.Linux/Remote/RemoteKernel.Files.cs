@@ -37,12 +37,12 @@ public sealed partial class RemoteKernel
         => NewFd(KernelOp.OpenAt2, (directory.Value, (long)how.Flags, (long)how.Mode, (long)how.Resolve), path);
 
     /// <inheritdoc/>
-    public Errno NameToHandleAt(Fd directory, ReadOnlySpan<byte> path, ref FileHandle handle, out int mountId, AtFlags flags)
+    public Errno NameToHandleAt(Fd directory, ReadOnlySpan<byte> path, ref FileHandle handle, out long mountId, AtFlags flags)
     {
         var before = handle;
         var reply = Call(KernelOp.NameToHandleAt, (directory.Value, (long)flags), path, MemoryMarshal.AsBytes(new ReadOnlySpan<FileHandle>(in before)),
             output: MemoryMarshal.AsBytes(new Span<FileHandle>(ref handle)));
-        mountId = (int)reply.Value;
+        mountId = reply.Value;
         return reply.Error;
     }
 

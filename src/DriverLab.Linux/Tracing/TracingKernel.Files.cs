@@ -12,7 +12,7 @@ public sealed partial class TracingKernel
     }
 
     /// <inheritdoc/>
-    public Errno NameToHandleAt(Fd directory, ReadOnlySpan<byte> path, ref FileHandle handle, out int mountId, AtFlags flags)
+    public Errno NameToHandleAt(Fd directory, ReadOnlySpan<byte> path, ref FileHandle handle, out long mountId, AtFlags flags)
     {
         Enter(_line.Begin("name_to_handle_at"u8).Fd(directory).Path(path).Number(handle.Bytes).At(flags, false, false));
         return Leave(_inner.NameToHandleAt(directory, path, ref handle, out mountId, flags));

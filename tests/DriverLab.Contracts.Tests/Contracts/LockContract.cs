@@ -54,7 +54,7 @@ public sealed class LockContract(KernelKind kind) : Contract(kind)
     {
         MakeFile("f", "text");
         var handle = new FileHandle { Bytes = FileHandle.MaxSize };
-        Assert.That(K.NameToHandleAt(Fd.Cwd, Bytes("f"), ref handle, out int mount, AtFlags.None), Is.EqualTo(Errno.OK));
+        Assert.That(K.NameToHandleAt(Fd.Cwd, Bytes("f"), ref handle, out long mount, AtFlags.None), Is.EqualTo(Errno.OK));
         Assert.That(mount, Is.GreaterThan(0));
         Assert.That(K.Rename("f", "g"), Is.EqualTo(Errno.OK));
         var fd = K.OpenByHandleAt(Opened(".", OpenFlags.O_RDONLY), handle, OpenFlags.O_RDONLY);
