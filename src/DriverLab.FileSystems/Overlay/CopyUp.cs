@@ -57,8 +57,8 @@ internal ref struct CopyUp
     public static Errno Whole(OverlayDentry dentry, CopyUpKind kind)
     {
         // ovl_copy_up_flags() calls ovl_verify_lowerdata() first.
-        if (dentry.Inode!.IsRegular && dentry.Inode.GetData(out _) is var missing and not Errno.OK)
-            return missing;
+        if (dentry.Inode!.IsRegular && dentry.Inode.VerifyData() is var wrong and not Errno.OK)
+            return wrong;
         while (!IsDone(dentry, kind))
         {
             var next = dentry;
@@ -194,7 +194,8 @@ internal ref struct CopyUp
         return error;
     }
 
-    private readonly bool IsWithoutData => _kind == CopyUpKind.Metadata && _sb.Options.Metacopy && _inode.IsRegular;
+    // A digest is required of files without data, and no lower file has one.
+    private readonly bool IsWithoutData => _kind == CopyUpKind.Metadata && _sb.Options.Metacopy && _inode.IsRegular && _sb.Options.Verity != VerityMode.Require;
 
     /// <summary>Brings the content of a file whose attributes are copied up already. Writing it takes file capabilities away: they come back.</summary>
     /// <remarks>Linux fs/overlayfs/copy_up.c: ovl_copy_up_meta_inode_data().</remarks>

@@ -14,7 +14,7 @@ internal sealed class OverlayFile(OverlaySuperBlock sb, Mode mode) : OverlayInod
         var dentry = (OverlayDentry)path.Dentry;
         bool truncates = (flags & OpenFlags.O_TRUNC) != 0;
         bool writes = (flags & OpenFlags.O_ACCMODE) is OpenFlags.O_WRONLY or OpenFlags.O_RDWR || truncates;
-        var error = GetData(out _);
+        var error = VerifyData();
         if (error == Errno.OK && writes)
             error = CopyUp.Whole(dentry, truncates ? CopyUpKind.WithoutContent : CopyUpKind.Complete);
         if (error != Errno.OK)

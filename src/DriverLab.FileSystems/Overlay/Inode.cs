@@ -52,6 +52,21 @@ internal abstract class OverlayInode : Inode
         return path.IsValid ? Errno.OK : Errno.ENOENT;
     }
 
+    private bool _isVerified;
+
+    /// <summary>Looks for the content where that is put off, and checks it when it is that of another file.</summary>
+    /// <returns>ENOENT (no data-only layer has it), EIO, ERANGE (what <see cref="Verity"/> finds).</returns>
+    /// <remarks>Linux fs/overlayfs/util.c: ovl_verify_lowerdata().</remarks>
+    public Errno VerifyData()
+    {
+        var error = GetData(out var data);
+        if (error != Errno.OK || !IsMetacopy || _isVerified)
+            return error;
+        error = Verity.Validate(Overlay, Real, data.Dentry);
+        _isVerified = error == Errno.OK && Overlay.Options.Verity != VerityMode.Off;
+        return error;
+    }
+
     /// <summary>The content is elsewhere than the attributes.</summary>
     private bool IsMetacopy => IsRegular && (Upper is not null ? LacksUpperData : Lowers.Length > 1 || DataRedirect is not null);
 

@@ -262,7 +262,9 @@ internal sealed class LayerLookup(OverlaySuperBlock sb)
         found = _isDirectory || !isLastElement || (_isMetacopy && !dentry.Inode!.IsRegular) ? null : dentry;
         if (found is null)
             return Errno.OK;
-        _isMetacopy = dentry.Inode!.IsRegular && sb.GetOwnXattr(dentry, sb.Names.Metacopy, default) >= 0;
+        _isMetacopy = false;
+        if (dentry.Inode!.IsRegular && Verity.FindMark(sb, dentry, out _isMetacopy) is var error and not Errno.OK)
+            return error;
         _stop = !_isMetacopy;
         return _isMetacopy && !_isLast ? TakeRedirect(dentry, start, end) : Errno.OK;
     }

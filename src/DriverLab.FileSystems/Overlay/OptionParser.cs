@@ -121,7 +121,7 @@ internal sealed class OptionParser(OverlayQuirks quirks, OverlayOptions options,
             case ("userxattr", null) when quirks.UserXattr:
                 options.UserXattr = true;
                 return true;
-            case ("verity", "off" or "on" or "require") when quirks.PersistentUuid:
+            case ("verity", "off" or "on" or "require") when quirks.HasVerity:
                 options.Verity = value == "off" ? VerityMode.Off : value == "on" ? VerityMode.On : VerityMode.Require;
                 return true;
             case ("override_creds" or "nooverride_creds", null) when quirks.OverrideCreds:
@@ -224,7 +224,7 @@ internal sealed class OptionParser(OverlayQuirks quirks, OverlayOptions options,
         "upperdir" or "workdir" => ParameterKind.Path,
         "lowerdir+" or "datadir+" when quirks.AppendLayers => ParameterKind.Path,
         "redirect_dir" or "index" or "uuid" or "nfs_export" or "xino" or "metacopy" => ParameterKind.Word,
-        "verity" when quirks.PersistentUuid => ParameterKind.Word,
+        "verity" when quirks.HasVerity => ParameterKind.Word,
         "fsync" when quirks.FsyncOption => ParameterKind.Word,
         "default_permissions" or "userxattr" or "volatile" => ParameterKind.Flag,
         "override_creds" or "nooverride_creds" when quirks.OverrideCreds => ParameterKind.Flag,

@@ -21,7 +21,7 @@ internal static class OptionRules
         if (error == Errno.OK)
             error = ResolveNfsExport(options, reporter);
         if (error == Errno.OK)
-            error = ResolveNfsExportWithMetacopy(options, reporter);
+            error = ResolveNfsExportWithMetacopy(options, quirks, reporter);
         if (error == Errno.OK)
             error = ResolveUserXattr(options, quirks, reporter);
         if (error == Errno.OK && !options.UserXattr && !isPrivileged && quirks.UnprivilegedOptionsAreChecked)
@@ -93,14 +93,18 @@ internal static class OptionRules
 
     private static Errno ResolveUuidAndVerity(OverlayOptions options, OverlayQuirks quirks, Reporter report)
     {
-        if (options.Verity == VerityMode.Off || !quirks.DataLayersNeedMetacopy || options.Metacopy)
+        if (!VerityCounts(options, quirks) || options.Metacopy)
             return Errno.OK;
-        string verity = options.Verity == VerityMode.On ? "on" : "require";
         if (options.MetacopyGiven)
-            return report.Conflict($"metacopy=off,verity={verity}");
+            return report.Conflict($"metacopy=off,{VerityWord(options)}");
         options.Metacopy = true;
         return Errno.OK;
     }
+
+    /// <summary>verity= rules over the other options.</summary>
+    private static bool VerityCounts(OverlayOptions options, OverlayQuirks quirks) => options.Verity != VerityMode.Off && quirks.DataLayersNeedMetacopy;
+
+    private static string VerityWord(OverlayOptions options) => options.Verity == VerityMode.On ? "verity=on" : "verity=require";
 
     private static Errno ResolveMetacopy(OverlayOptions options, OverlayQuirks quirks, Reporter report)
     {
@@ -110,6 +114,8 @@ internal static class OptionRules
             return Errno.OK;
         if (options.MetacopyGiven && options.RedirectGiven)
             return report.Conflict($"metacopy=on,redirect_dir={RedirectWord(options, quirks)}");
+        if (VerityCounts(options, quirks) && options.RedirectGiven)
+            return report.Conflict($"{VerityWord(options)},redirect_dir={RedirectWord(options, quirks)}");
         if (options.RedirectGiven)
         {
             report.Info($"disabling metacopy due to redirect_dir={RedirectWord(options, quirks)}");
@@ -142,15 +148,15 @@ internal static class OptionRules
         return Errno.OK;
     }
 
-    private static Errno ResolveNfsExportWithMetacopy(OverlayOptions options, Reporter report)
+    private static Errno ResolveNfsExportWithMetacopy(OverlayOptions options, OverlayQuirks quirks, Reporter report)
     {
         if (!options.NfsExport || !options.Metacopy)
             return Errno.OK;
         if (options.NfsExportGiven && options.MetacopyGiven)
             return report.Conflict("nfs_export=on,metacopy=on");
-        if (options.MetacopyGiven)
+        if (options.MetacopyGiven || VerityCounts(options, quirks))
         {
-            report.Info("disabling nfs_export due to metacopy=on");
+            report.Info("disabling nfs_export due to " + (options.MetacopyGiven ? "metacopy=on" : VerityWord(options)));
             options.NfsExport = false;
             return Errno.OK;
         }
@@ -167,8 +173,8 @@ internal static class OptionRules
             return report.Conflict($"userxattr,redirect_dir={RedirectWord(options, quirks)}");
         if (options.MetacopyGiven && options.Metacopy)
             return report.Conflict("userxattr,metacopy=on");
-        if (options.Verity != VerityMode.Off && quirks.DataLayersNeedMetacopy)
-            return report.Conflict($"userxattr,verity={(options.Verity == VerityMode.On ? "on" : "require")}");
+        if (VerityCounts(options, quirks))
+            return report.Conflict("userxattr," + VerityWord(options));
         options.Redirect = RedirectMode.NoFollow;
         options.Metacopy = false;
         return Errno.OK;

@@ -43,8 +43,10 @@ public sealed record OverlayQuirks
     /// <summary>6.5: options through fs_context: layers are resolved while the string is parsed, generic words (<c>ro</c>) are accepted, <c>::</c> starts data-only layers,
     /// the redirect mode is normalised before it is shown.</summary>
     public required bool FsContext { get; init; }
-    /// <summary>6.6: <c>uuid=null|auto|on</c>, the uuid xattr on the upper root, an own f_fsid; <c>verity</c>.</summary>
+    /// <summary>6.6: <c>uuid=null|auto|on</c>, the uuid xattr on the upper root, an own f_fsid.</summary>
     public required bool PersistentUuid { get; init; }
+    /// <summary>6.6: <c>verity</c>, and digests in the marks of files without data.</summary>
+    public required bool HasVerity { get; init; }
     /// <summary>6.7: own xattrs of nested overlays are escaped; regular-file whiteouts marked by xattr.</summary>
     public required PrivateXattrs PrivateXattrs { get; init; }
     /// <summary>6.8: a directory must say <c>opaque=x</c> for its xattr whiteouts to count; <c>lowerdir+</c> and <c>datadir+</c>.</summary>
@@ -129,6 +131,7 @@ public sealed record OverlayQuirks
             TmpFile = profile.AtLeast(6, 2),
             FsContext = profile.AtLeast(6, 5),
             PersistentUuid = profile.AtLeast(6, 6),
+            HasVerity = profile.AtLeast(6, 6),
             PrivateXattrs = profile.AtLeast(6, 7) ? PrivateXattrs.Escaped : PrivateXattrs.Refused,
             AppendLayers = profile.AtLeast(6, 8),
             MetadataFsync = profile.AtLeast(6, 12) && !HasFsyncOption(profile),
