@@ -18,6 +18,9 @@ public static class FileAttrs
     /// <summary>True for one of the four requests.</summary>
     public static bool Handles(uint request) => request is FS_IOC_GETFLAGS or FS_IOC_SETFLAGS or FS_IOC_FSGETXATTR or FS_IOC_FSSETXATTR;
 
+    /// <summary>True for the two that set flags.</summary>
+    public static bool Changes(uint request) => request is FS_IOC_SETFLAGS or FS_IOC_FSSETXATTR;
+
     /// <summary>Makes the call.</summary>
     /// <returns>EFAULT, EROFS, ENOTTY (the file system has none), EPERM (not the owner; immutable and append-only without CAP_LINUX_IMMUTABLE), EINVAL (extent size of a wrong type), EOPNOTSUPP.</returns>
     public static SysResult<int> Run(Caller caller, OpenFile file, uint request, Span<byte> argument)

@@ -110,6 +110,9 @@ public class OpenFile(VfsPath path, OpenFlags flags)
     /// <summary>Shares blocks with <paramref name="target"/> (FICLONE, FICLONERANGE).</summary>
     public virtual SysResult<long> RemapFileRange(Caller caller, long offset, OpenFile target, long targetOffset, long length) => Errno.EOPNOTSUPP;
 
+    /// <summary>The requests of chattr come to <see cref="Ioctl(Caller, uint, Span{byte})"/>, before the VFS looks at them.</summary>
+    public virtual bool TakesFlagRequests => false;
+
     /// <summary>ioctl with a structure.</summary>
     public virtual SysResult<int> Ioctl(Caller caller, uint request, Span<byte> argument) => Errno.ENOTTY;
 

@@ -160,7 +160,7 @@ public partial class EmulatedTask
     {
         if (FileOf(fd) is not { } file)
             return Errno.EBADF;
-        if (FileAttrs.Handles(request) && FileAttrs.Run(Caller, file, request, argument) is var done && done.Error != Errno.ENOTTY)
+        if (FileAttrs.Handles(request) && !file.TakesFlagRequests && FileAttrs.Run(Caller, file, request, argument) is var done && done.Error != Errno.ENOTTY)
             return done;
         return file.Ioctl(Caller, request, argument);
     }
@@ -171,7 +171,7 @@ public partial class EmulatedTask
         const uint FICLONE = 0x40049409;
         if (FileOf(fd) is not { } file)
             return Errno.EBADF;
-        if (FileAttrs.Handles(request) && file.Inode.GetFileAttr(Caller, file.Path.Dentry, out _) != Errno.ENOTTY)
+        if (FileAttrs.Handles(request) && !file.TakesFlagRequests && file.Inode.GetFileAttr(Caller, file.Path.Dentry, out _) != Errno.ENOTTY)
             return Errno.EFAULT; // a number is no address of a structure
         return request == FICLONE ? Clone(file, value) : file.Ioctl(Caller, request, value);
     }

@@ -64,6 +64,12 @@ internal sealed class OverlayOpenFile(VfsPath path, OpenFlags flags, OpenFile re
 
     public override bool SupportsFallocate => true;
 
+    public override bool TakesFlagRequests => !File.Overlay.Quirks.CopiesFlags;
+
+    public override SysResult<int> Ioctl(Caller caller, uint request, Span<byte> argument) => Ioctl(caller, request, 0);
+
+    public override SysResult<int> Ioctl(Caller caller, uint request, long value) => TakesFlagRequests ? OldFlagRequests.Run(caller, this, request) : Errno.ENOTTY;
+
     /// <summary>The open file of what is the real inode now.</summary>
     private Errno GetReal(out OpenFile real)
     {

@@ -394,8 +394,6 @@ internal abstract class OverlayInode : Inode
     {
         if (!IsRegular && !IsDirectory)
             return Errno.ENOTTY;
-        if (!Overlay.Quirks.CopiesFlags)
-            return NotModelledException.Throw("chattr through overlayfs before 5.15");
         var error = CopyUp.Whole((OverlayDentry)dentry, CopyUpKind.Metadata);
         if (error == Errno.OK)
             error = StoreProtection(Upper!, flags);

@@ -152,6 +152,12 @@ internal sealed class OverlayDirectoryFile(VfsPath path, OpenFlags flags, OpenFi
     private RealDirectoryFilter? _filter;
 
     private OverlayDirectory Directory => (OverlayDirectory)Inode;
+
+    public override bool TakesFlagRequests => !Directory.Overlay.Quirks.CopiesFlags;
+
+    public override SysResult<int> Ioctl(Caller caller, uint request, Span<byte> argument) => Ioctl(caller, request, 0);
+
+    public override SysResult<int> Ioctl(Caller caller, uint request, long value) => TakesFlagRequests ? OldFlagRequests.Run(caller, this, request) : Errno.ENOTTY;
     private OverlayDentry Dentry => (OverlayDentry)Path.Dentry;
     private OverlaySuperBlock Sb => Directory.Overlay;
 
