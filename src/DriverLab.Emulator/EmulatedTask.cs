@@ -45,6 +45,7 @@ public partial class EmulatedTask : IKernel
         if (_isDisposed)
             return;
         _isDisposed = true;
+        State.Core.EndCall();
         for (int fd = 0; fd < Caller.Files.Capacity; fd++)
             _ = Close(new(fd)); // like exit, which reports to nobody
         UnmapAll();
@@ -60,6 +61,7 @@ public partial class EmulatedTask : IKernel
     /// <returns>ENAMETOOLONG, ENOENT, EBADF, ENOTDIR.</returns>
     private Errno Start(Fd directory, ReadOnlySpan<byte> path, LookupFlags flags, out VfsPath start)
     {
+        State.Core.EndCall();
         start = Caller.Cwd;
         var error = PathWalk.CheckName(path, flags);
         if (error != Errno.OK || directory == Fd.Cwd || path.Length > 0 && path[0] == '/')
@@ -85,5 +87,9 @@ public partial class EmulatedTask : IKernel
     }
 
     /// <summary>The open file of a descriptor, unless it is O_PATH; null is EBADF.</summary>
-    private OpenFile? FileOf(Fd fd) => Caller.Files.Get(fd.Value) is { IsPath: false } file ? file : null;
+    private OpenFile? FileOf(Fd fd)
+    {
+        State.Core.EndCall();
+        return Caller.Files.Get(fd.Value) is { IsPath: false } file ? file : null;
+    }
 }

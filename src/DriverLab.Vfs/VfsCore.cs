@@ -91,6 +91,25 @@ public sealed class VfsCore(World world, KernelProfile profile)
             Notify.End(inode, Linux.Abi.InotifyMask.IN_UNMOUNT);
     }
 
+    private readonly Stack<OpenFile> _lateCloses = new();
+
+    /// <summary>Closes a file that the kernel opened for itself when the system call ends; at once where no watch could tell the difference.</summary>
+    /// <remarks>Linux fs/file_table.c: fput(); kernel/task_work.c: the work that came last is done first.</remarks>
+    public void CloseLate(OpenFile file)
+    {
+        if (Watches > 0)
+            _lateCloses.Push(file);
+        else
+            file.Put();
+    }
+
+    /// <summary>A system call has ended: does what waits for that. Called when the next one begins.</summary>
+    public void EndCall()
+    {
+        while (_lateCloses.TryPop(out var file))
+            file.Put();
+    }
+
     private uint _lastCookie;
 
     internal uint NextCookie() => ++_lastCookie;

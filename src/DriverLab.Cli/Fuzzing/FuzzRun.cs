@@ -201,6 +201,12 @@ internal sealed class FuzzRun(FuzzOptions options, Progress progress) : IAsyncDi
         if (await _profile.MeasureAsync("shrink", ShrinkAsync(program, reference, real, cancellation)) is not { } finding)
         {
             string sides = $"at step {first.Step}, '{first.Call}' {first.Detail}: {real.Name} said '{first.Real}', the {reference.Name} '{first.Emulator}'";
+            if (real.RunsBeside)
+            {
+                Beside++; // something else on this machine took what is handed out to whoever comes first
+                progress.Report($"{program.Name}: not seen again when run alone; seed 0x{options.Seed:x}; {sides}");
+                return;
+            }
             progress.Report($"{program.Name}: not seen again when run alone; seed 0x{options.Seed:x}, kept as it is; {sides}");
             finding = new(program, first, signature, $"Seen once, not again when run alone (state from another program, or a race): {sides}", 0);
         }

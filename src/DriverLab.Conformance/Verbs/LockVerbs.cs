@@ -97,11 +97,19 @@ internal static class LockVerbs
                 var e = MemoryMarshal.Read<InotifyEvent>(rest);
                 var name = rest.Slice(16, (int)e.Length);
                 rest = rest[(16 + (int)e.Length)..];
-                string text = name.IsEmpty ? "" : $" {Render.Name(name.TrimEnd((byte)0))} ({name.Length})";
+                string text = name.IsEmpty ? "" : $" {EventName(c, name.TrimEnd((byte)0))} ({name.Length})";
                 c.Detail($"w{e.Watch}", $"{e.Mask.ToString().Replace(", ", "|", StringComparison.Ordinal)}{(e.Cookie != 0 ? " " + c.Run.Labels.MountInfo("cookie", $"{e.Cookie}") : "")}{text}");
                 count++;
             }
         }
+    }
+
+    /// <summary>Names that the kernel makes up, of nameless files (#INODE) and in work directories (#COUNTER), are labels by first sight: their numbers go on from scenario to scenario.</summary>
+    private static string EventName(StepContext c, ReadOnlySpan<byte> name)
+    {
+        string text = Render.Name(name);
+        bool isMadeUp = text.Length > 1 && text[0] == '#' && text.AsSpan(1).IndexOfAnyExcept("0123456789abcdef") < 0;
+        return isMadeUp ? "#" + c.Run.Labels.MountInfo("temporary", text) : text;
     }
 
     private static string Mmap(StepContext c)

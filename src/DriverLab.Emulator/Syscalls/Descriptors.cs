@@ -33,6 +33,7 @@ public partial class EmulatedTask
     /// <inheritdoc/>
     public Errno Close(Fd fd)
     {
+        State.Core.EndCall();
         if (Caller.Files.Remove(fd.Value) is not { } file)
             return Errno.EBADF;
         var error = file.IsPath ? Errno.OK : file.Flush(Caller);

@@ -11,9 +11,9 @@ public static class CopyContent
     /// <summary>Bytes copied at a time.</summary>
     public const int PieceBytes = 1 << 20;
 
-    /// <summary>Copies the first <paramref name="length"/> bytes.</summary>
+    /// <summary>Copies the first <paramref name="length"/> bytes. Watches do not hear of the reading, and of the writing if <paramref name="isHeard"/>.</summary>
     /// <returns>What reading or writing says.</returns>
-    public static Errno Copy(Caller caller, OpenFile source, OpenFile target, long length)
+    public static Errno Copy(Caller caller, OpenFile source, OpenFile target, long length, bool isHeard)
     {
         bool seeksData = true;
         long position = 0;
@@ -27,7 +27,7 @@ public static class CopyContent
                 if (position >= length)
                     break;
                 long piece = Math.Min(PieceBytes, length - position);
-                var error = CopyPiece(caller, source, target, buffer, position, piece);
+                var error = CopyPiece(caller, source, target, buffer.AsSpan(0, (int)Math.Min(buffer.Length, piece)), position, position + piece, isHeard);
                 if (error != Errno.OK)
                     return error;
                 position += piece;
@@ -80,19 +80,19 @@ public static class CopyContent
         return position < length;
     }
 
-    private static Errno CopyPiece(Caller caller, OpenFile source, OpenFile target, byte[] buffer, long position, long count)
+    private static Errno CopyPiece(Caller caller, OpenFile source, OpenFile target, Span<byte> buffer, long position, long end, bool isHeard)
     {
-        long from = position, to = position, end = position + count;
+        long from = position, to = position;
         while (from < end)
         {
-            var read = Files.VfsRead(caller, source, buffer.AsSpan(0, (int)Math.Min(buffer.Length, end - from)), ref from);
+            var read = source.Read(caller, buffer[..(int)Math.Min(buffer.Length, end - from)], ref from);
             if (!read.IsOk)
                 return read.Error;
             if (read.Value == 0)
                 return Errno.OK;
             for (int done = 0; done < read.Value;)
             {
-                var written = Files.VfsWrite(caller, target, buffer.AsSpan(done, read.Value - done), ref to);
+                var written = isHeard ? Files.VfsWrite(caller, target, buffer[done..read.Value], ref to) : target.Write(caller, buffer[done..read.Value], ref to);
                 if (!written.IsOk)
                     return written.Error;
                 done += written.Value;

@@ -152,7 +152,10 @@ internal ref struct CopyUp
             return temp.Error;
         var inode = temp.Value.Inode!;
         inode.Hold(); // without a name, closing it would free it
-        var error = FillIn(temp.Value);
+        var file = default(OpenFile);
+        var error = _sb.Quirks.TmpFilesEndLate ? OpenForContent(temp.Value, out file) : Errno.OK;
+        if (error == Errno.OK)
+            error = FillIn(temp.Value, file);
         if (error == Errno.OK)
         {
             var entry = Namei.LookupOne(ByUpper, destination, name);
@@ -160,10 +163,19 @@ internal ref struct CopyUp
             if (entry.IsOk)
                 error = entry.Value.IsPositive ? Errno.EEXIST : Namei.VfsLink(ByUpper, temp.Value, destination.Inode!, entry.Value);
             if (error == Errno.OK)
-                Appear(entry.Value);
+                Appear(_sb.Quirks.KeepsNamelessEntries ? temp.Value : entry.Value);
         }
+        if (file is not null)
+            _sb.Core.CloseLate(file);
         inode.Release();
         return error;
+    }
+
+    private readonly Errno OpenForContent(Dentry temp, out OpenFile? file)
+    {
+        var opened = _sb.Open(_sb.Upper!.At(temp), OpenFlags.O_WRONLY);
+        file = opened.IsOk ? opened.Value : null;
+        return opened.Error;
     }
 
     private readonly Errno CopyThroughWork(Dentry destination, byte[] name)
@@ -178,7 +190,7 @@ internal ref struct CopyUp
             return temp.Error;
         if (isMisplaced && _sb.Quirks.LeavesMisplacedCopies)
             return Errno.EIO;
-        var error = isMisplaced ? Errno.EIO : FillIn(temp.Value);
+        var error = isMisplaced ? Errno.EIO : FillIn(temp.Value, null);
         if (error == Errno.OK && _isIndexed && _inode.IsDirectory)
             error = IndexDirectory.CreateForDirectory(_sb, _inode.Lowers[0].Dentry, temp.Value);
         if (error == Errno.OK)
@@ -207,7 +219,7 @@ internal ref struct CopyUp
         {
             var room = new byte[64];
             var capability = Vfs.Xattrs.VfsGetXattr(ByUpper, upper, Vfs.Xattrs.SecurityCapability, room);
-            error = CopyData(upper, _inode.Size);
+            error = CopyData(upper, _inode.Size, null);
             if (error == Errno.OK && capability.IsOk)
                 error = Vfs.Xattrs.VfsSetXattr(ByUpper, upper, Vfs.Xattrs.SecurityCapability, room.AsSpan(0, capability.Value), XattrFlags.None);
         }
@@ -231,10 +243,10 @@ internal ref struct CopyUp
 
     /// <summary>Gives the new object everything that the lower one has.</summary>
     /// <remarks>Linux fs/overlayfs/copy_up.c: ovl_copy_up_data(), ovl_copy_up_metadata().</remarks>
-    private readonly Errno FillIn(Dentry temp)
+    private readonly Errno FillIn(Dentry temp, OpenFile? open)
     {
         var lower = _inode.Lowers[0];
-        var error = _inode.IsRegular && _stat.Size > 0 && !IsWithoutData ? CopyData(temp, (long)_stat.Size) : Errno.OK;
+        var error = _inode.IsRegular && _stat.Size > 0 && !IsWithoutData ? CopyData(temp, (long)_stat.Size, open) : Errno.OK;
         if (error == Errno.OK && temp.Inode!.ListsXattrs)
         {
             var sb = _sb;
@@ -249,7 +261,22 @@ internal ref struct CopyUp
             error = _sb.CheckSetXattr(temp, _sb.Names.Metacopy, default, Errno.EOPNOTSUPP);
         if (error == Errno.OK && _inode.IsRegular)
             error = CopyAttributes.Size(ByUpper, temp, (long)_stat.Size);
-        return error == Errno.OK ? CopyAttributes.OwnerModeTimes(ByUpper, temp, _stat) : error;
+        if (error == Errno.OK)
+            error = CopyAttributes.OwnerModeTimes(ByUpper, temp, _stat);
+        return error == Errno.OK && SyncsMetadata ? Sync(temp) : error;
+    }
+
+    private readonly bool SyncsMetadata => _sb.Quirks.MetadataFsync && !_sb.Options.Metacopy && _sb.Options.ShouldSync && (_inode.IsRegular || _inode.IsDirectory);
+
+    /// <remarks>Linux 6.12 fs/overlayfs/copy_up.c: ovl_sync_file().</remarks>
+    private readonly Errno Sync(Dentry temp)
+    {
+        var opened = _sb.Open(_sb.Upper!.At(temp), OpenFlags.O_RDONLY);
+        if (!opened.IsOk)
+            return opened.Error;
+        var error = opened.Value.Fsync(Mounter, dataOnly: false);
+        _sb.Core.CloseLate(opened.Value);
+        return error;
     }
 
     /// <remarks>Linux fs/overlayfs/copy_up.c: ovl_copy_fileattr().</remarks>
@@ -266,25 +293,36 @@ internal ref struct CopyUp
         return temp.Inode.SetFileAttr(Mounter, temp, fresh | FileAttrs.FS_NOATIME_FL);
     }
 
-    private readonly Errno CopyData(Dentry temp, long size)
+    /// <summary>Copies the content into a file that is open already, or is opened for it: after the lower one before 6.1, before it since.</summary>
+    private readonly Errno CopyData(Dentry temp, long size, OpenFile? open)
     {
         var error = _inode.GetData(out var data);
-        if (error != Errno.OK)
-            return error;
-        var source = _sb.Open(data, OpenFlags.O_RDONLY);
-        if (!source.IsOk)
-            return source.Error;
-        var target = _sb.Open(_sb.Upper!.At(temp), OpenFlags.O_WRONLY);
-        error = target.Error;
-        if (target.IsOk)
-        {
-            error = CopyContent.Copy(Mounter, source.Value, target.Value, size);
-            if (error == Errno.OK && _sb.Options.ShouldSync)
-                error = target.Value.Fsync(Mounter, dataOnly: false);
-            target.Value.Put();
-        }
-        source.Value.Put();
+        bool sourceFirst = !_sb.Quirks.TmpFilesEndLate;
+        var (source, target) = (default(OpenFile), open);
+        if (error == Errno.OK && sourceFirst)
+            error = OpenSource(data, out source);
+        if (error == Errno.OK && target is null)
+            error = OpenForContent(temp, out target);
+        if (error == Errno.OK && !sourceFirst)
+            error = OpenSource(data, out source);
+        if (error == Errno.OK)
+            error = CopyContent.Copy(Mounter, source!, target!, size, isHeard: _sb.Quirks.CopiesAreHeard);
+        if (error == Errno.OK && _sb.Options.ShouldSync && !SyncsMetadata)
+            error = target!.Fsync(Mounter, dataOnly: false);
+        if (sourceFirst && target is not null)
+            _sb.Core.CloseLate(target);
+        if (source is not null)
+            _sb.Core.CloseLate(source);
+        if (!sourceFirst && open is null && target is not null)
+            _sb.Core.CloseLate(target);
         return error;
+    }
+
+    private readonly Errno OpenSource(in VfsPath data, out OpenFile? file)
+    {
+        var opened = _sb.Open(data, OpenFlags.O_RDONLY);
+        file = opened.IsOk ? opened.Value : null;
+        return opened.Error;
     }
 
     // ---- another name of a copied-up inode -------------------------------------------------------------------------------------------------

@@ -85,8 +85,15 @@ public sealed record OverlayQuirks
     /// <summary>No workdir is ENOMEM, and an upper layer on a mount that is read-only is EROFS (seen on 5.10; EINVAL on 6.1).</summary>
     public required bool OldMountErrors { get; init; }
 
-    /// <summary>A nameless file made while mounting takes its inode until mount(2) returns: it is a file, not an entry (seen on 6.1, not on 5.10).</summary>
+    /// <summary>A nameless file of the mounter's is a file, not an entry: one made while mounting takes its inode until mount(2) returns (seen on 6.1, not on 5.10).</summary>
     public required bool TmpFilesEndLate { get; init; }
+
+    /// <summary>The upper object of a file that was copied up is the entry that it had while it was nameless, below the work directory, until it is looked up again: that is where watches hear of
+    /// it (seen on 5.10, 6.16 and 6.17, not on 6.1, 6.12.118, 6.18.44 and 7.2).</summary>
+    public required bool KeepsNamelessEntries { get; init; }
+
+    /// <summary>Watches hear of a copy-up writing the content (seen on 6.1, not on 6.12).</summary>
+    public required bool CopiesAreHeard { get; init; }
 
     /// <summary>A copy-up in the work directory is made before the directories are locked, so that the copy is there when they turn out not to fit (seen on 6.12, not on 6.1).</summary>
     public required bool CopiesBeforeLocking { get; init; }
@@ -147,6 +154,8 @@ public sealed record OverlayQuirks
             ListsWhatItCannotLookUp = !profile.AtLeast(5, 12),
             OldMountErrors = !profile.AtLeast(5, 12),
             TmpFilesEndLate = profile.AtLeast(6, 1),
+            KeepsNamelessEntries = !profile.AtLeast(6, 1) || profile.AtLeast(6, 13) && !profile.AtLeast(6, 18),
+            CopiesAreHeard = !profile.AtLeast(6, 8),
             MissingUpperIsEnoent = profile.AtLeast(7, 0),
             KeepsUuidOff = profile.AtLeast(7, 0),
             KeepsTakenNames = profile.AtLeast(7, 3) || profile.Version is { Major: 6, Minor: 12 },
