@@ -63,7 +63,8 @@ public partial class EmulatedTask
             return Errno.EBADF;
         long position = file.Position;
         var result = Files.VfsRead(Caller, file, buffer, ref position);
-        file.Position = position;
+        if (result.IsOk)
+            file.Position = position;
         return result;
     }
 
@@ -74,7 +75,8 @@ public partial class EmulatedTask
             return Errno.EBADF;
         long position = file.Position;
         var result = Files.VfsWrite(Caller, file, data, ref position);
-        file.Position = position;
+        if (result.IsOk)
+            file.Position = position;
         return result;
     }
 
