@@ -135,6 +135,10 @@ public sealed record VfsQuirks
     /// <summary>What a file system context says of its source begins with "VFS: " (seen on 5.10, not on 6.1).</summary>
     public bool SourceErrorsNameVfs { get; init; }
 
+    /// <summary>A read looks for the page first and for the end of the file then: where holes that are read become pages, so does the page that it did not find behind the end (ramfs on 5.10, not
+    /// on 6.1).</summary>
+    public bool ReadsFillPageBehindEnd { get; init; }
+
     /// <summary>SEEK_DATA finds data in the last page that a file can have (seen on 5.10 and 7.3.4, not on 6.1 and 6.18.44).</summary>
     public bool SeekFindsLastPage { get; init; }
 
@@ -226,6 +230,7 @@ public sealed record VfsQuirks
         HasOpenTreeNamespace = profile.AtLeast(7, 0),
         FlockLooksUpFirst = !profile.AtLeast(6, 0),
         SourceErrorsNameVfs = !profile.AtLeast(5, 14),
+        ReadsFillPageBehindEnd = !profile.AtLeast(5, 12),
         SeekFindsLastPage = !profile.AtLeast(5, 12) || profile.AtLeast(7, 3),
         CloneNeedsOneMount = !profile.AtLeast(5, 18),
         MountsEscapeHash = profile.AtLeast(5, 12),

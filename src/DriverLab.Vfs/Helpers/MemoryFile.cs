@@ -88,10 +88,10 @@ public abstract class MemoryFile(SuperBlock sb, Mode mode) : Inode(sb, mode)
     /// <summary>Copies bytes out, up to the end of the file.</summary>
     public int ReadAt(Span<byte> buffer, long offset)
     {
-        if (offset >= Size)
-            return 0;
-        int total = (int)Math.Min(buffer.Length, Size - offset);
+        int total = (int)Math.Clamp(Size - offset, 0, buffer.Length);
         ReadPages(buffer[..total], offset);
+        if (total < buffer.Length && ReadsFillHoles && Sb.Core.Quirks.ReadsFillPageBehindEnd && Pages.Get((offset + total) >> PageShift) is null)
+            Pages.Set((offset + total) >> PageShift, Pool.Rent());
         return total;
     }
 
