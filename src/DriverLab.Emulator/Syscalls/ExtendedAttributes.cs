@@ -38,6 +38,8 @@ public partial class EmulatedTask
         if (FileOf(fd) is not { } file)
             return Errno.EBADF;
         place = file.Path;
+        if (Quirks.XattrChangesCheckNameFirst && nameError != Errno.OK)
+            return nameError;
         var error = writes ? place.Mount.WantWrite() : Errno.OK;
         return error != Errno.OK ? error : nameError;
     }
