@@ -22,7 +22,7 @@ internal static class LockVerbs
         new("inotify", [P.Flags<InotifyFlags>().Optional()], "inotify_init1(2); IN_NONBLOCK when FLAGS is left out.", static c => c.SetResult(c.Task.InotifyInit(c.Count > 0 ? c.Flags<InotifyFlags>(0) : InotifyFlags.IN_NONBLOCK))) { Returns = "fd" },
         new("watch", [P.Fd(), P.Path(), P.Flags<InotifyMask>("mask")], "inotify_add_watch(2).", Watch) { Returns = "watch" },
         new("unwatch", [P.Fd(), P.Number("watch")], "inotify_rm_watch(2).", static c => Render.Of(c.Task.InotifyRmWatch(c.Fd(0), (int)c.Number(1)))),
-        new("events", [P.Fd(), P.Number("bytes").Optional()], "read(2) of an inotify descriptor until it would block: one line an event; cookies as labels.", Events),
+        new("events", [P.Fd(), P.Number("bytes").Optional()], "read(2) of an inotify descriptor until it would block: one line an event; cookies, and names that the kernel makes up (#NUMBER), as labels.", Events),
         new("mmap", [P.Fd(), P.Flags<MapProtection>("protection"), P.Flags<MapFlags>(), P.Number("offset"), P.Number("length")], "mmap(2) of a file; the variable holds the mapping.", Mmap) { Returns = "map" },
         new("load", [P.Number("map"), P.Number("offset"), P.Number("count")], "Reads memory of a mapping; where a program gets SIGBUS or SIGSEGV: EFAULT.", Load),
         new("store", [P.Number("map"), P.Number("offset"), P.Data()], "Writes memory of a mapping.", static c => Render.Of(c.Task.MapWrite((int)c.Number(0), c.Number(1), c.Bytes(2)))),
