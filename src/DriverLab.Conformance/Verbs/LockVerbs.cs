@@ -108,7 +108,7 @@ internal static class LockVerbs
     private static string EventName(StepContext c, ReadOnlySpan<byte> name)
     {
         string text = Render.Name(name);
-        bool isMadeUp = text.Length > 1 && text[0] == '#' && text.AsSpan(1).IndexOfAnyExcept("0123456789abcdef") < 0;
+        bool isMadeUp = text.Length > 1 && text[0] == '#' && text.Skip(1).All(char.IsAsciiHexDigitLower);
         return isMadeUp ? "#" + c.Run.Labels.MountInfo("temporary", text) : text;
     }
 
