@@ -153,7 +153,7 @@ internal ref struct CopyUp
         var inode = temp.Value.Inode!;
         inode.Hold(); // without a name, closing it would free it
         var file = default(OpenFile);
-        var error = _sb.Quirks.TmpFilesEndLate ? OpenForContent(temp.Value, out file) : Errno.OK;
+        var error = _sb.Quirks.TmpFilesEndLate ? OpenNameless(temp.Value, out file) : Errno.OK;
         if (error == Errno.OK)
             error = FillIn(temp.Value, file);
         if (error == Errno.OK)
@@ -169,6 +169,14 @@ internal ref struct CopyUp
             _sb.Core.CloseLate(file);
         inode.Release();
         return error;
+    }
+
+    /// <summary>A nameless file is open when it is made, whatever its mode allows.</summary>
+    private readonly Errno OpenNameless(Dentry temp, out OpenFile? file)
+    {
+        var opened = Files.DentryOpen(Mounter, _sb.Upper!.At(temp), OpenFlags.O_LARGEFILE | OpenFlags.O_WRONLY);
+        file = opened.IsOk ? opened.Value : null;
+        return opened.Error;
     }
 
     private readonly Errno OpenForContent(Dentry temp, out OpenFile? file)
