@@ -162,7 +162,7 @@ public readonly record struct SysfsFile(string Path, Func<Caller, string>? Conte
 /// <summary>A part of the kernel that fills a part of /sys.</summary>
 public interface ISysfsSource
 {
-    /// <summary>The files at and below a directory, or more.</summary>
+    /// <summary>The files in a directory, and for each directory in it at least one file somewhere below; others may be among them.</summary>
     /// <param name="path">The directory's path below /sys, without slashes at its ends; empty for all there is.</param>
     IEnumerable<SysfsFile> FilesBelow(string path);
 

@@ -36,15 +36,20 @@ internal sealed class BlockSysfs(KernelState kernel) : ISysfsSource
                 yield return new($"{Links}/{device.Name}", null) { Target = $"../{Folders}/{device.Name}" };
             if (Overlaps(path, Numbers))
                 yield return new($"{Numbers}/{device.Number}", null) { Target = $"../../{FolderOf(device)}" };
-            if (Overlaps(path, FolderOf(device)))
+            string folder = FolderOf(device);
+            if (IsWithin(path, folder))
                 foreach (var file in FilesOf(device))
-                    yield return file with { Path = $"{FolderOf(device)}/{file.Path}" };
+                    yield return file with { Path = $"{folder}/{file.Path}" };
+            else if (Overlaps(path, folder))
+                yield return File($"{folder}/dev", $"{device.Number}");
         }
     }
 
     /// <summary>True when one of two paths leads to the other.</summary>
-    private static bool Overlaps(string path, string other) => path.Length == 0 || path == other
-        || (path.Length < other.Length ? other.StartsWith(path + "/", StringComparison.Ordinal) : path.StartsWith(other + "/", StringComparison.Ordinal));
+    private static bool Overlaps(string path, string other) => path.Length == 0 || IsWithin(path, other) || IsWithin(other, path);
+
+    private static bool IsWithin(string path, string folder) =>
+        path.StartsWith(folder, StringComparison.Ordinal) && (path.Length == folder.Length || path[folder.Length] == '/');
 
     private static string FolderOf(BlockDevice device) => device is Partition part ? $"{Folders}/{part.Whole.Name}/{part.Name}" : $"{Folders}/{device.Name}";
 

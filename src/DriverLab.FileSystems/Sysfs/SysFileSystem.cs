@@ -71,14 +71,14 @@ internal sealed class SysDirectory : Inode
 
     private SysSuperBlock Sys => (SysSuperBlock)Sb;
 
-    /// <summary>Names below this directory that some file's path goes through, in byte order.</summary>
+    /// <summary>Names below this directory that some file's path goes through.</summary>
     private static IEnumerable<(string Name, SysfsFile? File)> Children(SysSuperBlock sys, string path)
     {
         string prefix = path.Length == 0 ? "" : path + "/";
         return sys.FilesBelow(path).Where(f => f.Path.StartsWith(prefix, StringComparison.Ordinal))
             .Select(f => (Below: f.Path[prefix.Length..], File: f))
             .Select(static f => f.Below.IndexOf('/', StringComparison.Ordinal) is >= 0 and var at ? (f.Below[..at], (SysfsFile?)null) : (f.Below, f.File.Content is null && f.File.Target is null ? null : f.File))
-            .DistinctBy(static c => c.Item1).OrderBy(static c => c.Item1, StringComparer.Ordinal);
+            .DistinctBy(static c => c.Item1);
     }
 
     /// <summary>Files come and go with the mounts they tell of: nothing is cached.</summary>
@@ -96,7 +96,7 @@ internal sealed class SysDirectory : Inode
     private bool IsOwn => Sys.KnowsAllOf(_path);
 
     public override SysResult<OpenFile> Open(Caller caller, in VfsPath path, OpenFlags flags) =>
-        new SysDirectoryFile(path, flags, IsOwn ? [.. Children(Sys, _path).Select(c => (c.Name, c.File is not { } file ? DirentType.DT_DIR : file.Target is null ? DirentType.DT_REG : DirentType.DT_LNK, Sys.NumberOf($"{_path}/{c.Name}")))] : null);
+        new SysDirectoryFile(path, flags, IsOwn ? [.. Children(Sys, _path).OrderBy(static c => c.Name, StringComparer.Ordinal).Select(c => (c.Name, c.File is not { } file ? DirentType.DT_DIR : file.Target is null ? DirentType.DT_REG : DirentType.DT_LNK, Sys.NumberOf($"{_path}/{c.Name}")))] : null);
 }
 
 internal sealed class SysDirectoryFile(VfsPath path, OpenFlags flags, (string Name, DirentType Type, ulong Ino)[]? entries) : DentryDirectoryFile(path, flags)
