@@ -5,52 +5,16 @@ namespace DriverLab.Vfs;
 
 /// <summary>The file system of descriptors that are no files: one inode without a type for all of them.</summary>
 /// <remarks>Linux fs/anon_inodes.c.</remarks>
-internal sealed class AnonInodeFileSystem : FileSystemType
+internal sealed class AnonSuperBlock : HiddenSuperBlock
 {
-    private AnonInodeFileSystem() { }
+    private const long ANON_INODE_FS_MAGIC = 0x09041934;
 
-    public override string Name => "anon_inodefs";
+    private readonly AnonInode _inode;
 
-    public override SysResult<Dentry> Mount(MountContext context) => Errno.EINVAL;
-
-    /// <summary>The mount that nobody sees.</summary>
-    public static Mount NewMount(VfsCore core)
-    {
-        var sb = new AnonSuperBlock(core, new AnonInodeFileSystem());
-        return new(sb, sb.Root, MountFlags.None);
-    }
+    public AnonSuperBlock(VfsCore core) : base(core, "anon_inodefs", ANON_INODE_FS_MAGIC) => _inode = new AnonInode(this) { Ino = core.NextIno() };
 
     /// <summary>The place of descriptors of a kind.</summary>
-    public static VfsPath PlaceOf(Mount mount, string name) => new(mount, ((AnonSuperBlock)mount.Sb).EntryOf(name));
-
-    private sealed class AnonSuperBlock : SuperBlock
-    {
-        private const long ANON_INODE_FS_MAGIC = 0x09041934;
-
-        public AnonSuperBlock(VfsCore core, FileSystemType type) : base(core, type, core.NewAnonymousDev(), ANON_INODE_FS_MAGIC, MountFlags.None)
-        {
-            Root = NewDentry(null, []);
-            Root.Instantiate(new AnonDirectory(this) { Ino = core.NextIno() });
-            _inode = new AnonInode(this) { Ino = core.NextIno() };
-        }
-
-        private readonly AnonInode _inode;
-
-        public override bool NamesAreWhole => true;
-
-        /// <summary>An entry of the one inode.</summary>
-        public Dentry EntryOf(string name)
-        {
-            var entry = NewDentry(Root, System.Text.Encoding.ASCII.GetBytes("anon_inode:" + name));
-            entry.Instantiate(_inode);
-            entry.Rehash();
-            return entry;
-        }
-
-        public override Errno StatFs(Dentry dentry, out StatFs result) => Helpers.Simple.StatFs(this, out result);
-    }
-
-    private sealed class AnonDirectory(SuperBlock sb) : Inode(sb, Mode.S_IFDIR);
+    public VfsPath PlaceOf(string kind) => NewPlace("anon_inode:" + kind, _inode);
 
     private sealed class AnonInode(SuperBlock sb) : Inode(sb, Mode.S_IRUSR | Mode.S_IWUSR)
     {

@@ -179,7 +179,7 @@ public static partial class MountCalls
         var space = new MountNamespace(core, tree);
         foreach (var mount in MountTree.Walk(tree).Skip(1))
             space.Adopt(mount);
-        return Hold(NamespaceFileSystem.OpenMounts(core.NamespaceFiles, space));
+        return Hold(MountNamespaceFile.Open(core, space));
     }
 
     // ---- mount_setattr -------------------------------------------------------------------------------------------------------------------------

@@ -66,17 +66,17 @@ public sealed class VfsCore(World world, KernelProfile profile)
     internal VfsPath AnonPlace(string kind)
     {
         if (!_anonPlaces.TryGetValue(kind, out var place))
-            _anonPlaces.Add(kind, place = AnonInodeFileSystem.PlaceOf(_anonMount ??= AnonInodeFileSystem.NewMount(this), kind));
+            _anonPlaces.Add(kind, place = (_anon ??= new(this)).PlaceOf(kind));
         return place;
     }
 
     private readonly Dictionary<string, VfsPath> _anonPlaces = [];
-    private Mount? _anonMount;
+    private AnonSuperBlock? _anon;
 
-    /// <summary>The mount that holds the descriptors of namespaces.</summary>
-    internal Mount NamespaceFiles => _namespaceFiles ??= NamespaceFileSystem.NewMount(this);
+    /// <summary>The file system of descriptors that stand for name spaces.</summary>
+    internal NamespaceSuperBlock NamespaceFiles => _namespaceFiles ??= new(this);
 
-    private Mount? _namespaceFiles;
+    private NamespaceSuperBlock? _namespaceFiles;
 
     /// <summary>Watches of inotify in the whole kernel: as long as there are none, nothing is told.</summary>
     internal int Watches { get; set; }
