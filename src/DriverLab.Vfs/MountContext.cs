@@ -129,13 +129,4 @@ public sealed class MountOptionWriter
                 _bytes.Add(b);
         }
     }
-
-    /// <summary>Appends <c>,name=value</c>, the value escaped as seq_show_option() does.</summary>
-    public void Option(string name, ReadOnlySpan<byte> value)
-    {
-        Text(",");
-        Text(name);
-        Text("=");
-        Escaped(value, ",= \t\n\\"u8);
-    }
 }
