@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Invocation;
 using System.CommandLine.Parsing;
 
 namespace DriverLab.Cli;
@@ -28,9 +29,11 @@ internal static class Invocation
             error.WriteLine($"driverlab: {problem} Try 'driverlab{Path(parsed.CommandResult)} --help'.");
             return usage;
         }
-        // System.CommandLine turns SIGINT and SIGTERM into a cancelled token; ten seconds are enough to take a machine down.
-        var configuration = new InvocationConfiguration { Output = output, Error = error, EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = TimeSpan.FromSeconds(10) };
-        return await parsed.InvokeAsync(configuration);
+        var configuration = new InvocationConfiguration { Output = output, Error = error, EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null };
+        if (parsed.Action is not AsynchronousCommandLineAction)
+            return await parsed.InvokeAsync(configuration);
+        using var termination = new Termination();
+        return await parsed.InvokeAsync(configuration, termination.Token);
     }
 
     /// <summary>What is left when no other sentence fits.</summary>
