@@ -8,7 +8,7 @@ namespace DriverLab.Nbd;
 /// <summary>The transmission phase with one client. One thread receives and submits; what ends later, through the kernel's background work, is sent from the thread pool.</summary>
 internal sealed class Connection : IThreadPoolWorkItem
 {
-    private const int InputBytes = 512 << 10, OutputBytes = 256 << 10, CopiedBytes = 16 << 10;
+    private const int InputBytes = 512 << 10, OutputBytes = 256 << 10, CopiedBytes = 16 << 10, LargePayload = 64 << 10;
     private const long MostWaitingBytes = 128L << 20;
     private static readonly byte[] s_zeros = new byte[1 << 20];
     private static readonly int[] s_sizes = [8 << 10, 64 << 10, 1 << 20, NbdProtocol.LargestPayload];
@@ -25,7 +25,7 @@ internal sealed class Connection : IThreadPoolWorkItem
     private bool _inside;
     private NbdRequest? _ended;
     private int _start, _end, _underWay;
-    private long _waitingBytes;
+    private long _waitingBytes, _lastPayload;
 
     public Connection(NbdChannel channel, NbdExport export, DeviceGate gate, Handshake agreed, Action<string> onTrouble)
     {
@@ -104,7 +104,8 @@ internal sealed class Connection : IThreadPoolWorkItem
         }
         while (_end - _start < bytes)
         {
-            int n = _channel.Receive(_input.AsSpan(_end));
+            // After a large write another is likely: its payload goes to where it is written from, without a stop here.
+            int n = _channel.Receive(_lastPayload > LargePayload ? _input.AsSpan(_end, bytes) : _input.AsSpan(_end));
             if (n == 0)
                 return false;
             _end += n;
@@ -134,6 +135,7 @@ internal sealed class Connection : IThreadPoolWorkItem
         request.Length = length;
         request.ReplyLength = 0;
         _start += NbdProtocol.RequestSize;
+        _lastPayload = command == NbdCommand.Write ? length : 0;
         if (command == NbdCommand.Write)
             ReadPayload(request);
         if (Check(request) is var error && error != NbdError.None)
