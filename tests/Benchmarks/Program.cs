@@ -3,6 +3,7 @@ using DriverLab.Benchmarks;
 // driverlab-bench            the rows with BenchmarkDotNet, then the table of ratios, then memory
 // driverlab-bench --quick    the same rows with a short loop of our own
 // driverlab-bench --memory   only the memory rows
+// driverlab-bench --large    a merged directory of a million entries and a file of a TiB, beside the machine's kernel
 // driverlab-bench --thin     check, dump and restore of thin metadata beside thin-provisioning-tools (and those in the folder DRIVERLAB_THIN_PEER)
 // driverlab-bench --crash    states of a power cut built and judged per second
 // driverlab-bench --layers   layers unpacked and written out beside GNU tar and umoci, a stack of 100 layers, and containers a second beside containerd's own snapshotter and Docker's overlay2
@@ -12,7 +13,7 @@ using DriverLab.Benchmarks;
 // driverlab-bench --nbd      4 KiB at depth 1 and 32, 1 MiB in sequence with fio, beside nbdkit and qemu-nbd
 if (NbdPeers.IsWorker(args))
     return NbdPeers.Work(args);
-string[] known = ["--thin", "--thin-scale", "--thin-io", "--thin-io-scale", "--nbd", "--quick", "--memory", "--layers", "--crash"];
+string[] known = ["--thin", "--thin-scale", "--thin-io", "--thin-io-scale", "--nbd", "--quick", "--memory", "--layers", "--crash", "--large"];
 if (args.FirstOrDefault(argument => !known.Contains(argument)) is { } unknown)
 {
     Console.Error.WriteLine($"bench: '{unknown}': expected {string.Join(" or ", known)}, or nothing");
@@ -37,6 +38,11 @@ if (!PrivateMounts.Entered && PrivateMounts.Enter(args) is { } code)
 
 if (args.Contains("--layers"))
     return LayerPeers.Print(Console.Out);
+if (args.Contains("--large"))
+{
+    Large.Print(Console.Out);
+    return 0;
+}
 if (!args.Contains("--memory"))
 {
     var rows = args.Contains("--quick") ? Quick.Run() : Careful.Run();
