@@ -193,18 +193,25 @@ internal static class Propagation
     public static List<Mount> CopiesThatGo(IReadOnlyList<Mount> going)
     {
         var all = new HashSet<Mount>(going);
-        var copies = new List<Mount>();
         Unlock(going[^1]);
+        var candidates = new List<Mount>();
         foreach (var mount in going)
         {
-            if (mount.Parent is not { } parent)
-                continue;
-            foreach (var receiver in ReceiversOf(parent))
+            if (mount.Parent is { } parent)
+                candidates.AddRange(ReceiversOf(parent).Select(receiver => CopyAt(receiver, mount)).OfType<Mount>().Where(copy => !all.Contains(copy)));
+        }
+        // One that goes can be what kept the one below it.
+        var copies = new List<Mount>();
+        for (int before = -1; before != copies.Count;)
+        {
+            before = copies.Count;
+            foreach (var copy in candidates)
             {
-                if (CopyAt(receiver, mount) is not { } copy || all.Contains(copy) || !copy.Children.TrueForAll(c => all.Contains(c) || ReferenceEquals(c.Mountpoint, copy.Root)))
-                    continue;
-                _ = all.Add(copy);
-                copies.Add(copy);
+                if (!all.Contains(copy) && copy.Children.TrueForAll(c => all.Contains(c) || ReferenceEquals(c.Mountpoint, copy.Root)))
+                {
+                    _ = all.Add(copy);
+                    copies.Add(copy);
+                }
             }
         }
         // What is locked goes only with what it hangs on.

@@ -35,6 +35,8 @@ internal static class EntryNumbers
         else
         {
             var looked = Namei.LookupOnePositive(sb.Mounter, directory, name);
+            if (!looked.IsOk && looked.Error != Errno.ENOENT)
+                sb.Log($"failed to look up ({System.Text.Encoding.Latin1.GetString(name)}) for ino (-{(int)looked.Error})");
             if (!looked.IsOk && looked.Error != Errno.ENOENT && sb.Quirks.ListsWhatItCannotLookUp && !isReal)
             {
                 entry.Ino = entry.RealIno;
@@ -46,10 +48,7 @@ internal static class EntryNumbers
                 // The listing stops here; the next one leaves the name out.
                 entry.IsHidden = true;
                 entry.IsDoubtful = false;
-                if (looked.Error == Errno.ENOENT)
-                    return Errno.OK;
-                sb.Log($"failed to look up ({System.Text.Encoding.Latin1.GetString(name)}) for ino (-{(int)looked.Error})");
-                return looked.Error;
+                return looked.Error == Errno.ENOENT ? Errno.OK : looked.Error;
             }
             found = (OverlayDentry)looked.Value;
         }

@@ -46,7 +46,7 @@ internal sealed class LayerLookup(OverlaySuperBlock sb)
         if (error == Errno.OK && !_stop)
             error = FindLowers(dentry, lowers, ref result);
         if (error == Errno.OK && _count > 0 && sb.Work.Index is not null && (!_isDirectory || sb.IndexesAll))
-            error = FindIndex(ref result);
+            error = FindIndex(dentry, ref result);
         return error == Errno.OK ? Attach(dentry, result) : error;
     }
 
@@ -326,12 +326,12 @@ internal sealed class LayerLookup(OverlaySuperBlock sb)
 
     // ---- the result -----------------------------------------------------------------------------------------------------------------------
 
-    private Errno FindIndex(ref Found found)
+    private Errno FindIndex(OverlayDentry dentry, ref Found found)
     {
         var error = IndexDirectory.Lookup(sb, _stack[0].Dentry, found.Upper, verifies: true, out found.Index);
         if (error == Errno.OK && found.Upper is null && found.Index is { } index)
             found.IsMetacopy = index.Inode!.IsRegular && sb.GetOwnXattr(index, sb.Names.Metacopy, default) >= 0;
-        return error;
+        return error == Errno.OK && found.Upper is null && found.IsMetacopy && !sb.Options.Metacopy && !sb.Quirks.DataLayersNeedMetacopy ? Refuse(dentry, "metacopy origin") : error;
     }
 
     private Errno Attach(OverlayDentry dentry, in Found found)

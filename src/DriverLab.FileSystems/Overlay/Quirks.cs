@@ -59,7 +59,7 @@ public sealed record OverlayQuirks
     public required bool LayersByDescriptor { get; init; }
     /// <summary>6.15: <c>override_creds</c>.</summary>
     public required bool OverrideCreds { get; init; }
-    /// <summary>Before 6.16: data-only layers need metacopy=on, verity implies it.</summary>
+    /// <summary>Before 6.16: data-only layers need metacopy=on, verity implies it, and an index entry without data is followed without metacopy too.</summary>
     public required bool DataLayersNeedMetacopy { get; init; }
     /// <summary>7.0, sent to stable lines (seen in 6.12.117 and 6.18.44; not in 6.1.192): <c>fsync=auto|strict|volatile</c>; <c>volatile</c> is shown as <c>fsync=volatile</c>.</summary>
     public required bool FsyncOption { get; init; }

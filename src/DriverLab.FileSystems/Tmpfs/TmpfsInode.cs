@@ -180,8 +180,8 @@ internal abstract class TmpfsInode : MemoryFile
         return name.Length == prefix ? Errno.EINVAL : Errno.OK;
     }
 
-    // What struct simple_xattr, the name with its NUL and the value take.
-    private static ulong SpaceOf(ReadOnlySpan<byte> name, int valueLength) => (ulong)(40 + name.Length + 1 + valueLength);
+    // fs/xattr.c, simple_xattr_space: 40 for the structure on every machine, the name without its NUL, the value.
+    private static ulong SpaceOf(ReadOnlySpan<byte> name, int valueLength) => (ulong)(40 + name.Length + valueLength);
 
     private void RemoveFirstXattr()
     {
