@@ -17,6 +17,9 @@ internal sealed class DataFolder
 
     public string Golden => Path.Combine(Root, "Golden");
 
+    /// <summary>The list of places of the emulator's code whose faults no program can see.</summary>
+    public string Unseen => Path.Combine(Root, "Mutation", "unseen.txt");
+
     /// <summary>The folder that the user names, else the one this command belongs to.</summary>
     public static DataFolder Find(string? chosen)
     {

@@ -29,7 +29,7 @@ internal sealed class Corpus
             var recorded = store.Runs(line);
             foreach (var scenario in scenarios)
                 if (recorded.TryGetValue(scenario.Name, out var golden) && golden.Digest == GoldenFile.DigestOf(scenario) && golden.Run.Status == RunStatus.Done)
-                    corpus._entries.Add(new(scenario, line, profile, run => comparer.Compare(scenario, line, run, golden.Run).Verdict != Verdict.Different));
+                    corpus._entries.Add(new(scenario, line, profile, run => comparer.Compare(scenario, line, run, golden.Run).Verdict switch { Verdict.Different => Distance.Different, Verdict.Gap => Distance.Gap, _ => Distance.None }));
         }
         foreach (string line in store.ObservedLines)
         {
@@ -37,12 +37,12 @@ internal sealed class Corpus
             foreach (var file in store.Observed(line))
                 foreach (string name in file.Scenarios.Keys)
                     if (byName.TryGetValue(name, out var scenario))
-                        corpus._entries.Add(new(scenario, line, profile, run => file.Check(run).Count == 0));
+                        corpus._entries.Add(new(scenario, line, profile, run => file.Check(run).Count == 0 ? Distance.None : Distance.Different));
         }
         return corpus;
     }
 
-    /// <summary>The first run that shows a difference to what is known of its kernel, of those that show none on the emulator as it is; null when none does.</summary>
+    /// <summary>The first run that is further from what is known of its kernel than the emulator as it is: it differs, or ends in a gap where there was none; null when none is.</summary>
     /// <param name="boot">The emulator with a fault.</param>
     /// <param name="suite">The suite to look at first.</param>
     /// <param name="entering">Told each run before it begins.</param>
@@ -52,16 +52,28 @@ internal sealed class Corpus
         foreach (var entry in _entries.OrderBy(e => e.Scenario.Suite == suite || (suite == "thin" && e.Scenario.Suite == "dm") ? 0 : 1))
         {
             entering(entry.Name);
-            if (!entry.Agrees(boot, cancellation) && entry.Agrees(null, cancellation))
-                return entry.Name;
+            var distance = entry.Try(boot, cancellation);
+            if (distance != Distance.None && distance > entry.Try(null, cancellation))
+                return distance == Distance.Gap ? $"{entry.Name}, which ends in a gap" : entry.Name;
         }
         return null;
     }
 
-    private sealed record Entry(Scenario Scenario, string Line, KernelProfile Profile, Func<ScenarioRun, bool> IsAsKnown)
+    /// <summary>How far a run is from what is known of its kernel.</summary>
+    private enum Distance
+    {
+        /// <summary>All is as known, or the ledger lists what is not.</summary>
+        None,
+        /// <summary>It is, as far as the run goes: then comes something that is not modelled.</summary>
+        Gap,
+        /// <summary>Something else was seen.</summary>
+        Different,
+    }
+
+    private sealed record Entry(Scenario Scenario, string Line, KernelProfile Profile, Func<ScenarioRun, Distance> Judge)
     {
         public string Name => $"{Scenario.Name} on {Line}";
 
-        public bool Agrees(Func<KernelProfile, IKernel>? boot, CancellationToken cancellation) => IsAsKnown(new EmulatedSide(Profile, boot).Run(Scenario, cancellation).ToRun(Scenario));
+        public Distance Try(Func<KernelProfile, IKernel>? boot, CancellationToken cancellation) => Judge(new EmulatedSide(Profile, boot).Run(Scenario, cancellation).ToRun(Scenario));
     }
 }

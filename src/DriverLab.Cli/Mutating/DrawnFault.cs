@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace DriverLab.Cli.Mutating;
 
 /// <summary>A fault that was drawn from the emulator's code: a few bytes of one method are others.</summary>
@@ -9,9 +11,16 @@ namespace DriverLab.Cli.Mutating;
 /// <param name="EntryBytes">Such a throw; empty where none fits.</param>
 /// <param name="What">What the fault does, such as <c>condition negated</c>.</param>
 /// <param name="Method">The method.</param>
-/// <param name="Source">File and line, such as <c>src/DriverLab.Vfs/Namei.cs:254</c>; the method's name when there are no symbols.</param>
-internal sealed record DrawnFault(string Suite, string Assembly, int Position, byte[] Bytes, int Entry, byte[] EntryBytes, string What, string Method, string Source)
+/// <param name="Source">File and line, such as <c>src/DriverLab.Vfs/Namei.cs:254</c>.</param>
+/// <param name="Number">Which it is of those of the method that do the same, from 1; 0 when it is the only one.</param>
+internal sealed record DrawnFault(string Suite, string Assembly, int Position, byte[] Bytes, int Entry, byte[] EntryBytes, string What, string Method, string Source, int Number = 0)
 {
+    /// <summary>The source file.</summary>
+    public string File => Source[..Source.LastIndexOf(':')];
+
+    /// <summary>What it is known by when lines of its file move and other code changes.</summary>
+    public string Key => Number == 0 ? $"{File} | {Method} | {What}" : string.Create(CultureInfo.InvariantCulture, $"{File} | {Method} | {What} #{Number}");
+
     /// <summary>One line for people.</summary>
     public override string ToString() => $"{Suite}: {Source}: {What} ({Method})";
 }

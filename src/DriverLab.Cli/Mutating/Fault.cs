@@ -29,27 +29,26 @@ internal sealed record Fault(string Name, string Suite, DrawnFault? Drawn, Mutat
     /// <summary>All faults with names.</summary>
     public static IReadOnlyList<Fault> AllNamed() => [.. Enum.GetValues<Mutation>().Select(static m => new Fault(m.ToString(), "", null, m))];
 
-    /// <summary>Draws faults from the emulator's code, no two of one line; the same code and the same seed give the same ones.</summary>
+    /// <summary>Every place of the emulator's code where a fault can be put.</summary>
+    public static IReadOnlyList<DrawnFault> Places() => [.. FaultyEmulator.OwnAssemblies.SelectMany(static a => FaultSites.Of(FaultyEmulator.FileOf(a), SuiteOf))];
+
+    /// <summary>The fault at a place.</summary>
+    public static Fault At(DrawnFault place) => new(place.ToString(), place.Suite, place, null);
+
+    /// <summary>Draws faults, no two of one line; the same seed gives the same ones, but for those whose own method has changed.</summary>
+    /// <param name="places">Where they may be.</param>
     /// <param name="count">How many; fewer when there are no more.</param>
     /// <param name="seed">The seed.</param>
-    public static IReadOnlyList<Fault> Draw(int count, ulong seed)
+    public static IReadOnlyList<Fault> Draw(IEnumerable<DrawnFault> places, int count, ulong seed)
     {
-        var all = FaultyEmulator.OwnAssemblies.SelectMany(static a => FaultSites.Of(FaultyEmulator.FileOf(a), SuiteOf)).GroupBy(static f => f.Suite).ToDictionary(static g => g.Key, static g => g.ToList());
+        var all = places.ToLookup(static f => f.Suite);
         var drawn = new List<Fault>();
         for (int room = 0; room < Rooms.Length; room++)
         {
-            var (sites, lines) = (all[Rooms[room]], new HashSet<string>());
-            var chance = Prng.FromSeed(seed, "mutate/" + Rooms[room]);
-            for (int wanted = (count / Rooms.Length) + (room < count % Rooms.Length ? 1 : 0); wanted > 0 && sites.Count > 0;)
-            {
-                int at = chance.Next(sites.Count);
-                var site = sites[at];
-                sites.RemoveAt(at);
-                if (!lines.Add(site.Source))
-                    continue;
-                drawn.Add(new(site.ToString(), site.Suite, site, null));
-                wanted--;
-            }
+            int wanted = (count / Rooms.Length) + (room < count % Rooms.Length ? 1 : 0);
+            // Each place has a number of its own to be drawn by: code that changes elsewhere does not shift it.
+            var inOrder = all[Rooms[room]].OrderBy(f => Prng.FromSeed(seed, f.Key).Next()).ThenBy(static f => f.Key, StringComparer.Ordinal);
+            drawn.AddRange(inOrder.DistinctBy(static f => f.Source).Take(wanted).Select(At));
         }
         return drawn;
     }

@@ -13,7 +13,8 @@ namespace DriverLab.Cli.Mutating;
 /// </summary>
 /// <remarks>
 /// Left out is what no kernel's behaviour follows from: constructors of types, what a compiler made, text and hashes for people and collections, checks of arguments, and the
-/// faults with names (<see cref="Simulation.Mutation"/>), which are switched off.
+/// faults with names (<see cref="Simulation.Mutation"/>), which are switched off; further the room that an interpolated text is begun with, the words of a gap, and throws that the compiler put
+/// behind a switch that has all cases. Single places of which the same is known are in <see cref="UnseenPlaces"/>.
 /// </remarks>
 internal sealed class FaultSites : IDisposable
 {
@@ -21,6 +22,8 @@ internal sealed class FaultSites : IDisposable
 
     /// <summary>Branches and their opposites, both lengths; comparisons and operations and what stands for them.</summary>
     private static readonly Dictionary<OpCode, (OpCode Other, string What)> s_swaps = Swaps();
+
+    private const string Handler = "DefaultInterpolatedStringHandler";
 
     private readonly byte[] _image;
     private readonly PEReader _pe;
@@ -49,10 +52,17 @@ internal sealed class FaultSites : IDisposable
         using var sites = new FaultSites(file, provider.GetMetadataReader(), suiteOf);
         foreach (var handle in sites._metadata.MethodDefinitions)
             sites.AddMethod(handle);
-        return sites._faults;
+        return Numbered(sites._faults);
     }
 
     public void Dispose() => _pe.Dispose();
+
+    /// <summary>Gives those that their methods have more than one of their numbers.</summary>
+    private static List<DrawnFault> Numbered(List<DrawnFault> faults)
+    {
+        var (totals, seen) = (faults.CountBy(static f => f.Key).ToDictionary(), new Dictionary<string, int>());
+        return [.. faults.Select(f => totals[f.Key] == 1 ? f : f with { Number = seen[f.Key] = seen.GetValueOrDefault(f.Key) + 1 })];
+    }
 
     private void AddMethod(MethodDefinitionHandle handle)
     {
@@ -86,7 +96,7 @@ internal sealed class FaultSites : IDisposable
     private (byte[] Bytes, string What, int Skip)? Edit(byte[] il, List<Instruction> code, int i)
     {
         var at = code[i];
-        if (IsNamedFault(il, code, i + 1) || IsNamedFault(il, code, i - 1))
+        if (IsNamedFault(il, code, i + 1) || IsNamedFault(il, code, i - 1) || IsRoomOfText(il, code, i))
             return null;
         if (at.Code == OpCodes.Ceq && i > 0 && code[i - 1].Code == OpCodes.Ldc_I4_0)
             return (Bytes(OpCodes.Cgt_Un), "negation dropped", 0);
@@ -108,14 +118,35 @@ internal sealed class FaultSites : IDisposable
     {
         if (i > 0 && code[i - 1].Code.OpCodeType == OpCodeType.Prefix)
             return null;
-        if (Callee(il, code[i]) is not { } callee || callee.Name is ".ctor" or "Dispose" || callee.Type.StartsWith("Argument", StringComparison.Ordinal) || callee.Type is "ObjectDisposedException" or "Debug")
+        if (Callee(il, code[i]) is not { } callee || callee.Name is ".ctor" or "Dispose" || callee.Type.StartsWith("Argument", StringComparison.Ordinal) || callee.Type is "ObjectDisposedException" or "Debug" or "<PrivateImplementationDetails>")
             return null;
-        if (callee.Returns != "Void" || callee.Arguments > 5)
+        if (callee.Returns != "Void" || callee.Arguments > 5 || (callee.Type == Handler && IsTextOfGap(il, code, i)))
             return null;
         byte[] bytes = new byte[5]; // nop is 0
         bytes.AsSpan(0, callee.Arguments).Fill((byte)OpCodes.Pop.Value);
         return (bytes, $"{callee.Type}.{callee.Name} is not called", 0);
     }
+
+    /// <summary>A constant that says how long a text may become: one of the first two arguments of its handler, with one instruction for each that follows.</summary>
+    private bool IsRoomOfText(byte[] il, List<Instruction> code, int i)
+    {
+        for (int ahead = 1; ahead <= 3 && i + ahead < code.Count; ahead++)
+            if (CalleeAt(il, code, i + ahead) is { Type: Handler, Name: ".ctor" } handler)
+                return handler.Arguments - 1 - ahead is 0 or 1; // one argument is the handler itself
+        return false;
+    }
+
+    /// <summary>The text that this call adds to goes into an exception that says that something is not modelled: for people only.</summary>
+    private bool IsTextOfGap(byte[] il, List<Instruction> code, int i)
+    {
+        for (; i + 1 < code.Count && code[i].Code.FlowControl is FlowControl.Next or FlowControl.Call or FlowControl.Meta; i++)
+            if (CalleeAt(il, code, i) is { Type: Handler, Name: "ToStringAndClear" })
+                return CalleeAt(il, code, i + 1) is { Type: "NotModelledException" };
+        return false;
+    }
+
+    private (string Type, string Name, int Arguments, string Returns)? CalleeAt(byte[] il, List<Instruction> code, int i) =>
+        code[i].Code == OpCodes.Call || code[i].Code == OpCodes.Callvirt || code[i].Code == OpCodes.Newobj ? Callee(il, code[i]) : null;
 
     private bool IsNamedFault(byte[] il, List<Instruction> code, int i) =>
         i >= 0 && i < code.Count && (code[i].Code == OpCodes.Call || code[i].Code == OpCodes.Callvirt) && Callee(il, code[i]) is ({ } type, var name, _, _) && (name == "IsMutated" || type == "MutationSet");

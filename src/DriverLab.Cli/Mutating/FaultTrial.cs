@@ -8,7 +8,11 @@ namespace DriverLab.Cli.Mutating;
 /// <param name="Golden">The recorded run that noticed it; null for none.</param>
 /// <param name="Fuzz">The generated program that noticed it; null for none.</param>
 /// <param name="Entered">For one that nothing noticed: a recorded run that enters its method at least; null when none does, or that is not known.</param>
-internal sealed record FaultResult(Fault Fault, string? Golden, string? Fuzz, string? Entered);
+internal sealed record FaultResult(Fault Fault, string? Golden, string? Fuzz, string? Entered)
+{
+    /// <summary>True when something noticed the fault.</summary>
+    public bool IsCaught => Golden is not null || Fuzz is not null;
+}
 
 /// <summary>Tries faults in processes of this command, as many at once as the machine has processors.</summary>
 /// <param name="arguments">What the processes are started with, so that they draw the same faults.</param>
