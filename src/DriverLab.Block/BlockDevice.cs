@@ -115,17 +115,15 @@ public abstract class BlockDevice(BlockLayer layer, DevT number, string name)
     internal bool MayBeClaimedInPart => _holder is null;
 
     /// <summary>Changes the size, in sectors, and says so in the log when both sizes mean something to users.</summary>
-    /// <returns>True when a change from one size to another was announced.</returns>
     /// <remarks>Linux block/genhd.c: set_capacity_and_notify().</remarks>
-    public bool SetCapacityAndNotify(long sectors)
+    public void SetCapacityAndNotify(long sectors)
     {
         long before = CapacitySectors;
         CapacitySectors = sectors;
         if (before == sectors || !IsLive)
-            return false;
+            return;
         int shift = Layer.Quirks.CapacityIsToldInBytes ? 9 : 0;
         Layer.World.Log.Add($"{Name}: detected capacity change from {before << shift} to {sectors << shift}");
-        return before != 0 && sectors != 0;
     }
 
     /// <summary>Sets the size, in sectors, of a disk that nobody has seen yet.</summary>

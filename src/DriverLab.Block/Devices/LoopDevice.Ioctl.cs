@@ -87,7 +87,7 @@ public sealed partial class LoopDevice
             return error;
         _info.Flags = (_info.Flags & settable) | (before & ~settable) | (before & settable & ~clearable);
         if (moved)
-            _ = SetCapacityAndNotify(SizeOf(_file!, _info.Offset, _info.SizeLimit));
+            SetCapacityAndNotify(SizeOf(_file!, _info.Offset, _info.SizeLimit));
         if (!Layer.Quirks.LoopLearnsLimits)
             ConfigureDiscard();
         UpdateDirect(_direct);
@@ -198,7 +198,7 @@ public sealed partial class LoopDevice
     {
         if (_state != State.Bound)
             return Errno.ENXIO;
-        _ = SetCapacityAndNotify(SizeOf(_file!, _info.Offset, _info.SizeLimit));
+        SetCapacityAndNotify(SizeOf(_file!, _info.Offset, _info.SizeLimit));
         return Errno.OK;
     }
 

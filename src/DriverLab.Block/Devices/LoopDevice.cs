@@ -309,7 +309,7 @@ public sealed partial class LoopDevice : BlockDevice
         ConfigureDiscard();
         Limits.NonRotational = file.FileSystemDevice?.Limits.NonRotational ?? true;
         UpdateDirect((_info.Flags & LoopFlags.LO_FLAGS_DIRECT_IO) != 0);
-        _ = SetCapacityAndNotify(SizeOf(file, _info.Offset, Layer.World.Mutations.Has(Mutation.LoopSizeLimitIgnored) ? 0 : _info.SizeLimit));
+        SetCapacityAndNotify(SizeOf(file, _info.Offset, Layer.World.Mutations.Has(Mutation.LoopSizeLimitIgnored) ? 0 : _info.SizeLimit));
         _state = State.Bound;
         if ((_info.Flags & LoopFlags.LO_FLAGS_PARTSCAN) != 0)
             Rescan();
