@@ -9,6 +9,8 @@ namespace DriverLab.Vfs;
 /// <remarks>Linux fs/open.c: vfs_fallocate(); fs/read_write.c: vfs_copy_file_range(), generic_copy_file_checks().</remarks>
 public static class FileCopy
 {
+    private const int PipeBytes = 16 * 4096;
+
     private const FallocFlags Keep = FallocFlags.FALLOC_FL_KEEP_SIZE, Punch = FallocFlags.FALLOC_FL_PUNCH_HOLE, Zero = FallocFlags.FALLOC_FL_ZERO_RANGE;
     private const FallocFlags Collapse = FallocFlags.FALLOC_FL_COLLAPSE_RANGE, Insert = FallocFlags.FALLOC_FL_INSERT_RANGE, Unshare = FallocFlags.FALLOC_FL_UNSHARE_RANGE;
 
@@ -117,14 +119,16 @@ public static class FileCopy
         return copied;
     }
 
+    /// <summary>Through a pipe of 16 pages, which a read fills and a write empties.</summary>
+    /// <remarks>Linux fs/splice.c: splice_direct_to_actor().</remarks>
     private static SysResult<long> ByReading(Caller caller, OpenFile source, long from, OpenFile target, long to, long length)
     {
-        byte[] buffer = ArrayPool<byte>.Shared.Rent((int)Math.Min(length, 1 << 20));
+        byte[] buffer = ArrayPool<byte>.Shared.Rent((int)Math.Min(length, PipeBytes));
         long total = 0;
         var error = Errno.OK;
         while (total < length && error == Errno.OK)
         {
-            var read = source.ReadForKernel(caller, buffer.AsSpan(0, (int)Math.Min(buffer.Length, length - total)), ref from);
+            var read = source.ReadForKernel(caller, buffer.AsSpan(0, (int)Math.Min(PipeBytes, length - total)), ref from);
             error = read.Error;
             if (!read.IsOk || read.Value == 0)
                 break;

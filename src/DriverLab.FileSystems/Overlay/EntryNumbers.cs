@@ -37,7 +37,7 @@ internal static class EntryNumbers
             var looked = Namei.LookupOnePositive(sb.Mounter, directory, name);
             if (!looked.IsOk && looked.Error != Errno.ENOENT)
                 sb.Log($"failed to look up ({System.Text.Encoding.Latin1.GetString(name)}) for ino (-{(int)looked.Error})");
-            if (!looked.IsOk && looked.Error != Errno.ENOENT && sb.Quirks.ListsWhatItCannotLookUp && !isReal)
+            if (!looked.IsOk && sb.Quirks.ListsWhatItCannotLookUp && !isReal)
             {
                 entry.Ino = entry.RealIno;
                 entry.IsDoubtful = false;

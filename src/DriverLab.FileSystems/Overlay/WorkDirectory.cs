@@ -85,8 +85,10 @@ internal sealed class WorkDirectory(OverlaySuperBlock sb)
     }
 
     /// <summary>Removes an object, best effort.</summary>
+    /// <remarks>Linux fs/overlayfs/dir.c: ovl_cleanup() holds the entry meanwhile, so that it does not stay as a negative one.</remarks>
     public void Cleanup(Dentry directory, Dentry entry)
     {
+        entry.SetFlag(DentryFlags.StaysNegative, false);
         var error = entry.IsDirectory
             ? Namei.VfsRmdir(Mounter, directory.Inode!, entry)
             : Namei.VfsUnlink(Mounter, directory.Inode!, entry);

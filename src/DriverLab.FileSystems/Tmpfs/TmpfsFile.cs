@@ -101,8 +101,12 @@ internal sealed class TmpfsOpenFile(VfsPath path, OpenFlags flags) : MemoryOpenF
 
     public override SysResult<int> ReadForKernel(Caller caller, Span<byte> buffer, ref long position)
     {
-        if (((TmpfsSuperBlock)Inode.Sb).Quirks.KernelReadsFillHoles && ((TmpfsFile)Inode).FillHoles(position, buffer.Length) is var error and not Errno.OK)
-            return error;
+        if (((TmpfsSuperBlock)Inode.Sb).Quirks.KernelReadsFillHoles && ((TmpfsFile)Inode).FillHoles(position, buffer.Length, out long filled) is var error and not Errno.OK)
+        {
+            if (filled <= position)
+                return error;
+            buffer = buffer[..(int)(filled - position)];
+        }
         return Read(caller, buffer, ref position);
     }
 

@@ -182,15 +182,24 @@ public abstract class MemoryFile(SuperBlock sb, Mode mode) : Inode(sb, mode)
 
     /// <summary>Makes pages of zeros of the holes in a range within the file.</summary>
     /// <returns>ENOSPC.</returns>
-    public Errno FillHoles(long offset, long length)
+    public Errno FillHoles(long offset, long length) => FillHoles(offset, length, out _);
+
+    /// <inheritdoc cref="FillHoles(long, long)"/>
+    /// <param name="offset">Where.</param>
+    /// <param name="length">How far.</param>
+    /// <param name="filled">Where the first page begins that could not be had.</param>
+    public Errno FillHoles(long offset, long length, out long filled)
     {
-        long end = Math.Min(offset + length, Size);
+        long end = filled = Math.Min(offset + length, Size);
         for (long index = offset >> PageShift; index << PageShift < end; index++)
         {
             if (Pages.Get(index) is { Length: > 0 })
                 continue;
             if (Pages.Get(index) is null && Charge(1) is var error and not Errno.OK)
+            {
+                filled = index << PageShift;
                 return error;
+            }
             Pages.Set(index, new byte[64]);
         }
         return Errno.OK;
