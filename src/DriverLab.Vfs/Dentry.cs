@@ -152,6 +152,7 @@ public class Dentry
             return;
         var negative = Sb.NewDentry(Parent, NameArray);
         negative._flags |= DentryFlags.Hashed | DentryFlags.StaysNegative;
+        Sb.KeepsNegatives = true;
         Sb.Children.Add(negative);
         if (previous is not null)
             negative.LinkAfter(previous);
@@ -209,6 +210,20 @@ public class Dentry
                 child.UnlinkSibling();
             else
                 child.Invalidate();
+        }
+    }
+
+    /// <summary>Drops what stays below as a negative entry (<see cref="DentryFlags.StaysNegative"/>).</summary>
+    internal void DropNegatives()
+    {
+        for (var child = NewestChild; child is not null;)
+        {
+            var next = child.NextChild;
+            if (child.IsNegative && (child._flags & DentryFlags.StaysNegative) != 0)
+                child.Drop();
+            else if (child.IsDirectory)
+                child.DropNegatives();
+            child = next;
         }
     }
 

@@ -69,7 +69,10 @@ internal sealed class LegacyFsContext(FileSystemType type, VfsCore core) : IFsCo
     {
         var full = context.WithData([.. _data]);
         var error = sb.CheckRemount(full);
-        return error != Errno.OK ? error : sb.Remount(full);
+        if (error != Errno.OK)
+            return error;
+        sb.ShrinkCache();
+        return sb.Remount(full);
     }
 }
 

@@ -212,6 +212,7 @@ public static partial class MountCalls
             return Errno.EPERM;
         if (toReadOnly && (sb.Core.AttachedMounts.Any(m => ReferenceEquals(m.Sb, sb) && m.Writers > 0) || sb.OrphanCount > 0))
             return Errno.EBUSY;
+        sb.ShrinkCache();
         error = sb.Remount(context);
         if (error != Errno.OK)
             return error;

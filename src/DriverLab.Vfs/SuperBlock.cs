@@ -95,6 +95,18 @@ public abstract class SuperBlock
     /// <summary>Remount: parses the options, before anything is looked at or changed.</summary>
     public virtual Errno CheckRemount(MountContext context) => Errno.OK;
 
+    /// <summary>Some removed name has stayed as a negative entry.</summary>
+    internal bool KeepsNegatives { get; set; }
+
+    /// <summary>Remount: what nobody uses leaves the cache.</summary>
+    /// <remarks>Linux fs/super.c: reconfigure_super() calls shrink_dcache_sb(). Only negative entries that can be told from none by where the next of their name is listed.</remarks>
+    internal void ShrinkCache()
+    {
+        if (KeepsNegatives)
+            Root.DropNegatives();
+        KeepsNegatives = false;
+    }
+
     /// <summary>Remount: takes over new options. The flags are those asked for; the VFS stores them after success.</summary>
     public virtual Errno Remount(MountContext context) => Errno.OK;
 

@@ -65,8 +65,8 @@ public static class Xattrs
     private static Errno SetAcl(Caller caller, Dentry dentry, ReadOnlySpan<byte> name, ReadOnlySpan<byte> value)
     {
         var inode = dentry.Inode!;
-        if (value.IsEmpty && !inode.Sb.Core.Quirks.EmptyAclRemoves)
-            return Errno.EINVAL;
+        if (!inode.Sb.Core.Quirks.EmptyAclRemoves && (value.IsEmpty || !inode.Sb.HasPosixAcl))
+            return inode.Sb.HasPosixAcl ? Errno.EINVAL : Errno.EOPNOTSUPP;
         var error = PosixAcl.Parse(value, out var acl);
         if (error == Errno.OK)
             error = MayAccess(caller, inode, name, AccessMode.W_OK);

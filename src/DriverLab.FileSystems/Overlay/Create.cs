@@ -114,7 +114,7 @@ internal static class Creation
         if (error != Errno.OK)
             return error;
         if (entry.Value.IsDirectory && parent.IsMerged && (sb.Quirks.NewDirectoriesAreOpaque || !sb.AllowsOfflineChanges))
-            _ = SetOpaque(dentry, entry.Value, Errno.OK); // an optimisation that may fail
+            _ = SetOpaque(dentry, entry.Value, Errno.EIO); // an optimisation that may fail
         parent.NoteChange(concernsNumbers: false);
         return entry;
     }

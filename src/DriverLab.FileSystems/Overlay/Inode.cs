@@ -426,15 +426,20 @@ internal abstract class OverlayInode : Inode
         if (error != Errno.OK)
             return error;
         error = Xattrs.VfsSetXattr(Overlay.UpperMounter, Upper!, realName, value, flags);
-        // The mounter may keep the bit where the caller may not.
-        if (error == Errno.OK && name.SequenceEqual(PosixAcl.AccessName) && (Mode & Mode.S_ISGID) != 0
-            && !caller.Credentials.InGroup(Gid) && !caller.Credentials.CapableOver(this, Capabilities.CAP_FSETID))
-        {
-            var attr = new Iattr { Valid = AttrValid.ATTR_KILL_SGID };
-            error = Attributes.NotifyChange(Overlay.UpperMounter, Upper!, ref attr);
-        }
+        if (error == Errno.OK)
+            error = DropSetgid(caller, name);
         CopyAttributes();
         return error;
+    }
+
+    /// <summary>A change of the access list takes the setgid bit along: the mounter may keep it where the caller may not.</summary>
+    /// <remarks>Linux fs/overlayfs/inode.c: ovl_set_acl(); before 6.2 super.c: ovl_posix_acl_xattr_set().</remarks>
+    private Errno DropSetgid(Caller caller, ReadOnlySpan<byte> name)
+    {
+        if (!name.SequenceEqual(PosixAcl.AccessName) || (Mode & Mode.S_ISGID) == 0 || caller.Credentials.InGroup(Gid) || caller.Credentials.CapableOver(this, Capabilities.CAP_FSETID))
+            return Errno.OK;
+        var attr = new Iattr { Valid = AttrValid.ATTR_KILL_SGID };
+        return Attributes.NotifyChange(Overlay.UpperMounter, Upper!, ref attr);
     }
 
     /// <summary>Removing what is not there copies nothing up.</summary>
@@ -451,7 +456,9 @@ internal abstract class OverlayInode : Inode
             error = PrepareXattrChange((OverlayDentry)dentry);
         if (error != Errno.OK)
             return error;
-        error = Xattrs.VfsRemoveXattr(Overlay.UpperMounter, Upper!, realName);
+        error = DropSetgid(caller, name);
+        if (error == Errno.OK)
+            error = Xattrs.VfsRemoveXattr(Overlay.UpperMounter, Upper!, realName);
         CopyAttributes();
         return error;
     }
