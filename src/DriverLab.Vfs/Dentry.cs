@@ -213,16 +213,17 @@ public class Dentry
         }
     }
 
-    /// <summary>Drops what stays below as a negative entry (<see cref="DentryFlags.StaysNegative"/>).</summary>
-    internal void DropNegatives()
+    /// <summary>Drops what nobody uses below, from the leaves up; where the cache is complete that is removed names alone that have stayed as negative entries.</summary>
+    /// <remarks>Linux fs/dcache.c: shrink_dcache_sb().</remarks>
+    internal void Shrink()
     {
         for (var child = NewestChild; child is not null;)
         {
             var next = child.NextChild;
-            if (child.IsNegative && (child._flags & DentryFlags.StaysNegative) != 0)
+            child.Shrink();
+            bool mayGo = !Sb.CacheIsComplete || (child.IsNegative && (child._flags & DentryFlags.StaysNegative) != 0);
+            if (mayGo && !child.IsInUse && !child.IsMountpoint && child.FirstChild is null)
                 child.Drop();
-            else if (child.IsDirectory)
-                child.DropNegatives();
             child = next;
         }
     }

@@ -99,11 +99,11 @@ public abstract class SuperBlock
     internal bool KeepsNegatives { get; set; }
 
     /// <summary>Remount: what nobody uses leaves the cache.</summary>
-    /// <remarks>Linux fs/super.c: reconfigure_super() calls shrink_dcache_sb(). Only negative entries that can be told from none by where the next of their name is listed.</remarks>
+    /// <remarks>Linux fs/super.c: reconfigure_super().</remarks>
     internal void ShrinkCache()
     {
-        if (KeepsNegatives)
-            Root.DropNegatives();
+        if (KeepsNegatives || !CacheIsComplete)
+            Root.Shrink();
         KeepsNegatives = false;
     }
 
