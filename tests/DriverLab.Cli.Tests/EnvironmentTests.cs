@@ -109,9 +109,22 @@ public class EnvironmentTests
     /// <summary>How many entries a folder has; one that nothing has made yet has none.</summary>
     private static int Entries(string folder) => Directory.Exists(folder) ? Directory.EnumerateFileSystemEntries(folder).Count() : 0;
 
-    /// <summary>Processes of a name that this one started: the parent is the second field behind the name, which ends with the last bracket.</summary>
+    /// <summary>Processes of a name that this one started.</summary>
     private static int[] Below(int process, string name) =>
-        [.. Process.GetProcesses().Where(p => p.ProcessName.StartsWith(name, StringComparison.Ordinal)).Select(static p => p.Id).Where(id => File.ReadAllText($"/proc/{id}/stat").Split(')')[^1].Split(' ')[2] == $"{process}")];
+        [.. Process.GetProcesses().Where(p => p.ProcessName.StartsWith(name, StringComparison.Ordinal)).Select(static p => p.Id).Where(id => ParentOf(id) == process)];
+
+    /// <summary>The parent is the second field behind the name, which ends with the last bracket; null when the process has ended meanwhile, as those of other tests may.</summary>
+    private static int? ParentOf(int process)
+    {
+        try
+        {
+            return int.Parse(File.ReadAllText($"/proc/{process}/stat").Split(')')[^1].Split(' ')[2], System.Globalization.CultureInfo.InvariantCulture);
+        }
+        catch (IOException)
+        {
+            return null;
+        }
+    }
 
     private static string RigCacheRoot => Rig.Cache.RigCache.OfUser().Root;
 
