@@ -69,10 +69,7 @@ internal sealed class LegacyFsContext(FileSystemType type, VfsCore core) : IFsCo
     {
         var full = context.WithData([.. _data]);
         var error = sb.CheckRemount(full);
-        if (error != Errno.OK)
-            return error;
-        sb.ShrinkCache();
-        return sb.Remount(full);
+        return error != Errno.OK ? error : sb.Remount(full);
     }
 }
 
@@ -219,6 +216,7 @@ internal sealed class FsContextFile(VfsCore core, FileSystemType type, MountFlag
             return Errno.EPERM;
         var sb = Root!.Sb;
         var wanted = sb.Flags & ~_changed | _flags & _changed;
+        sb.ShrinkCache();
         if ((wanted & ~sb.Flags & MountFlags.MS_RDONLY) != 0 && MountCalls.HasWriters(sb))
         {
             Phase = FsContextPhase.Failed;

@@ -210,9 +210,9 @@ public static partial class MountCalls
             return error;
         if (!caller.Credentials.CapableIn(sb.UserSpace, Capabilities.CAP_SYS_ADMIN))
             return Errno.EPERM;
+        sb.ShrinkCache();
         if (toReadOnly && (sb.Core.AttachedMounts.Any(m => ReferenceEquals(m.Sb, sb) && m.Writers > 0) || sb.OrphanCount > 0))
             return Errno.EBUSY;
-        sb.ShrinkCache();
         error = sb.Remount(context);
         if (error != Errno.OK)
             return error;

@@ -99,7 +99,7 @@ public abstract class SuperBlock
     internal bool KeepsNegatives { get; set; }
 
     /// <summary>Remount: what nobody uses leaves the cache.</summary>
-    /// <remarks>Linux fs/super.c: reconfigure_super().</remarks>
+    /// <remarks>Linux fs/super.c: reconfigure_super(), before it looks for writers.</remarks>
     internal void ShrinkCache()
     {
         if (KeepsNegatives || !CacheIsComplete)
