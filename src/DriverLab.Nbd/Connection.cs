@@ -105,7 +105,7 @@ internal sealed class Connection : IThreadPoolWorkItem
         while (_end - _start < bytes)
         {
             // After a large write another is likely: its payload goes to where it is written from, without a stop here.
-            int n = _channel.Receive(_lastPayload > LargePayload ? _input.AsSpan(_end, bytes) : _input.AsSpan(_end));
+            int n = _channel.Receive(_lastPayload > LargePayload ? _input.AsSpan(_end, bytes - (_end - _start)) : _input.AsSpan(_end));
             if (n == 0)
                 return false;
             _end += n;

@@ -61,12 +61,18 @@ internal sealed partial class NbdChannel(Socket socket) : IDisposable
         }
         if (Environment.ProcessorCount == 1 || Interlocked.CompareExchange(ref s_lookingOut, 1, 0) != 0)
             return;
-        long until = Stopwatch.GetTimestamp() + s_mostLookingOut;
         bool came;
-        while (!(came = socket.Available > 0) && Stopwatch.GetTimestamp() < until)
+        try
         {
+            long until = Stopwatch.GetTimestamp() + s_mostLookingOut;
+            while (!(came = socket.Available > 0) && Stopwatch.GetTimestamp() < until)
+            {
+            }
         }
-        Volatile.Write(ref s_lookingOut, 0);
+        finally
+        {
+            Volatile.Write(ref s_lookingOut, 0);
+        }
         bool helped = came && ioctl(socket.SafeHandle, OutputQueue, out int unread) == 0 && unread == 0;
         _vain = helped ? 0 : Math.Min(_vain + 1, MostVain);
         _pause = (1 << _vain) - 1;
