@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Text;
 using DriverLab.Conformance.Golden;
 using DriverLab.Conformance.Running;
@@ -97,5 +98,21 @@ public class BatchTests
             data[i / 8] ^= (byte)(1 << (i % 8));
         }
         Assert.That(TestData.Digest(data.AsSpan(0, 99)), Is.Not.EqualTo(digest));
+    }
+
+    /// <summary>The first numbers of SplitMix64 from 1234567, as its descriptions give them; and the same bytes, whichever way a length is filled.</summary>
+    [Test]
+    public void Test_data_is_SplitMix64_at_every_length()
+    {
+        ulong[] known = [6457827717110365317, 3203168211198807973, 9817491932198370423, 4593380528125082431, 16408922859458223821];
+        byte[] longest = new byte[1000];
+        TestData.Fill(longest, 1234567);
+        Assert.That(MemoryMarshal.Cast<byte, ulong>(longest)[..known.Length].ToArray(), Is.EqualTo(known));
+        for (int length = 0; length < longest.Length; length++)
+        {
+            byte[] data = new byte[length];
+            TestData.Fill(data, 1234567);
+            Assert.That(data, Is.EqualTo(longest[..length]), $"{length} bytes");
+        }
     }
 }
