@@ -67,18 +67,24 @@ internal sealed class Sandbox : IDisposable
         error = _keeper.Mount("scenario"u8, Root, "tmpfs"u8, MountFlags.None, "mode=755"u8);
         if (error != Errno.OK)
             return $"mounting tmpfs on /tmp/scenario {error}";
-        foreach (var name in (string[])["dev", "proc"])
-        {
-            byte[] source = [(byte)'/', .. System.Text.Encoding.UTF8.GetBytes(name)];
-            byte[] target = [.. Root, .. source];
-            error = _keeper.MkdirAt(Fd.Cwd, target, (Mode)0x1ed);
-            if (error == Errno.OK)
-                error = _keeper.Mount(source, target, default, MountFlags.MS_BIND, default);
-            if (error != Errno.OK)
-                return $"binding /{name} {error}";
-        }
+        error = Bind("/dev"u8, MountFlags.MS_NOSUID);
+        if (error != Errno.OK)
+            return $"binding /dev {error}";
+        error = Bind("/proc"u8, MountFlags.MS_NOSUID | MountFlags.MS_NODEV | MountFlags.MS_NOEXEC);
+        if (error != Errno.OK)
+            return $"binding /proc {error}";
         Log = LogReader.Open(_keeper);
         return "";
+    }
+
+    /// <summary>Shows a folder of the machine inside, with the same rules everywhere: machines mount theirs with flags of their own.</summary>
+    private Errno Bind(ReadOnlySpan<byte> source, MountFlags flags)
+    {
+        byte[] target = [.. Root, .. source];
+        var error = _keeper.MkdirAt(Fd.Cwd, target, (Mode)0x1ed);
+        if (error == Errno.OK)
+            error = _keeper.Mount(source, target, default, MountFlags.MS_BIND, default);
+        return error != Errno.OK ? error : _keeper.Mount("none"u8, target, default, MountFlags.MS_REMOUNT | MountFlags.MS_BIND | MountFlags.MS_RELATIME | flags, default);
     }
 
     /// <summary>Undoes everything, and says what could not be undone.</summary>

@@ -104,7 +104,7 @@ internal static class TreeVerbs
                 continue;
             string groups = string.Join(' ', fields[6..dash].Select(f => Group(c, f)));
             string label = numbers.MountInfo("mount", fields[0]), parent = numbers.MountInfo("mount", fields[1]), device = numbers.MountInfo("device", fields[2]);
-            c.Detail(Render.Text(fields[4]), Render.Text($"{label} on {parent} {device} root={fields[3]} {fields[5]} {(groups.Length > 0 ? groups : "private")} {c.Run.Labels.Unions(string.Join(' ', fields[(dash + 1)..]))}"));
+            c.Detail(Render.Text(fields[4]), Render.Text($"{label} on {parent} {device} root={fields[3]} {fields[5]} {(groups.Length > 0 ? groups : "private")} {fields[dash + 1]} {fields[dash + 2]} {MountVerbs.FileSystemOptions(c, fields, dash)}"));
             count++;
         }
         return $"ok {count} mounts";
