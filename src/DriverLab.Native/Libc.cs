@@ -29,7 +29,7 @@ internal static class Nr
         Fsetxattr = 190, Getxattr = 191, Lgetxattr = 192, Fgetxattr = 193, Listxattr = 194, Llistxattr = 195, Flistxattr = 196, Removexattr = 197, Lremovexattr = 198,
         Fremovexattr = 199, Futex = 202, Getdents64 = 217, ClockGettime = 228, Tgkill = 234, Openat = 257, Mkdirat = 258, Mknodat = 259, Fchownat = 260, Unlinkat = 263,
         Linkat = 265, Symlinkat = 266, Readlinkat = 267, Fchmodat = 268, Unshare = 272, Utimensat = 280, Fallocate = 285, Syncfs = 306, Renameat2 = 316,
-        CopyFileRange = 326, Statx = 332, CloseRange = 436, Faccessat2 = 439, Getpid = 39, SchedYield = 24, Mmap = 9,
+        CopyFileRange = 326, Statx = 332, CloseRange = 436, Faccessat2 = 439, Getpid = 39, Mmap = 9,
         Munmap = 11, Msync = 26, Flock = 73, PivotRoot = 155, Quotactl = 179, Prctl = 157, Clone = 56, Wait4 = 61, Exit = 60, Kill = 62, Mprotect = 10, Setns = 308, InotifyAddWatch = 254, InotifyRmWatch = 255, InotifyInit1 = 294, NameToHandleAt = 303, OpenByHandleAt = 304,
         ProcessVmReadv = 310, ProcessVmWritev = 311, OpenTree = 428, MoveMount = 429, Fsopen = 430, Fsconfig = 431, Fsmount = 432, Fspick = 433, Openat2 = 437, MountSetattr = 442;
 }

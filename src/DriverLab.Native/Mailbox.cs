@@ -15,11 +15,12 @@ internal unsafe struct Mailbox
     public int Spins;
     public nint Number, A, B, C, D, E, F, Result;
 
-    /// <summary>An empty one. Where one processor serves both sides, a side that spins keeps the other one from answering.</summary>
-    internal static Mailbox* Allocate()
+    /// <summary>An empty one.</summary>
+    /// <param name="spins">False: each side sleeps at once. Where one processor serves both sides that is always so: a side that spins keeps the other one from answering.</param>
+    internal static Mailbox* Allocate(bool spins)
     {
         var mail = (Mailbox*)NativeMemory.AlignedAlloc((nuint)sizeof(Mailbox), 64);
-        *mail = new Mailbox { Posted = 1, Spins = Environment.ProcessorCount > 1 ? 400 : 0 };
+        *mail = new Mailbox { Posted = 1, Spins = spins && Environment.ProcessorCount > 1 ? 400 : 0 };
         return mail;
     }
 

@@ -30,7 +30,7 @@ public sealed unsafe partial class NativeKernel : IKernel, IProgramHost
         if (!OperatingSystem.IsLinux() || System.Runtime.InteropServices.RuntimeInformation.ProcessArchitecture != System.Runtime.InteropServices.Architecture.X64)
             throw new PlatformNotSupportedException("NativeKernel makes system calls of Linux on x86-64.");
         var profile = options.Profile is { } given ? new Lazy<KernelProfile>(given) : new Lazy<KernelProfile>(HostProfile.Read);
-        return new NativeKernel(new TaskThread(RuntimeDescriptors.Kept(), options.KeepDescriptor), profile, new StrongBox<bool>());
+        return new NativeKernel(new TaskThread(RuntimeDescriptors.Kept(), options.KeepDescriptor, !options.SharesProcessors), profile, new StrongBox<bool>());
     }
 
     /// <summary>Lets the runtime open what it keeps open, at numbers that no task uses. A program that is compiled ahead of time says so first of all; a first task does it otherwise, when it may be too late.</summary>
@@ -158,4 +158,7 @@ public sealed record NativeTaskOptions
 
     /// <summary>The kernel's profile; null to read it from uname(2) and the configuration that the machine shows.</summary>
     public KernelProfile? Profile { get; init; }
+
+    /// <summary>Others want the processors too: a call that is handed to another task, or an answer, is waited for asleep from the start, which costs the one that waits more and the others less.</summary>
+    public bool SharesProcessors { get; init; }
 }

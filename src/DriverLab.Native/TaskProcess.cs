@@ -13,7 +13,7 @@ internal sealed unsafe class TaskProcess : NativeTask
     internal const nint NewNs = 0x20000, NewUser = 0x10000000;
     private const nint CloneVm = 0x100, CloneParent = 0x8000, WaitAny = 0x40000000, Kill = 9, ParentDeathSignal = 1, SetMask = 2;
 
-    private readonly Mailbox* _mail = Mailbox.Allocate();
+    private readonly Mailbox* _mail;
     private readonly Owner _owner;
     private bool _ended;
 
@@ -27,6 +27,7 @@ internal sealed unsafe class TaskProcess : NativeTask
     private TaskProcess(Owner owner)
     {
         _owner = owner;
+        _mail = Mailbox.Allocate(owner.Thread.Spins);
         owner.Users++;
     }
 

@@ -20,10 +20,13 @@ internal sealed unsafe class TaskThread : NativeTask
     private const int StackBytes = 2 << 20;
     private const int ProgramCall = -1, ExitCall = -2, ResumeCall = -3;
 
+    /// <summary>Nanoseconds.</summary>
+    private const int PauseStep = 10_000, LongestPause = 200_000;
+
     // SIGHUP INT QUIT PIPE ALRM TERM CHLD CONT TSTP TTIN TTOU WINCH.
     private const ulong BlockedSignals = 1UL << 0 | 1UL << 1 | 1UL << 2 | 1UL << 12 | 1UL << 13 | 1UL << 14 | 1UL << 16 | 1UL << 17 | 1UL << 19 | 1UL << 20 | 1UL << 21 | 1UL << 27;
 
-    private readonly Mailbox* _mail = Mailbox.Allocate();
+    private readonly Mailbox* _mail;
     private readonly Thread _thread;
     private readonly int[] _ofRuntime;
     private int* _errno;
@@ -44,19 +47,22 @@ internal sealed unsafe class TaskThread : NativeTask
     /// <summary>Starts the thread of a first task.</summary>
     /// <param name="ofRuntime">Descriptors that the runtime needs on every thread, in rising order: they stay open in the new table.</param>
     /// <param name="keep">One more that stays open; -1 for none.</param>
-    internal TaskThread(int[] ofRuntime, int keep)
-        : this(ofRuntime, keep, isFork: false)
+    /// <param name="spins">What <see cref="Spins"/> says.</param>
+    internal TaskThread(int[] ofRuntime, int keep, bool spins)
+        : this(ofRuntime, keep, spins, isFork: false)
     {
     }
 
     /// <summary>Starts the thread of a fork; called on the thread of the task that forks, whose state and descriptors it inherits.</summary>
     internal TaskThread(TaskThread parent)
-        : this(parent._ofRuntime, -1, isFork: true)
+        : this(parent._ofRuntime, -1, parent.Spins, isFork: true)
     {
     }
 
-    private TaskThread(int[] ofRuntime, int keep, bool isFork)
+    private TaskThread(int[] ofRuntime, int keep, bool spins, bool isFork)
     {
+        Spins = spins;
+        _mail = Mailbox.Allocate(spins);
         // Binds both symbols while the process's own root is in force.
         _ = Libc.Syscall(Nr.Getpid, 0, 0, 0, 0, 0, 0);
         _ofRuntime = ofRuntime;
@@ -70,6 +76,9 @@ internal sealed unsafe class TaskThread : NativeTask
     }
 
     internal override int Tid => _tid;
+
+    /// <summary>True when it looks for the next call, and its callers for the answer, for a moment before they sleep.</summary>
+    internal bool Spins { get; }
 
     internal override nint Call(nint number, nint a = 0, nint b = 0, nint c = 0, nint d = 0, nint e = 0, nint f = 0)
     {
@@ -144,10 +153,17 @@ internal sealed unsafe class TaskThread : NativeTask
         }
         Post(ExitCall);
         _thread.Join();
-        // A joined thread may still be on its way through exit; only when its id is gone are its mounts free.
+        WaitUntilGone();
+    }
+
+    /// <summary>A joined thread may still be on its way through exit; only when its id is gone are its mounts free. That waits for the kernel's readers (RCU), for milliseconds: others can use the processor meanwhile.</summary>
+    private void WaitUntilGone()
+    {
         nint pid = Libc.Syscall(Nr.Getpid, 0, 0, 0, 0, 0, 0);
-        while (Libc.Syscall(Nr.Tgkill, pid, Tid, 0, 0, 0, 0) == 0)
-            _ = Libc.Syscall(Nr.SchedYield, 0, 0, 0, 0, 0, 0);
+        nint* pause = stackalloc nint[2]; // struct timespec
+        pause[0] = 0;
+        for (pause[1] = 0; Libc.Syscall(Nr.Tgkill, pid, Tid, 0, 0, 0, 0) == 0; pause[1] = Math.Min(pause[1] + PauseStep, LongestPause))
+            _ = Libc.Syscall(Nr.Nanosleep, (nint)pause, 0, 0, 0, 0, 0);
     }
 
     /// <summary>

@@ -105,7 +105,7 @@ internal sealed class HostSide : IFuzzSide
     /// <summary>A task of its own, in which one program runs after the other.</summary>
     private sealed class Lane : IDisposable
     {
-        private readonly NativeKernel _kernel = NativeKernel.NewTask();
+        private readonly NativeKernel _kernel = NativeKernel.NewTask(new NativeTaskOptions { SharesProcessors = true });
         private readonly ScenarioRunner _runner;
 
         public Lane() => _runner = new(_kernel) { OnTask = true };
