@@ -32,6 +32,9 @@ internal sealed class FuzzProfile
     {
         foreach (var (part, seconds) in Parts)
             output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  {part,-24} {seconds,8:0.00} s {seconds * 1e6 / Math.Max(1, operations),9:0.00} us an operation"));
+        var paused = GC.GetTotalPauseDuration();
+        output.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"  {"garbage collection",-24} {paused.TotalSeconds,8:0.00} s {paused.TotalMicroseconds / Math.Max(1, operations),9:0.00} us an operation, in which everything stands; {GC.GetTotalAllocatedBytes() / Math.Max(1, operations)} bytes an operation, {GC.CollectionCount(0)} collections, {GC.CollectionCount(1)} of older objects too, {GC.CollectionCount(2)} of all"));
     }
 
     private void Add(string part, long start) => _ticks.AddOrUpdate(part, static (_, spent) => spent, static (_, old, spent) => old + spent, Stopwatch.GetTimestamp() - start);

@@ -7,12 +7,6 @@ internal static class AlignedBuffer
 {
     private const int Alignment = 4096;
 
-    /// <summary>Room up to this size is kept from call to call: memory that is new each time costs more than what is written to it.</summary>
-    private const int KeptBytes = 16 << 20;
-
-    [ThreadStatic]
-    private static byte[]? t_kept;
-
     /// <summary>A zeroed buffer of this many bytes that starts on a page boundary and does not move; the next call on this thread takes it again.</summary>
     public static Span<byte> Of(long length)
     {
@@ -25,9 +19,10 @@ internal static class AlignedBuffer
     public static Span<byte> Room(long length)
     {
         int size = checked((int)length + Alignment);
-        byte[] room = t_kept is { } kept && size <= kept.Length ? kept : GC.AllocateUninitializedArray<byte>(Math.Max(size, (64 << 10) + Alignment), pinned: true);
-        if (length <= KeptBytes)
-            t_kept = room;
+        var kept = KeptMemory.Mine;
+        byte[] room = size <= kept.Room.Length ? kept.Room : GC.AllocateUninitializedArray<byte>(Math.Max(size, (64 << 10) + Alignment), pinned: true);
+        if (length <= KeptMemory.MostBytes)
+            kept.Room = room;
         nint address = Marshal.UnsafeAddrOfPinnedArrayElement(room, 0);
         int skip = (int)(-address & (Alignment - 1));
         return room.AsSpan(skip, (int)length);

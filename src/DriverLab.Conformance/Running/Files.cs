@@ -1,4 +1,3 @@
-using System.Buffers;
 using DriverLab.Linux;
 using DriverLab.Linux.Abi;
 
@@ -26,7 +25,7 @@ internal static class Files
     {
         var (buffer, length, problem) = Read(task, path);
         byte[]? content = problem.Length == 0 ? buffer[..length] : null;
-        ArrayPool<byte>.Shared.Return(buffer);
+        KeptMemory.Return(buffer);
         return (content, problem);
     }
 
@@ -39,7 +38,7 @@ internal static class Files
         var opened = task.OpenAt(Fd.Cwd, path, OpenFlags.O_RDONLY, Mode.None);
         if (!opened.IsOk)
             return (0, $"{opened.Error} at open");
-        byte[] buffer = ArrayPool<byte>.Shared.Rent(bytes + ChunkBytes);
+        byte[] buffer = KeptMemory.Rent(bytes + ChunkBytes);
         long length = 0;
         int filled = 0;
         SysResult<int> read;
@@ -57,7 +56,7 @@ internal static class Files
         _ = task.Close(opened.Value); // nothing was written, so there is nothing a close could report
         if (filled > 0 && read.IsOk)
             action(buffer.AsSpan(0, filled));
-        ArrayPool<byte>.Shared.Return(buffer);
+        KeptMemory.Return(buffer);
         return (length, !read.IsOk ? $"{read.Error} at read after {length}" : read.Value > 0 ? $"more than {MostBytes >> 20}M of content" : "");
     }
 
@@ -66,17 +65,17 @@ internal static class Files
     {
         var (buffer, length, problem) = Read(task, path);
         string text = problem.Length == 0 ? Render.Data(buffer.AsSpan(0, length)) : problem;
-        ArrayPool<byte>.Shared.Return(buffer);
+        KeptMemory.Return(buffer);
         return text;
     }
 
-    /// <summary>The content in a buffer of the pool, which the caller gives back.</summary>
+    /// <summary>The content in a rented buffer, which the caller gives back.</summary>
     private static (byte[] Buffer, int Length, string Problem) Read(IKernel task, ReadOnlySpan<byte> path)
     {
         var opened = task.OpenAt(Fd.Cwd, path, OpenFlags.O_RDONLY, Mode.None);
         if (!opened.IsOk)
             return ([], 0, $"{opened.Error} at open");
-        byte[] buffer = ArrayPool<byte>.Shared.Rent(2 * ChunkBytes);
+        byte[] buffer = KeptMemory.Rent(2 * ChunkBytes);
         int length = 0;
         SysResult<int> read;
         while ((read = task.Read(opened.Value, buffer.AsSpan(length, ChunkBytes))).IsOk && read.Value > 0 && length < MostBytes)
@@ -84,9 +83,9 @@ internal static class Files
             length += read.Value;
             if (buffer.Length - length >= ChunkBytes)
                 continue;
-            byte[] larger = ArrayPool<byte>.Shared.Rent(2 * buffer.Length);
+            byte[] larger = KeptMemory.Rent(2 * buffer.Length);
             buffer.AsSpan(0, length).CopyTo(larger);
-            ArrayPool<byte>.Shared.Return(buffer);
+            KeptMemory.Return(buffer);
             buffer = larger;
         }
         _ = task.Close(opened.Value); // nothing was written, so there is nothing a close could report
@@ -100,7 +99,7 @@ internal static class Files
         var opened = task.OpenAt(Fd.Cwd, path, OpenFlags.O_RDONLY | OpenFlags.O_DIRECTORY | OpenFlags.O_NONBLOCK, Mode.None);
         if (!opened.IsOk)
             return (names, opened.Error);
-        byte[] buffer = ArrayPool<byte>.Shared.Rent(ListBytes);
+        byte[] buffer = KeptMemory.Rent(ListBytes);
         SysResult<int> got;
         while ((got = task.GetDents(opened.Value, buffer.AsSpan(0, ListBytes))).IsOk && got.Value > 0)
         {
@@ -111,7 +110,7 @@ internal static class Files
                     names.Add(new(reader.Name.ToArray(), reader.Type, reader.Offset, reader.Ino));
             }
         }
-        ArrayPool<byte>.Shared.Return(buffer);
+        KeptMemory.Return(buffer);
         _ = task.Close(opened.Value); // a directory has nothing to flush
         return (names, got.Error);
     }

@@ -80,7 +80,7 @@ public sealed class ScenarioRunner(IKernel kernel)
     {
         // A task that ends while its own thread makes the calls would close its files only when the program is over.
         if (OnTask && run.Tasks["main"] is IProgramHost host && !run.Scenario.Steps.Any(static s => s.Verb.Name == "exit" && s.Actor == Actor.Main))
-            host.Run(() => MakeSteps(run, sink));
+            KeptMemory.Lend(host.Run, () => MakeSteps(run, sink));
         else
             MakeSteps(run, sink);
         sink.Entering(0);
