@@ -14,7 +14,7 @@ public sealed partial class LoopDevice : BlockDevice
     {
         Unbound,
         Bound,
-        /// <summary>Told to detach; the last close does it.</summary>
+        /// <summary>Told to detach; the last close does it, and nobody opens the device until then.</summary>
         Rundown,
     }
 
@@ -70,9 +70,10 @@ public sealed partial class LoopDevice : BlockDevice
     }
 
     /// <inheritdoc/>
+    /// <remarks>Linux drivers/block/loop.c: lo_open().</remarks>
     protected override Errno OnOpen(bool forWriting)
     {
-        if (_control.IsRemoving(this))
+        if (_control.IsRemoving(this) || _state == State.Rundown)
             return Errno.ENXIO;
         if (_isNewMedium)
         {
