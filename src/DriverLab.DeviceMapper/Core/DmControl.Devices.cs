@@ -12,7 +12,7 @@ public sealed partial class DmControl
     {
         if (name.Contains('/', StringComparison.Ordinal))
         {
-            driver.Log("ioctl", "device name cannot contain '/'");
+            driver.Log("ioctl", driver.Quirks.RefusesSpecialNames ? "device name cannot contain '/'" : "invalid device name");
             return Errno.EINVAL;
         }
         if (!driver.Quirks.RefusesSpecialNames || name is not ("control" or "." or ".."))
