@@ -23,6 +23,15 @@ public sealed record BlockQuirks
     /// <summary>The RAM disk frees pages on discard (6.10: "brd: implement discard support").</summary>
     public bool RamDiskDiscards { get; init; }
 
+    /// <summary>LOOP_CHANGE_FD looks at the device before it looks for the new file (seen on 5.10.262, not on 6.1.192).</summary>
+    public bool LoopChangeLooksFirst { get; init; }
+
+    /// <summary>BLKRRPART looks whether a disk is scanned at all before it looks who asks (seen on 5.10.262, not on 6.1.192).</summary>
+    public bool RereadLooksFirst { get; init; }
+
+    /// <summary>BLKRRPART says nothing of a table that cannot be read (seen on 5.10.262 and 6.1.192, not on 6.12.118).</summary>
+    public bool RereadHidesErrors { get; init; }
+
     /// <summary>A loop device without a file counts as non-rotational (seen on 6.12, not on 6.1).</summary>
     public bool UnboundLoopIsNonRotational { get; init; }
 
@@ -96,6 +105,9 @@ public sealed record BlockQuirks
         LoopOpenLooksAnew = profile.AtLeast(5, 15) && !profile.AtLeast(6, 18) && profile.Version.Line != "6.12",
         LoopClearsAtClose = profile.AtLeast(6, 10),
         RamDiskDiscards = profile.AtLeast(6, 10),
+        LoopChangeLooksFirst = !profile.AtLeast(5, 11),
+        RereadLooksFirst = !profile.AtLeast(5, 11),
+        RereadHidesErrors = !profile.AtLeast(6, 11),
         UnboundLoopIsNonRotational = profile.AtLeast(6, 11),
         LoopKeepsWriteCache = profile.AtLeast(6, 11),
         LoopShortReadFails = profile.AtLeast(6, 12),

@@ -360,6 +360,7 @@ public sealed partial class LoopDevice : BlockDevice
         if (Layer.Quirks.LoopKeepsWriteCache)
             Limits.WriteCache = before.WriteCache;
         Parts?.RemoveAll();
+        ForceMediaChange();
         SetCapacity(0); // the log says nothing of it; read-only it stays until it is bound again
         _state = State.Unbound;
         file.Release();
@@ -380,8 +381,5 @@ public sealed partial class LoopDevice : BlockDevice
     public override bool TakesPartitions => true;
 
     /// <inheritdoc/>
-    public override Errno RereadPartitions()
-    {
-        return (_info.Flags & LoopFlags.LO_FLAGS_PARTSCAN) == 0 ? Errno.EINVAL : ScanPartitions();
-    }
+    public override bool IsScanned => (_info.Flags & LoopFlags.LO_FLAGS_PARTSCAN) != 0;
 }
