@@ -29,6 +29,15 @@ public sealed record DmQuirks
     /// </summary>
     public bool RowsEndAligned { get; init; }
 
+    /// <summary>
+    /// Devices are listed in the order of a hash of their names, all of them and without uuids (seen on 5.10.262, not on 6.1.192; 5.13: "dm ioctl: replace device hash with red-black tree", "dm ioctl:
+    /// return UUID in DM_LIST_DEVICES_CMD result", "dm ioctl: filter the returned values according to name or uuid prefix").
+    /// </summary>
+    public bool DevicesAreHashed { get; init; }
+
+    /// <summary>The versions of target types need as much room as they take, where older kernels want seven bytes more for each (seen on 7.3.4, not on 7.2.12).</summary>
+    public bool VersionsFitExactly { get; init; }
+
     /// <summary>The log tells neither of a wrong size of a request nor of a device that is named twice (seen on 5.10.262, not on 6.1.192).</summary>
     public bool ControlIsTerse { get; init; }
 
@@ -123,6 +132,8 @@ public sealed record DmQuirks
         RefusesSpecialNames = profile.AtLeast(6, 5),
         ControlIsStrict = profile.AtLeast(6, 5),
         RowsEndAligned = !profile.AtLeast(6, 16) || profile.AtLeast(6, 18),
+        DevicesAreHashed = !profile.AtLeast(5, 13),
+        VersionsFitExactly = profile.AtLeast(7, 3),
         ControlIsTerse = !profile.AtLeast(5, 11),
         PathErrorsPass = profile.AtLeast(6, 5),
         RefusesSelf = profile.AtLeast(6, 5),
