@@ -93,9 +93,12 @@ public abstract class BlockDevice(BlockLayer layer, DevT number, string name)
     /// <summary>The driver's say in BLKROSET.</summary>
     public virtual Errno OnSetReadOnly(bool readOnly) => Errno.OK;
 
+    /// <summary>True when the disk is looked through for parts.</summary>
+    public virtual bool IsScanned => false;
+
     /// <summary>BLKRRPART past the permission check.</summary>
-    /// <returns>EINVAL (a disk without partitions), EBUSY.</returns>
-    public virtual Errno RereadPartitions() => Errno.EINVAL;
+    /// <returns>EINVAL (a disk without partitions), EBUSY (a part is open), EIO, which older kernels keep to the log.</returns>
+    internal Errno RereadPartitions() => !IsScanned ? Errno.EINVAL : ScanPartitions() is var error && error == Errno.EIO && Layer.Quirks.RereadHidesErrors ? Errno.OK : error;
 
     /// <summary>The disk's parts; null until it is scanned for them.</summary>
     public DiskPartitions? Parts { get; private set; }

@@ -85,6 +85,8 @@ public sealed partial class BlockFile
     /// <remarks>Linux block/ioctl.c: blkdev_common_ioctl(); block/genhd.c: disk_scan_partitions().</remarks>
     private Errno RereadPartitions(IBlockCaller caller)
     {
+        if (Device.Layer.Quirks.RereadLooksFirst && !Device.IsScanned)
+            return Errno.EINVAL;
         if (!caller.IsSysAdmin)
             return Errno.EACCES;
         if (!_exclusive && Device.Parts is not { OpenCount: > 0 } && !Device.MayClaim(this))
@@ -97,8 +99,6 @@ public sealed partial class BlockFile
     {
         if (argument.Length != Blk.BlkpgArgumentBytes + Blk.BlkpgPartitionBytes)
             return NotModelledException.Throw("BLKPG with a structure that lies elsewhere");
-        if (Device is not Partition && !Device.TakesPartitions)
-            return Errno.EINVAL;
         if (!caller.IsSysAdmin)
             return Errno.EACCES;
         var partition = argument[Blk.BlkpgArgumentBytes..];
@@ -116,7 +116,7 @@ public sealed partial class BlockFile
             return Errno.EINVAL;
         return operation switch
         {
-            BlkpgOperation.BLKPG_ADD_PARTITION => Device.PartsOfUser.AddOne(entry),
+            BlkpgOperation.BLKPG_ADD_PARTITION => Device.TakesPartitions ? Device.PartsOfUser.AddOne(entry) : Errno.EINVAL,
             BlkpgOperation.BLKPG_RESIZE_PARTITION => Device.PartsOfUser.Resize(entry),
             _ => Errno.EINVAL,
         };

@@ -114,9 +114,7 @@ public sealed partial class BlockFile
         Device.Cache.DropRange(PageStart(position), PageEnd(position + data.Length));
         if (!IsAligned(position, data.Length))
             return Errno.EINVAL;
-        var result = DirectWrite(position, data, sync ? BioFlags.Sync | BioFlags.Idle | BioFlags.Fua : BioFlags.Sync | BioFlags.Idle);
-        Device.Cache.DropRange(PageStart(position), PageEnd(position + data.Length));
-        return result;
+        return DirectWrite(position, data, sync ? BioFlags.Sync | BioFlags.Idle | BioFlags.Fua : BioFlags.Sync | BioFlags.Idle);
     }
 
     private long PageStart(long position) => position & ~(Device.Cache.UnitBytes - 1L);

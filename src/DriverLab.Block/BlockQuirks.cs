@@ -23,6 +23,18 @@ public sealed record BlockQuirks
     /// <summary>The RAM disk frees pages on discard (6.10: "brd: implement discard support").</summary>
     public bool RamDiskDiscards { get; init; }
 
+    /// <summary>LOOP_CHANGE_FD looks at the device before it looks for the new file (seen on 5.10.262, not on 6.1.192).</summary>
+    public bool LoopChangeLooksFirst { get; init; }
+
+    /// <summary>Direct I/O of a loop device over a device needs blocks as large as that one's (seen on 6.1.192, not on 5.10.262).</summary>
+    public bool LoopDirectFitsDevice { get; init; }
+
+    /// <summary>BLKRRPART looks whether a disk is scanned at all before it looks who asks (seen on 5.10.262, not on 6.1.192).</summary>
+    public bool RereadLooksFirst { get; init; }
+
+    /// <summary>BLKRRPART says nothing of a table that cannot be read (seen on 5.10.262 and 6.1.192, not on 6.12.118).</summary>
+    public bool RereadHidesErrors { get; init; }
+
     /// <summary>A loop device without a file counts as non-rotational (seen on 6.12, not on 6.1).</summary>
     public bool UnboundLoopIsNonRotational { get; init; }
 
@@ -35,7 +47,7 @@ public sealed record BlockQuirks
     /// <summary>A loop device stops offering what the file's fallocate once refused (6.11: loop_clear_limits()).</summary>
     public bool LoopLearnsLimits { get; init; }
 
-    /// <summary>LOOP_SET_BLOCK_SIZE takes 0 for the size that an attach without a size gives (6.11: loop_reconfigure_limits()).</summary>
+    /// <summary>LOOP_SET_BLOCK_SIZE takes 0 for the size that an attach without a size gives, which is that of a device below as long as the loop device is direct (6.11: loop_reconfigure_limits()).</summary>
     public bool LoopBlockSizeZeroIsDefault { get; init; }
     /// <summary>A block size that is refused has emptied the cache by then (seen on 6.12, not on 6.1).</summary>
     public bool LoopChecksBlockSizeLast { get; init; }
@@ -46,7 +58,10 @@ public sealed record BlockQuirks
     /// <summary>BLKPG does not look whether a partition ends on the disk (seen on 6.1.192, not on 6.12).</summary>
     public bool PartitionsMayLieBeyondTheEnd { get; init; }
 
-    /// <summary>Direct I/O of a loop device needs an offset in whole sectors also where the file system names no alignment (seen on 6.18, not on 6.12; loop_query_min_dio_size() came with 6.15).</summary>
+    /// <summary>
+    /// Direct I/O of a loop device needs an offset in whole sectors also where the file system names no alignment, and a file that was opened past the cache counts for the size of blocks, when none
+    /// is asked for, as one that the caller wants to be used so (seen on 6.16.12 and 6.18, not on 6.12; loop_query_min_dio_size() came with 6.15).
+    /// </summary>
     public bool LoopDirectNeedsSectors { get; init; }
 
     /// <summary>Largest logical block size, in bytes (6.15 lets it exceed a page).</summary>
@@ -96,6 +111,10 @@ public sealed record BlockQuirks
         LoopOpenLooksAnew = profile.AtLeast(5, 15) && !profile.AtLeast(6, 18) && profile.Version.Line != "6.12",
         LoopClearsAtClose = profile.AtLeast(6, 10),
         RamDiskDiscards = profile.AtLeast(6, 10),
+        LoopChangeLooksFirst = !profile.AtLeast(5, 11),
+        LoopDirectFitsDevice = profile.AtLeast(5, 11),
+        RereadLooksFirst = !profile.AtLeast(5, 11),
+        RereadHidesErrors = !profile.AtLeast(6, 11),
         UnboundLoopIsNonRotational = profile.AtLeast(6, 11),
         LoopKeepsWriteCache = profile.AtLeast(6, 11),
         LoopShortReadFails = profile.AtLeast(6, 12),

@@ -140,6 +140,8 @@ public sealed partial class LoopDevice
 
     private Errno ChangeFile(int fd, IBlockCaller caller)
     {
+        if (Layer.Quirks.LoopChangeLooksFirst && CheckState() is var early and not Errno.OK)
+            return early;
         var got = caller.GetFile(fd);
         if (!got.IsOk)
             return got.Error;
@@ -161,13 +163,15 @@ public sealed partial class LoopDevice
         return Errno.OK;
     }
 
+    /// <summary>Only a device that is read-only gets another file.</summary>
+    private Errno CheckState() => _state != State.Bound ? Errno.ENXIO : (_info.Flags & LoopFlags.LO_FLAGS_READ_ONLY) == 0 ? Errno.EINVAL : Errno.OK;
+
     private Errno CheckChange(IBackingFile file)
     {
-        if (_state != State.Bound)
-            return Errno.ENXIO;
-        if ((_info.Flags & LoopFlags.LO_FLAGS_READ_ONLY) == 0)
-            return Errno.EINVAL;
-        if (Validate(file) is var error and not Errno.OK)
+        var error = CheckState();
+        if (error == Errno.OK)
+            error = Validate(file);
+        if (error != Errno.OK)
             return error;
         return SizeOf(file, _info.Offset, _info.SizeLimit) == SizeOf(_file!, _info.Offset, _info.SizeLimit) ? Errno.OK : Errno.EINVAL;
     }
@@ -188,8 +192,7 @@ public sealed partial class LoopDevice
             _info.Flags |= LoopFlags.LO_FLAGS_AUTOCLEAR;
             return Errno.OK;
         }
-        _ = Cache.WriteBack();
-        Cache.Drop();
+        Cache.DropClean(); // what is dirty goes to the next file
         Detach();
         return Errno.OK;
     }

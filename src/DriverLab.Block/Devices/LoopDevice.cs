@@ -14,7 +14,7 @@ public sealed partial class LoopDevice : BlockDevice
     {
         Unbound,
         Bound,
-        /// <summary>Told to detach; the last close does it.</summary>
+        /// <summary>Told to detach; the last close does it, and nobody opens the device until then.</summary>
         Rundown,
     }
 
@@ -70,9 +70,10 @@ public sealed partial class LoopDevice : BlockDevice
     }
 
     /// <inheritdoc/>
+    /// <remarks>Linux drivers/block/loop.c: lo_open().</remarks>
     protected override Errno OnOpen(bool forWriting)
     {
-        if (_control.IsRemoving(this))
+        if (_control.IsRemoving(this) || _state == State.Rundown)
             return Errno.ENXIO;
         if (_isNewMedium)
         {
@@ -288,7 +289,14 @@ public sealed partial class LoopDevice : BlockDevice
     private Errno CheckBlockSize(long bytes) => bytes < 512 || bytes > Layer.Quirks.LargestBlockSize || !BitOperations.IsPow2(bytes) ? Errno.EINVAL : Errno.OK;
 
     /// <summary>The size of logical blocks when none is asked for, in bytes.</summary>
-    private static uint DefaultBlockSize(IBackingFile file) => file.IsDirect && file.FileSystemDevice is { } below ? below.Limits.LogicalBlockSize : 512;
+    private uint DefaultBlockSize(IBackingFile file)
+    {
+        bool isNew = Layer.Quirks.LoopBlockSizeZeroIsDefault, isDirect = isNew ? (_info.Flags & LoopFlags.LO_FLAGS_DIRECT_IO) != 0 : file.IsDirect;
+        return isDirect && (isNew ? DirectDevice(file) : file.FileSystemDevice) is { } below ? below.Limits.LogicalBlockSize : 512;
+    }
+
+    /// <summary>The device whose blocks direct I/O on a file has to keep to; null when nothing says so.</summary>
+    private BlockDevice? DirectDevice(IBackingFile file) => file.FileSystemDevice ?? (Layer.Quirks.LoopDirectFitsDevice ? file.Device : null);
 
     private void TakeReadOnly(IBackingFile file, bool forWriting)
     {
@@ -302,13 +310,15 @@ public sealed partial class LoopDevice : BlockDevice
         TakeReadOnly(file, forWriting);
         ForceMediaChange();
         _file = file;
+        if (file.IsDirect && Layer.Quirks.LoopDirectNeedsSectors)
+            _info.Flags |= LoopFlags.LO_FLAGS_DIRECT_IO;
         if (blockSize == 0)
             blockSize = DefaultBlockSize(file);
         ResetLimits(blockSize);
         Limits.WriteCache = !DiskReadOnly && file.SupportsFsync;
         ConfigureDiscard();
         Limits.NonRotational = file.FileSystemDevice?.Limits.NonRotational ?? true;
-        UpdateDirect((_info.Flags & LoopFlags.LO_FLAGS_DIRECT_IO) != 0);
+        UpdateDirect(file.IsDirect || (_info.Flags & LoopFlags.LO_FLAGS_DIRECT_IO) != 0);
         SetCapacityAndNotify(SizeOf(file, _info.Offset, Layer.World.Mutations.Has(Mutation.LoopSizeLimitIgnored) ? 0 : _info.SizeLimit));
         _state = State.Bound;
         if ((_info.Flags & LoopFlags.LO_FLAGS_PARTSCAN) != 0)
@@ -336,8 +346,8 @@ public sealed partial class LoopDevice : BlockDevice
     /// <remarks>Linux drivers/block/loop.c: __loop_update_dio().</remarks>
     private void UpdateDirect(bool wanted)
     {
-        uint align = _file!.FileSystemDevice?.Limits.LogicalBlockSize ?? (Layer.Quirks.LoopDirectNeedsSectors ? 512u : 1u);
-        _direct = wanted && Limits.LogicalBlockSize >= align && (_info.Offset & (align - 1)) == 0 && _file.SupportsDirectIo;
+        uint align = DirectDevice(_file!)?.Limits.LogicalBlockSize ?? (Layer.Quirks.LoopDirectNeedsSectors ? 512u : 1u);
+        _direct = wanted && Limits.LogicalBlockSize >= align && (_info.Offset & (align - 1)) == 0 && _file!.SupportsDirectIo;
         if (_direct)
             _info.Flags |= LoopFlags.LO_FLAGS_DIRECT_IO;
         else
@@ -359,6 +369,7 @@ public sealed partial class LoopDevice : BlockDevice
         if (Layer.Quirks.LoopKeepsWriteCache)
             Limits.WriteCache = before.WriteCache;
         Parts?.RemoveAll();
+        ForceMediaChange();
         SetCapacity(0); // the log says nothing of it; read-only it stays until it is bound again
         _state = State.Unbound;
         file.Release();
@@ -379,8 +390,5 @@ public sealed partial class LoopDevice : BlockDevice
     public override bool TakesPartitions => true;
 
     /// <inheritdoc/>
-    public override Errno RereadPartitions()
-    {
-        return (_info.Flags & LoopFlags.LO_FLAGS_PARTSCAN) == 0 ? Errno.EINVAL : ScanPartitions();
-    }
+    public override bool IsScanned => (_info.Flags & LoopFlags.LO_FLAGS_PARTSCAN) != 0;
 }

@@ -48,7 +48,10 @@ public sealed class RamDisk : BlockDevice, IReportsAllocation
     }
 
     /// <inheritdoc/>
-    public override Errno RereadPartitions() => ScanPartitions();
+    public override bool TakesPartitions => true;
+
+    /// <inheritdoc/>
+    public override bool IsScanned => true;
 
     /// <inheritdoc/>
     public override void SubmitBio(Bio bio)

@@ -12,7 +12,7 @@ public sealed partial class DmControl
     {
         if (name.Contains('/', StringComparison.Ordinal))
         {
-            driver.Log("ioctl", "device name cannot contain '/'");
+            driver.Log("ioctl", driver.Quirks.RefusesSpecialNames ? "device name cannot contain '/'" : "invalid device name");
             return Errno.EINVAL;
         }
         if (!driver.Quirks.RefusesSpecialNames || name is not ("control" or "." or ".."))
@@ -166,9 +166,8 @@ public sealed partial class DmControl
     private Errno ListDevices(Call call)
     {
         const int nameOffset = 12;
-        bool withUuids = call.Has(DmFlags.DM_UUID_FLAG);
-        string namePrefix = DmText.Decode(call.Header.NameSpan), uuidPrefix = DmText.Decode(call.Header.UuidSpan);
-        var listed = driver.Devices.Values.Where(d => d.DmName.StartsWith(namePrefix, StringComparison.Ordinal) && d.Uuid.StartsWith(uuidPrefix, StringComparison.Ordinal)).ToList();
+        bool withUuids = call.Has(DmFlags.DM_UUID_FLAG) && !driver.Quirks.DevicesAreHashed;
+        var listed = Listed(call).ToList();
         int needed = listed.Sum(d => Align8(nameOffset + d.DmName.Length + 1) + 8 + (withUuids && d.Uuid.Length > 0 ? Align8(d.Uuid.Length + 1) : 0));
         var result = ResultBuffer(call);
         if (result.Length < Math.Max(needed, 8))
@@ -188,6 +187,17 @@ public sealed partial class DmControl
         return Errno.OK;
     }
 
+    private IEnumerable<MappedDevice> Listed(Call call)
+    {
+        if (driver.Quirks.DevicesAreHashed)
+            return driver.Devices.Values.OrderBy(static d => Bucket(d.DmName)); // two of one bucket: by name, where the kernel has the later one first
+        string namePrefix = DmText.Decode(call.Header.NameSpan), uuidPrefix = DmText.Decode(call.Header.UuidSpan);
+        return driver.Devices.Values.Where(d => d.DmName.StartsWith(namePrefix, StringComparison.Ordinal) && d.Uuid.StartsWith(uuidPrefix, StringComparison.Ordinal));
+    }
+
+    /// <summary>Where a name stands in a table of 64 (multiplicative hashing with the golden ratio's prime).</summary>
+    private static uint Bucket(string name) => name.Aggregate(0u, static (sum, letter) => unchecked((sum + letter) * 2654435387)) % 64;
+
     private static int WriteListed(Span<byte> entry, MappedDevice device, bool withUuids)
     {
         const int nameOffset = 12;
@@ -204,9 +214,9 @@ public sealed partial class DmControl
 
     private Errno ListVersions(Call call, string? only)
     {
-        const int headerSize = 16, alignSlack = 7;
+        const int headerSize = 16;
         var types = driver.Types.Where(t => only is null || t.Name == only).ToList();
-        int needed = types.Sum(static t => headerSize + t.Name.Length + 1 + alignSlack);
+        int needed = types.Sum(t => driver.Quirks.VersionsFitExactly ? Align8(headerSize + t.Name.Length + 1) : headerSize + t.Name.Length + 8);
         var result = ResultBuffer(call);
         if (result.Length < needed)
         {

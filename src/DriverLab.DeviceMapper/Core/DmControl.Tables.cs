@@ -31,41 +31,6 @@ public sealed partial class DmControl
         return Errno.OK;
     }
 
-    private Errno Populate(DmTable table, Call call, uint count)
-    {
-        if (count == 0)
-        {
-            driver.Log("ioctl", "populate_table: no targets specified");
-            return Errno.EINVAL;
-        }
-        long at = call.Header.DataStart;
-        for (uint i = 0; i < count; i++)
-        {
-            if (at < DmIoctl.DataOffset || StringAt(call, at + DmTargetSpec.Size) is not { } parameters)
-            {
-                driver.Log("ioctl", "unable to find target");
-                return Errno.EINVAL;
-            }
-            var spec = MemoryMarshal.Read<DmTargetSpec>(call.Buffer.AsSpan((int)at));
-            ReadOnlySpan<byte> type = spec.TargetType;
-            int end = type.IndexOf((byte)0);
-            var error = table.AddRow(DmText.Decode(end < 0 ? type : type[..end]), unchecked((long)spec.SectorStart), unchecked((long)spec.Length), parameters);
-            if (error != Errno.OK)
-            {
-                driver.Log("ioctl", "error adding target to table");
-                return error;
-            }
-            if (spec.Next < DmTargetSpec.Size && i + 1 < count)
-            {
-                driver.Log("ioctl", "unable to find target");
-                return Errno.EINVAL;
-            }
-            at += spec.Next;
-        }
-        table.Complete();
-        return Errno.OK;
-    }
-
     private Errno ClearTable(Call call)
     {
         if (Find(call) is not { } device)
@@ -89,7 +54,7 @@ public sealed partial class DmControl
     }
 
     /// <remarks>Linux drivers/md/dm-ioctl.c: retrieve_status().</remarks>
-    private static void WriteRows(Call call, DmTable? table)
+    private void WriteRows(Call call, DmTable? table)
     {
         if (table is null)
             return;
@@ -102,19 +67,24 @@ public sealed partial class DmControl
         {
             _ = text.Clear();
             row.Status(kind, noFlush, text);
-            int end = at + DmTargetSpec.Size + text.Length + 1;
+            int end = at + DmTargetSpec.Size + text.Length + 1, next = Align8(end);
             if (end >= result.Length)
             {
                 call.Set(DmFlags.DM_BUFFER_FULL_FLAG, true);
                 break;
             }
             used = DmIoctl.Size + end;
-            int next = Align8(end);
-            var spec = new DmTargetSpec { SectorStart = (ulong)row.Begin, Length = (ulong)row.Length, Next = (uint)next };
+            bool endsInside = next <= result.Length || !driver.Quirks.RowsEndAligned;
+            var spec = new DmTargetSpec { SectorStart = (ulong)row.Begin, Length = (ulong)row.Length, Next = endsInside ? (uint)next : 0 };
             _ = Encoding.Latin1.GetBytes(row.Type.Name, spec.TargetType);
             MemoryMarshal.Write(result[at..], spec);
             int written = Encoding.Latin1.GetBytes(text.ToString(), result[(at + DmTargetSpec.Size)..]);
             result[at + DmTargetSpec.Size + written] = 0;
+            if (!endsInside)
+            {
+                call.Set(DmFlags.DM_BUFFER_FULL_FLAG, true);
+                break;
+            }
             at = next;
         }
         if (used != 0)
@@ -150,7 +120,7 @@ public sealed partial class DmControl
     {
         if (Find(call) is not { } device)
             return Errno.ENXIO;
-        if (StringAt(call, call.Header.DataStart + 8L) is not { } text)
+        if (call.Header.DataStart < DmIoctl.DataOffset || StringAt(call, call.Header.DataStart + 8L) is not { } text)
         {
             driver.Log("ioctl", "Invalid target message parameters.");
             return Errno.EINVAL;

@@ -79,13 +79,12 @@ public sealed partial class DmControl(DeviceMapper driver)
     private SysResult<int> Run(DmCommand command, Span<byte> argument, IBlockCaller caller)
     {
         uint size = MemoryMarshal.Read<uint>(argument[12..]);
-        if (size < DmIoctl.DataOffset)
+        if (size is < DmIoctl.DataOffset or > MostData)
         {
-            driver.Log("ioctl", $"Invalid data size in the ioctl structure: {size}");
+            if (!driver.Quirks.ControlIsTerse)
+                driver.Log("ioctl", $"Invalid data size in the ioctl structure: {size}");
             return Errno.EINVAL;
         }
-        if (size > MostData)
-            return Errno.EINVAL;
         if (TakesNoData(command))
             size = DmIoctl.DataOffset;
         if (size > argument.Length)
@@ -158,7 +157,10 @@ public sealed partial class DmControl(DeviceMapper driver)
     private MappedDevice? Find(Call call)
     {
         ref var header = ref call.Header;
-        var device = driver.Find(DmText.Decode(header.NameSpan), DmText.Decode(header.UuidSpan), header.Dev);
+        string name = DmText.Decode(header.NameSpan), uuid = DmText.Decode(header.UuidSpan);
+        if (!driver.Quirks.ControlIsTerse && header.Dev != 0 && (name.Length > 0 || uuid.Length > 0))
+            driver.Log("ioctl", $"Invalid ioctl structure: {(uuid.Length > 0 ? $"uuid {uuid}, " : "")}name {name}, dev {header.Dev:x}");
+        var device = driver.Find(name, uuid, header.Dev);
         if (device is null)
             return null;
         header.SetName(Encoding.Latin1.GetBytes(device.DmName));
@@ -174,7 +176,8 @@ public sealed partial class DmControl(DeviceMapper driver)
         bool inactive = call.Has(DmFlags.DM_QUERY_INACTIVE_TABLE_FLAG);
         header.Flags &= ~(DmFlags.DM_SUSPEND_FLAG | DmFlags.DM_READONLY_FLAG | DmFlags.DM_ACTIVE_PRESENT_FLAG | DmFlags.DM_INTERNAL_SUSPEND_FLAG);
         call.Set(DmFlags.DM_SUSPEND_FLAG, device.IsSuspended);
-        call.Set(DmFlags.DM_DEFERRED_REMOVE, device.IsRemovalDeferred);
+        if (device.IsRemovalDeferred)
+            call.Set(DmFlags.DM_DEFERRED_REMOVE, true);
         header.Dev = device.Number.Encoded;
         header.OpenCount = device.Openers;
         header.EventNr = device.EventNr;
@@ -203,9 +206,12 @@ public sealed partial class DmControl(DeviceMapper driver)
     }
 
     /// <summary>A string in the data; null when it does not end inside.</summary>
-    private static string? StringAt(Call call, long offset)
+    private static string? StringAt(Call call, long offset) => offset < DmIoctl.DataOffset ? null : TextAt(call, offset);
+
+    /// <summary>A string anywhere in what was passed; null when it does not end inside.</summary>
+    private static string? TextAt(Call call, long offset)
     {
-        if (offset < DmIoctl.DataOffset || offset >= call.InputSize)
+        if (offset >= call.InputSize)
             return null;
         var rest = call.Buffer.AsSpan((int)offset, call.InputSize - (int)offset);
         int end = rest.IndexOf((byte)0);

@@ -14,8 +14,32 @@ public sealed record DmQuirks
     /// <summary>error names its devices, so that it can stand above zoned ones (6.7: "dm error: Add support for zoned block devices").</summary>
     public bool ErrorHasDevices { get; init; }
 
-    /// <summary>Names "control", "." and ".." are refused (6.5: "dm: don't allow device names that conflict with the control node").</summary>
+    /// <summary>Names "control", "." and ".." are refused, and the log says what is wrong with a name (6.5: "dm: don't allow device names that conflict with the control node").</summary>
     public bool RefusesSpecialNames { get; init; }
+
+    /// <summary>
+    /// The rows of a table that is loaded must be aligned and lie behind each other, and the log says what is wrong with them (6.5: "dm ioctl: structs and parameter strings must not overlap" and its
+    /// neighbours; seen on 6.12.118, not on 6.1.192).
+    /// </summary>
+    public bool ControlIsStrict { get; init; }
+
+    /// <summary>
+    /// A row of a status that fits, but whose end does not when it is aligned, says that there was no room and names no next row (seen on 5.10.262, 6.1.192, 6.12.118, 7.2.12 and 7.3.4, not on
+    /// 6.16.12 and 6.17.13).
+    /// </summary>
+    public bool RowsEndAligned { get; init; }
+
+    /// <summary>
+    /// Devices are listed in the order of a hash of their names, all of them and without uuids (seen on 5.10.262, not on 6.1.192; 5.13: "dm ioctl: replace device hash with red-black tree", "dm ioctl:
+    /// return UUID in DM_LIST_DEVICES_CMD result", "dm ioctl: filter the returned values according to name or uuid prefix").
+    /// </summary>
+    public bool DevicesAreHashed { get; init; }
+
+    /// <summary>The versions of target types need as much room as they take, where older kernels want seven bytes more for each (seen on 7.3.4, not on 7.2.12).</summary>
+    public bool VersionsFitExactly { get; init; }
+
+    /// <summary>The log tells neither of a wrong size of a request nor of a device that is named twice (seen on 5.10.262, not on 6.1.192).</summary>
+    public bool ControlIsTerse { get; init; }
 
     /// <summary>A path that names no device gives the walk's own error, not ENODEV (6.5: "dm: remove dm_get_dev_t").</summary>
     public bool PathErrorsPass { get; init; }
@@ -106,6 +130,11 @@ public sealed record DmQuirks
         ZeroAndErrorDiscard = profile.AtLeast(6, 4),
         ErrorHasDevices = profile.AtLeast(6, 7),
         RefusesSpecialNames = profile.AtLeast(6, 5),
+        ControlIsStrict = profile.AtLeast(6, 5),
+        RowsEndAligned = !profile.AtLeast(6, 16) || profile.AtLeast(6, 18),
+        DevicesAreHashed = !profile.AtLeast(5, 13),
+        VersionsFitExactly = profile.AtLeast(7, 3),
+        ControlIsTerse = !profile.AtLeast(5, 11),
         PathErrorsPass = profile.AtLeast(6, 5),
         RefusesSelf = profile.AtLeast(6, 5),
         WorkersRunBetweenPieces = !profile.AtLeast(5, 15),

@@ -143,19 +143,6 @@ internal sealed partial class Btree(TransactionManager transactions, BtreeValues
         return node.Count > 0;
     }
 
-    /// <summary>Calls back for every entry in the order of keys.</summary>
-    public void ForEach(ulong root, Action<ulong, byte[]> action)
-    {
-        var node = Read(root);
-        for (int i = 0; i < node.Count; i++)
-        {
-            if (node.IsLeaf)
-                action(node.Key(i), node.Values(i).ToArray());
-            else
-                ForEach(node.Value64(i), action);
-        }
-    }
-
     /// <summary>Gives up a whole tree: nodes that others use lose a reference, all others go with what they hold.</summary>
     /// <remarks>Linux drivers/md/persistent-data/dm-btree.c: dm_btree_del().</remarks>
     public void Delete(ulong root)
