@@ -122,7 +122,7 @@ internal static class IndexDirectory
     {
         if (lower is null || upper is null || lower.Inode!.Nlink == 1 && !sb.Quirks.StoredLinksAlwaysCount)
             return otherwise;
-        Span<byte> text = stackalloc byte[13];
+        Span<byte> text = stackalloc byte[12];
         int length = sb.GetOwnXattr(upper, sb.Names.Nlink, text);
         if (length < 0)
             return otherwise;

@@ -165,7 +165,7 @@ internal static class NlinkText
     public static bool TryRead(ReadOnlySpan<byte> text, int upperNlink, int lowerNlink, out int nlink)
     {
         nlink = 0;
-        if (text.Length < 3 || text[0] is not ((byte)'U' or (byte)'L') || text[1] is not ((byte)'+' or (byte)'-'))
+        if (text.Length < 3 || text[0] is not ((byte)'U' or (byte)'L') || text[1] is not ((byte)'+' or (byte)'-') || !char.IsAsciiDigit((char)text[2]))
             return false;
         if (!System.Buffers.Text.Utf8Parser.TryParse(text[2..], out int difference, out int used) || used != text.Length - 2)
             return false;
