@@ -4,8 +4,8 @@ using DriverLab.Linux;
 namespace DriverLab.Cli.Mutating;
 
 /// <summary>
-/// Constants of which a rule tells that no program sees them one off: a version from which on kernels do something, when it moves past none of the recorded kernels; and how much memory is
-/// taken from the stack, for the span over it has its length from another constant.
+/// Constants of which a rule tells that no program sees them one off: a version from which on kernels do something, when it moves past none of the recorded kernels; how much memory is
+/// taken from the stack, for the span over it has its length from another constant; and the 0 that bits are more than, when 1 is none of them: then they are more than 1 as well.
 /// </summary>
 /// <param name="kernels">The versions of the recorded kernels.</param>
 internal sealed class UnseenConstants(IReadOnlyCollection<KernelVersion> kernels)
@@ -26,6 +26,14 @@ internal sealed class UnseenConstants(IReadOnlyCollection<KernelVersion> kernels
     {
         if (i + 2 < code.Count && code[i + 1].Code == OpCodes.Conv_U && code[i + 2].Code == OpCodes.Localloc)
             return true;
+        return IsNoneOfBits(il, code, i) || IsVersion(il, code, i, isVersionCheck);
+    }
+
+    private static bool IsNoneOfBits(byte[] il, List<Instruction> code, int i) =>
+        i >= 2 && i + 1 < code.Count && code[i].Code == OpCodes.Ldc_I4_0 && code[i + 1].Code == OpCodes.Cgt_Un && code[i - 1].Code == OpCodes.And && Value(il, code[i - 2]) is { } bits && (bits & 1) == 0;
+
+    private bool IsVersion(byte[] il, List<Instruction> code, int i, Func<int, bool> isVersionCheck)
+    {
         int call = i + 1;
         while (call < code.Count && call <= i + Parts && !isVersionCheck(call))
             call++;
@@ -47,5 +55,6 @@ internal sealed class UnseenConstants(IReadOnlyCollection<KernelVersion> kernels
 
     private static KernelVersion Version(int[] parts) => new(parts[0], parts[1], parts[2]);
 
-    private static int? Value(byte[] il, Instruction at) => at.Code.Value is >= 0x16 and <= 0x1E ? at.Code.Value - 0x16 : at.Code == OpCodes.Ldc_I4_S ? (sbyte)il[at.Offset + 1] : null;
+    private static int? Value(byte[] il, Instruction at) => at.Code.Value is >= 0x16 and <= 0x1E ? at.Code.Value - 0x16 : at.Code == OpCodes.Ldc_I4_S ? (sbyte)il[at.Offset + 1]
+        : at.Code == OpCodes.Ldc_I4 ? at.Operand32(il) : null;
 }

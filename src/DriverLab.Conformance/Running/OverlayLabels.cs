@@ -24,6 +24,21 @@ public sealed class OverlayLabels
         return IsIndex(name) ? $"index({Label(Handle, Convert.FromHexString(name))})" : Render.Name(name);
     }
 
+    /// <summary>A line of the kernel's log, with index entries by the names that they are shown with.</summary>
+    internal string InLog(string line)
+    {
+        const string folder = "index/";
+        for (int at = line.IndexOf(folder, StringComparison.Ordinal); at >= 0; at = line.IndexOf(folder, at + 1, StringComparison.Ordinal))
+        {
+            var behind = line.AsSpan(at + folder.Length);
+            int length = behind.IndexOfAnyExcept("0123456789abcdef");
+            byte[] name = Encoding.ASCII.GetBytes(behind[..(length < 0 ? behind.Length : length)].ToString());
+            if (IsIndex(name))
+                line = string.Concat(line.AsSpan(0, at + folder.Length), Name(name), behind[name.Length..]);
+        }
+        return line;
+    }
+
     /// <summary>
     /// Puts a directory's entries into an order that both sides have: byte order, but temporary names by their number, and index entries by the labels of the handles that they are named
     /// after. Where such a handle has no label yet, what the entry is decides.

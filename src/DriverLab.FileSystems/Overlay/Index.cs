@@ -126,9 +126,10 @@ internal static class IndexDirectory
         int length = sb.GetOwnXattr(upper, sb.Names.Nlink, text);
         if (length < 0)
             return otherwise;
-        if (NlinkText.TryRead(text[..length], (int)upper.Inode!.Nlink, (int)lower.Inode.Nlink, out int nlink))
+        var (nlink, error) = NlinkText.Read(text[..length], (int)upper.Inode!.Nlink, (int)lower.Inode.Nlink);
+        if (nlink > 0)
             return (uint)nlink;
-        sb.Log($"failed to get index nlink ({PathText.Of(upper)}, err=-22)");
+        sb.Log($"failed to get index nlink ({PathText.Of(upper)}, err={error})");
         return otherwise;
     }
 

@@ -156,7 +156,8 @@ internal sealed class LayerLookup(OverlaySuperBlock sb)
             return Errno.OK;
         if (!sb.Options.Metacopy && !sb.Quirks.DataLayersNeedMetacopy)
             return Refuse(dentry, "metacopy origin");
-        sb.Log($"metacopy with no lower data found - abort lookup ({PathText.Of(dentry)})");
+        if (sb.Quirks.TellsOfMissingData)
+            sb.Log($"metacopy with no lower data found - abort lookup ({PathText.Of(dentry)})");
         return Errno.EIO;
     }
 

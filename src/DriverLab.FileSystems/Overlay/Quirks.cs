@@ -115,6 +115,9 @@ public sealed record OverlayQuirks
     /// <summary>The log says in which directory a lookup met a layer inside of another (seen on 6.17, not on 6.16, which says nothing).</summary>
     public required bool SaysWhereLookupsFail { get; init; }
 
+    /// <summary>The log tells of a file without data whose data is nowhere (seen on 6.1, not on 5.10).</summary>
+    public required bool TellsOfMissingData { get; init; }
+
     /// <summary>Of an upper root that comes from another lower one the log tells which (seen on 6.1, not on 6.12).</summary>
     public required bool SaysWhichRootDoesNotFit { get; init; }
 
@@ -167,6 +170,7 @@ public sealed record OverlayQuirks
             CopiesAreHeard = !profile.AtLeast(6, 8),
             KeepsXinoAuto = !profile.AtLeast(5, 12),
             SaysWhereLookupsFail = profile.AtLeast(6, 17),
+            TellsOfMissingData = profile.AtLeast(5, 12),
             SaysWhichRootDoesNotFit = !profile.AtLeast(6, 12),
             MissingUpperIsEnoent = profile.AtLeast(7, 0),
             KeepsUuidOff = profile.AtLeast(7, 0),
