@@ -30,11 +30,11 @@ public sealed class OverlayLabels
         const string folder = "index/";
         for (int at = line.IndexOf(folder, StringComparison.Ordinal); at >= 0; at = line.IndexOf(folder, at + 1, StringComparison.Ordinal))
         {
-            var behind = line.AsSpan(at + folder.Length);
-            int length = behind.IndexOfAnyExcept("0123456789abcdef");
-            byte[] name = Encoding.ASCII.GetBytes(behind[..(length < 0 ? behind.Length : length)].ToString());
+            byte[] behind = Encoding.Latin1.GetBytes(line[(at + folder.Length)..]);
+            int length = behind.AsSpan().IndexOfAnyExcept(s_hexDigits);
+            var name = behind.AsSpan(0, length < 0 ? behind.Length : length);
             if (IsIndex(name))
-                line = string.Concat(line.AsSpan(0, at + folder.Length), Name(name), behind[name.Length..]);
+                line = string.Concat(line.AsSpan(0, at + folder.Length), Name(name), line.AsSpan(at + folder.Length + name.Length));
         }
         return line;
     }
