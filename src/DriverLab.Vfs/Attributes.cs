@@ -74,27 +74,8 @@ public static class Attributes
             attr.AtimeNs = now;
         if (!attr.Has(AttrValid.ATTR_MTIME_SET))
             attr.MtimeNs = now;
-        if (attr.Has(AttrValid.ATTR_KILL_SUID))
-        {
-            attr.Valid &= ~AttrValid.ATTR_KILL_SUID;
-            if ((inode.Mode & Mode.S_ISUID) != 0 && !inode.Sb.Core.IsMutated(Mutation.ChownKeepsSetuid))
-            {
-                attr.Valid |= AttrValid.ATTR_MODE;
-                attr.Mode = inode.Mode & ~Mode.S_ISUID;
-            }
-        }
-        if (attr.Has(AttrValid.ATTR_KILL_SGID))
-        {
-            attr.Valid &= ~AttrValid.ATTR_KILL_SGID;
-            if ((inode.Mode & Mode.S_ISGID) != 0)
-            {
-                if (!attr.Has(AttrValid.ATTR_MODE))
-                    attr.Mode = inode.Mode;
-                attr.Valid |= AttrValid.ATTR_MODE;
-                attr.Mode &= ~Mode.S_ISGID;
-            }
-        }
-        if (attr.Valid == 0)
+        TakeSpecialBits(inode, ref attr);
+        if ((attr.Valid & ~(AttrValid.ATTR_KILL_SUID | AttrValid.ATTR_KILL_SGID)) == 0)
             return Errno.OK;
         error = TakeOwners(caller.Credentials, inode, ref attr);
         if (error != Errno.OK)
@@ -104,6 +85,22 @@ public static class Attributes
         if (error == Errno.OK && inode.Sb.Core.Watches > 0)
             Notify.Entry(dentry, EventOf(valid));
         return error;
+    }
+
+    /// <summary>A mode without the bits that are to go. That they are to go stays said: a stacked file system goes by the mode of its real file.</summary>
+    private static void TakeSpecialBits(Inode inode, ref Iattr attr)
+    {
+        if (attr.Has(AttrValid.ATTR_KILL_SUID) && (inode.Mode & Mode.S_ISUID) != 0 && !inode.Sb.Core.IsMutated(Mutation.ChownKeepsSetuid))
+        {
+            attr.Valid |= AttrValid.ATTR_MODE;
+            attr.Mode = inode.Mode & ~Mode.S_ISUID;
+        }
+        if (!attr.Has(AttrValid.ATTR_KILL_SGID) || (inode.Mode & Mode.S_ISGID) == 0)
+            return;
+        if (!attr.Has(AttrValid.ATTR_MODE))
+            attr.Mode = inode.Mode;
+        attr.Valid |= AttrValid.ATTR_MODE;
+        attr.Mode &= ~Mode.S_ISGID;
     }
 
     /// <summary>Turns owners as the mount shows them into those that are stored. What nobody owns that the mount knows can only be given to somebody it knows.</summary>

@@ -112,9 +112,9 @@ public static class FileCopy
         if (copied is { IsOk: true, Value: > 0 })
         {
             if (byReading && source.Inode.Sb.Core.Quirks.CopyTellsWriteTwice)
-                Notify.File(target.Path.Dentry, InotifyMask.IN_MODIFY);
-            Notify.File(source.Path.Dentry, InotifyMask.IN_ACCESS);
-            Notify.File(target.Path.Dentry, InotifyMask.IN_MODIFY);
+                Files.Hear(target, InotifyMask.IN_MODIFY);
+            Files.Hear(source, InotifyMask.IN_ACCESS);
+            Files.Hear(target, InotifyMask.IN_MODIFY);
         }
         return copied;
     }

@@ -115,14 +115,12 @@ public static partial class Namei
     }
 
     /// <summary>Makes a directory.</summary>
-    /// <returns><see cref="Permissions.MayCreate"/>, EPERM, EMLINK, then the file system.</returns>
+    /// <returns><see cref="Permissions.MayCreate"/>, then the file system.</returns>
     public static Errno VfsMkdir(Caller caller, Inode directory, Dentry dentry, Mode mode)
     {
         var error = Permissions.MayCreate(directory, dentry, caller);
         if (error != Errno.OK)
             return error;
-        if (directory.Sb.MaxLinks != 0 && directory.Nlink >= directory.Sb.MaxLinks)
-            return Errno.EMLINK;
         return Told(directory, dentry, directory.Mkdir(caller, dentry, (mode & (Mode.S_IRWXUGO | Mode.S_ISVTX)) | Mode.S_IFDIR));
     }
 
@@ -152,7 +150,7 @@ public static partial class Namei
     }
 
     /// <summary>Gives an inode another name.</summary>
-    /// <returns>ENOENT (negative), <see cref="Permissions.MayCreate"/>, EXDEV, EPERM (append-only, immutable, directory), ENOENT (no links left), EMLINK, then the file system.</returns>
+    /// <returns>ENOENT (negative), <see cref="Permissions.MayCreate"/>, EXDEV, EPERM (append-only, immutable, directory), ENOENT (no links left), then the file system.</returns>
     public static Errno VfsLink(Caller caller, Dentry old, Inode directory, Dentry dentry)
     {
         if (old.Inode is not { } inode)
@@ -166,8 +164,6 @@ public static partial class Namei
             return Errno.EPERM;
         if (inode.Nlink == 0 && (inode.Flags & InodeFlags.I_LINKABLE) == 0)
             return Errno.ENOENT;
-        if (inode.Sb.MaxLinks != 0 && inode.Nlink >= inode.Sb.MaxLinks)
-            return Errno.EMLINK;
         error = directory.Link(caller, old, dentry);
         if (error != Errno.OK)
             return error;
@@ -252,7 +248,7 @@ public static partial class Namei
     // ---- renaming --------------------------------------------------------------------------------------------------------------------------
 
     /// <summary>Renames, replaces or exchanges. The caller has checked that neither entry is an ancestor of the other's parent.</summary>
-    /// <returns><see cref="Permissions.MayDelete"/> of the old, of the new or <see cref="Permissions.MayCreate"/>, (write permission of a directory that changes its parent), EBUSY (mount point), EMLINK, then the file system.</returns>
+    /// <returns><see cref="Permissions.MayDelete"/> of the old, of the new or <see cref="Permissions.MayCreate"/>, (write permission of a directory that changes its parent), EBUSY (mount point), then the file system.</returns>
     /// <remarks>Linux fs/namei.c: vfs_rename().</remarks>
     public static Errno VfsRename(Caller caller, Inode oldDirectory, Dentry old, Inode newDirectory, Dentry target, RenameFlags flags)
     {
@@ -311,13 +307,6 @@ public static partial class Namei
             if (error != Errno.OK)
                 return error;
         }
-        if (caller.Mounts.IsMountpoint(old) || caller.Mounts.IsMountpoint(target))
-            return Errno.EBUSY;
-        uint maxLinks = newDirectory.Sb.MaxLinks;
-        if (maxLinks == 0 || ReferenceEquals(oldDirectory, newDirectory))
-            return Errno.OK;
-        if (isDirectory && !target.IsDirectory && newDirectory.Nlink >= maxLinks)
-            return Errno.EMLINK;
-        return exchange && !isDirectory && target.IsDirectory && oldDirectory.Nlink >= maxLinks ? Errno.EMLINK : Errno.OK;
+        return caller.Mounts.IsMountpoint(old) || caller.Mounts.IsMountpoint(target) ? Errno.EBUSY : Errno.OK;
     }
 }

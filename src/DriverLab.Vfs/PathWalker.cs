@@ -16,6 +16,7 @@ internal struct PathWalker(Caller caller, VfsPath start, ResolveFlags resolve = 
     private Mount _mount = start.Mount;
     private Dentry _dentry = start.Dentry;
     private int _links;
+    private bool _hasLookedForRoot = (resolve & Scoped) != 0;
 
     public readonly VfsPath Current => new(_mount, _dentry);
 
@@ -91,8 +92,12 @@ internal struct PathWalker(Caller caller, VfsPath start, ResolveFlags resolve = 
     private Errno JumpToRoot()
     {
         bool isLink = _links > 0;
-        if ((_resolve & ResolveFlags.RESOLVE_BENEATH) != 0 || isLink && (_resolve & ResolveFlags.RESOLVE_NO_XDEV) != 0 && !ReferenceEquals(_mount, _root.Mount))
+        if ((_resolve & ResolveFlags.RESOLVE_BENEATH) != 0)
             return Errno.EXDEV;
+        // A walk learns late where the root is: until then every place counts as another mount.
+        if (isLink && (_resolve & ResolveFlags.RESOLVE_NO_XDEV) != 0 && !(_hasLookedForRoot && ReferenceEquals(_mount, _root.Mount)))
+            return Errno.EXDEV;
+        _hasLookedForRoot = true;
         (_mount, _dentry) = _root;
         return Errno.OK;
     }
@@ -193,6 +198,7 @@ internal struct PathWalker(Caller caller, VfsPath start, ResolveFlags resolve = 
     private Errno FollowDotDot()
     {
         var (mount, dentry) = (_mount, _dentry);
+        _hasLookedForRoot = true;
         while (true)
         {
             if (ReferenceEquals(dentry, _root.Dentry) && ReferenceEquals(mount, _root.Mount) || ReferenceEquals(dentry, mount.Root) && mount.Parent is null)

@@ -51,9 +51,6 @@ public abstract class SuperBlock
     /// <remarks>Linux struct dentry_operations: d_dname.</remarks>
     public virtual bool NamesAreWhole => false;
 
-    /// <summary>Most links of one inode; 0 leaves it to the file system.</summary>
-    public uint MaxLinks { get; protected init; }
-
     /// <summary>Block size in bytes (st_blksize).</summary>
     public int BlockSize { get; protected init; } = Limits.PAGE_SIZE;
 

@@ -59,7 +59,7 @@ public sealed class UnseenPlacesTests
         Assert.That(UnseenPlaces.Load(Path.Combine(_folder, "missing.txt")).Entries, Is.Empty);
         var unseen = UnseenPlaces.Load(DataFolder.Find(null).Unseen);
         Assert.That(unseen.Entries, Is.Not.Empty);
-        Assert.That(unseen.Stale(Fault.Places()).Select(static e => $"{e.Where}: {e.Key}"), Is.Empty);
+        Assert.That(unseen.Stale(Fault.Places(Corpus.Kernels(DataFolder.Find(null)))).Select(static e => $"{e.Where}: {e.Key}"), Is.Empty);
         var (_, error) = await List("");
         Assert.That(error, Is.Empty);
     }

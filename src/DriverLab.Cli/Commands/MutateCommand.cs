@@ -35,7 +35,7 @@ internal static class MutateCommand
             var time = TimeSpan.FromSeconds(parsed.GetValue(seconds));
             string[] only = parsed.GetValue(names)!;
             var folder = DataFolder.Find(parsed.GetValue(data));
-            var (places, unseen) = (Fault.Places(), UnseenPlaces.Load(folder.Unseen));
+            var (places, unseen) = (Fault.Places(Corpus.Kernels(folder)), UnseenPlaces.Load(folder.Unseen));
             IReadOnlyList<Fault> faults = parsed.GetValue(listed) ? [.. places.Where(p => unseen.Find(p) is not null).Select(Fault.At)]
                 : [.. parsed.GetValue(named) || only.Length > 0 ? Fault.AllNamed() : [], .. Fault.Draw(places.Where(p => unseen.Find(p) is null), parsed.GetValue(drawn), parsed.GetValue(seed))];
             if (only.Length > 0)

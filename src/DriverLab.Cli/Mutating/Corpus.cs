@@ -17,6 +17,13 @@ internal sealed class Corpus
     /// <summary>How many runs there are.</summary>
     public int Count => _entries.Count;
 
+    /// <summary>The versions of the recorded kernels and the observed ones.</summary>
+    public static IReadOnlyCollection<KernelVersion> Kernels(DataFolder folder)
+    {
+        var store = new GoldenStore(folder.Golden);
+        return [.. store.Lines.Concat(store.ObservedLines).Select(line => store.Profile(line).Version)];
+    }
+
     /// <summary>Reads the recorded kernels and the observed ones.</summary>
     public static Corpus Of(DataFolder folder)
     {

@@ -30,7 +30,9 @@ internal sealed record Fault(string Name, string Suite, DrawnFault? Drawn, Mutat
     public static IReadOnlyList<Fault> AllNamed() => [.. Enum.GetValues<Mutation>().Select(static m => new Fault(m.ToString(), "", null, m))];
 
     /// <summary>Every place of the emulator's code where a fault can be put.</summary>
-    public static IReadOnlyList<DrawnFault> Places() => [.. FaultyEmulator.OwnAssemblies.SelectMany(static a => FaultSites.Of(FaultyEmulator.FileOf(a), SuiteOf))];
+    /// <param name="kernels">The versions of the recorded kernels.</param>
+    public static IReadOnlyList<DrawnFault> Places(IReadOnlyCollection<KernelVersion> kernels) =>
+        [.. FaultyEmulator.OwnAssemblies.SelectMany(a => FaultSites.Of(FaultyEmulator.FileOf(a), SuiteOf, kernels))];
 
     /// <summary>The fault at a place.</summary>
     public static Fault At(DrawnFault place) => new(place.ToString(), place.Suite, place, null);

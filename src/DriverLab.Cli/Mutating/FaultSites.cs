@@ -4,6 +4,7 @@ using System.Reflection.Emit;
 using System.Reflection.Metadata;
 using System.Reflection.Metadata.Ecma335;
 using System.Reflection.PortableExecutable;
+using DriverLab.Linux;
 
 namespace DriverLab.Cli.Mutating;
 
@@ -14,7 +15,7 @@ namespace DriverLab.Cli.Mutating;
 /// <remarks>
 /// Left out is what no kernel's behaviour follows from: constructors of types, what a compiler made, text and hashes for people and collections, checks of arguments, and the
 /// faults with names (<see cref="Simulation.Mutation"/>), which are switched off; further the room that an interpolated text is begun with, the words of a gap, and throws that the compiler put
-/// behind a switch that has all cases. Single places of which the same is known are in <see cref="UnseenPlaces"/>.
+/// behind a switch that has all cases. <see cref="UnseenConstants"/> are left out too, but count among their neighbours. Single places of which the same is known are in <see cref="UnseenPlaces"/>.
 /// </remarks>
 internal sealed class FaultSites : IDisposable
 {
@@ -31,9 +32,12 @@ internal sealed class FaultSites : IDisposable
     private readonly string _assembly;
     private readonly Func<string, string> _suiteOf;
     private readonly List<DrawnFault> _faults = [];
+    private readonly HashSet<int> _unseen = [];
+    private readonly UnseenConstants _constants;
 
-    private FaultSites(string file, MetadataReader symbols, Func<string, string> suiteOf)
+    private FaultSites(string file, MetadataReader symbols, Func<string, string> suiteOf, IReadOnlyCollection<KernelVersion> kernels)
     {
+        _constants = new(kernels);
         _image = File.ReadAllBytes(file);
         _pe = new PEReader(ImmutableArray.Create(_image));
         _metadata = _pe.GetMetadataReader();
@@ -43,16 +47,17 @@ internal sealed class FaultSites : IDisposable
     /// <summary>All places of an assembly.</summary>
     /// <param name="file">The assembly; its symbols lie beside it.</param>
     /// <param name="suiteOf">The suite of a source file's path; empty for files whose code is left out.</param>
-    public static IReadOnlyList<DrawnFault> Of(string file, Func<string, string> suiteOf)
+    /// <param name="kernels">The versions of the recorded kernels.</param>
+    public static IReadOnlyList<DrawnFault> Of(string file, Func<string, string> suiteOf, IReadOnlyCollection<KernelVersion> kernels)
     {
         string symbols = Path.ChangeExtension(file, ".pdb");
         if (!File.Exists(symbols))
             throw new UsageException($"there is no {symbols}; expected the symbols of {Path.GetFileName(file)} beside it, to tell where a fault is");
         using var provider = MetadataReaderProvider.FromPortablePdbStream(File.OpenRead(symbols));
-        using var sites = new FaultSites(file, provider.GetMetadataReader(), suiteOf);
+        using var sites = new FaultSites(file, provider.GetMetadataReader(), suiteOf, kernels);
         foreach (var handle in sites._metadata.MethodDefinitions)
             sites.AddMethod(handle);
-        return Numbered(sites._faults);
+        return [.. Numbered(sites._faults).Where((_, number) => !sites._unseen.Contains(number))];
     }
 
     public void Dispose() => _pe.Dispose();
@@ -88,6 +93,8 @@ internal sealed class FaultSites : IDisposable
                 continue;
             int line = lines.LastOrDefault(p => p.Offset <= code[i].Offset, lines[0]).StartLine;
             string where = string.Create(CultureInfo.InvariantCulture, $"{path}:{line}");
+            if (_constants.Contains(il, code, i, at => CalleeAt(il, code, at) is { Type: nameof(KernelProfile), Name: nameof(KernelProfile.AtLeast) }))
+                _unseen.Add(_faults.Count);
             _faults.Add(new(suite, _assembly, start + code[i].Offset + skip, bytes, start, entry, what, $"{type}.{name}", where));
         }
     }
@@ -104,8 +111,7 @@ internal sealed class FaultSites : IDisposable
             return (Bytes(swap.Other), swap.What, 0);
         if (at.Code.Value is >= 0x16 and < 0x1E) // ldc.i4.0 to ldc.i4.7
         {
-            // 1 is true most of the time, and 2 would be as true as it.
-            int value = at.Code.Value - 0x16, other = value == 1 ? 0 : value + 1;
+            int value = at.Code.Value - 0x16, other = UnseenConstants.Other(value);
             return ([(byte)(0x16 + other)], string.Create(CultureInfo.InvariantCulture, $"{value} is {other}"), 0);
         }
         if (at.Code == OpCodes.Ldc_I4_S && (sbyte)il[at.Offset + 1] is var small and < sbyte.MaxValue)

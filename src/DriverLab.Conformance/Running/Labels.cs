@@ -110,10 +110,10 @@ public sealed class Labels
         return colon > 0 && end > colon && char.IsAsciiDigit(line[colon + 1]) ? line[..colon] + line[(end + 1)..] : line;
     }
 
-    /// <summary>A line of the kernel's log with loop names (<c>loop0</c>), mapped device names (<c>dm-0</c>) and device numbers as labels.</summary>
+    /// <summary>A line of the kernel's log with loop names (<c>loop0</c>), mapped device names (<c>dm-0</c>), device numbers and overlay's index entries as labels.</summary>
     public string InLog(string line)
     {
-        line = WithoutPlace(line);
+        line = Overlay.InLog(WithoutPlace(line));
         foreach (var (number, label) in _loops)
             line = ReplaceName(line, $"loop{number}", label);
         foreach (var (device, label) in _devices)

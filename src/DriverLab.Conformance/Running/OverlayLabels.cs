@@ -24,6 +24,21 @@ public sealed class OverlayLabels
         return IsIndex(name) ? $"index({Label(Handle, Convert.FromHexString(name))})" : Render.Name(name);
     }
 
+    /// <summary>A line of the kernel's log, with index entries by the names that they are shown with.</summary>
+    internal string InLog(string line)
+    {
+        const string folder = "index/";
+        for (int at = line.IndexOf(folder, StringComparison.Ordinal); at >= 0; at = line.IndexOf(folder, at + 1, StringComparison.Ordinal))
+        {
+            byte[] behind = Encoding.Latin1.GetBytes(line[(at + folder.Length)..]);
+            int length = behind.AsSpan().IndexOfAnyExcept(s_hexDigits);
+            var name = behind.AsSpan(0, length < 0 ? behind.Length : length);
+            if (IsIndex(name))
+                line = string.Concat(line.AsSpan(0, at + folder.Length), Name(name), line.AsSpan(at + folder.Length + name.Length));
+        }
+        return line;
+    }
+
     /// <summary>
     /// Puts a directory's entries into an order that both sides have: byte order, but temporary names by their number, and index entries by the labels of the handles that they are named
     /// after. Where such a handle has no label yet, what the entry is decides.

@@ -29,14 +29,11 @@ internal sealed class OverlayDentry(OverlaySuperBlock sb, Dentry? parent, byte[]
     /// <summary>A whiteout in the upper layer.</summary>
     public bool IsWhiteout => IsNegative && IsOpaque;
 
-    /// <summary>Upper only: nothing below contributes.</summary>
-    public bool IsPureUpper => Inode is { Upper: not null, Lowers.Length: 0 };
+    /// <summary>A directory (or file without data) of several layers; not asked of a name that is free.</summary>
+    public bool IsMerged => Inode!.IsMerged;
 
-    /// <summary>A directory (or file without data) of several layers.</summary>
-    public bool IsMerged => Inode is { IsMerged: true };
-
-    /// <summary>Not upper only.</summary>
-    public bool IsMergedOrLower => Inode is { } inode && (inode.Upper is null || inode.IsMerged);
+    /// <summary>Not upper only; not asked of a name that is free.</summary>
+    public bool IsMergedOrLower => Upper is null || IsMerged;
 
     /// <summary>Copied up, with the identity of the lower object.</summary>
     public bool HasOrigin => Inode is { HasOrigin: true };

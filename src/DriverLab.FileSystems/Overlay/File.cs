@@ -173,20 +173,9 @@ internal sealed class OverlayOpenFile(VfsPath path, OpenFlags flags, OpenFile re
 
     public override bool CopiesAcrossInstances => true;
 
+    /// <remarks>The real files go through all of copy_file_range(2) again: fs/overlayfs/file.c: ovl_copyfile(), which calls vfs_copy_file_range().</remarks>
     public override SysResult<long> CopyFileRange(Caller caller, long offset, OpenFile target, long targetOffset, long length) =>
-        Between(target, (source, real) =>
-            ReferenceEquals(source.Inode.Sb, real.Inode.Sb) ? CopyBelow(source, offset, real, targetOffset, length) : Errno.EXDEV);
-
-    private SysResult<long> CopyBelow(OpenFile source, long offset, OpenFile target, long targetOffset, long length)
-    {
-        var copied = source.CopyFileRange(Mounter, offset, target, targetOffset, length);
-        if (copied is { IsOk: true, Value: > 0 })
-        {
-            Files.Hear(source, InotifyMask.IN_ACCESS);
-            Files.Hear(target, InotifyMask.IN_MODIFY);
-        }
-        return copied;
-    }
+        Between(target, (source, real) => FileCopy.Range(Mounter, source, offset, real, targetOffset, length));
 
     public override SysResult<long> RemapFileRange(Caller caller, long offset, OpenFile target, long targetOffset, long length) =>
         Between(target, (source, real) => source.RemapFileRange(Mounter, offset, real, targetOffset, length));

@@ -49,7 +49,8 @@ internal static class FileHandles
         switch (OriginHandle.Check(handle))
         {
             case OriginHandle.Fault.Invalid:
-                sb.Log($"invalid origin ({Convert.ToHexStringLower(handle)})");
+                // The kernel shows as many bytes from before the three that align the handle.
+                sb.Log($"invalid origin ({("000000" + Convert.ToHexStringLower(handle))[..(2 * handle.Length)]})");
                 return Errno.OK;
             case OriginHandle.Fault.Unknown or OriginHandle.Fault.Empty:
                 return Errno.OK;

@@ -122,13 +122,14 @@ internal static class IndexDirectory
     {
         if (lower is null || upper is null || lower.Inode!.Nlink == 1 && !sb.Quirks.StoredLinksAlwaysCount)
             return otherwise;
-        Span<byte> text = stackalloc byte[13];
+        Span<byte> text = stackalloc byte[12];
         int length = sb.GetOwnXattr(upper, sb.Names.Nlink, text);
         if (length < 0)
             return otherwise;
-        if (NlinkText.TryRead(text[..length], (int)upper.Inode!.Nlink, (int)lower.Inode.Nlink, out int nlink))
+        var (nlink, error) = NlinkText.Read(text[..length], (int)upper.Inode!.Nlink, (int)lower.Inode.Nlink);
+        if (nlink > 0)
             return (uint)nlink;
-        sb.Log($"failed to get index nlink ({PathText.Of(upper)}, err=-22)");
+        sb.Log($"failed to get index nlink ({PathText.Of(upper)}, err={error})");
         return otherwise;
     }
 

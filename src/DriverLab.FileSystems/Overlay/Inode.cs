@@ -355,12 +355,17 @@ internal abstract class OverlayInode : Inode
     /// <remarks>Linux fs/overlayfs/util.c: ovl_check_protattr().</remarks>
     private InodeFlags StoredProtection()
     {
+        if (Upper is not { } upper || !Overlay.Quirks.CopiesFlags)
+            return InodeFlags.None;
         Span<byte> letters = stackalloc byte[32];
-        int length = Upper is { } upper && Overlay.Quirks.CopiesFlags ? Overlay.GetOwnXattr(upper, Overlay.Names.ProtAttr, letters) : 0;
+        int length = Overlay.GetOwnXattr(upper, Overlay.Names.ProtAttr, letters), known = 0;
         var flags = InodeFlags.None;
-        foreach (byte letter in letters[..Math.Max(0, length)])
-            flags |= letter == 'a' ? InodeFlags.S_APPEND : letter == 'i' ? InodeFlags.S_IMMUTABLE : 0;
-        return flags;
+        for (; known < length && letters[known] is (byte)'a' or (byte)'i'; known++)
+            flags |= letters[known] == 'a' ? InodeFlags.S_APPEND : InodeFlags.S_IMMUTABLE;
+        if (length != 0 && known >= length)
+            return flags;
+        Overlay.Log($"incompatible overlay.protattr format ({PathText.Of(upper)}, len={length})");
+        return InodeFlags.None;
     }
 
     /// <summary>Stores what the upper object itself must not be: it could be neither linked nor marked any more.</summary>
@@ -472,9 +477,6 @@ internal abstract class OverlayInode : Inode
         var error = Upper is null ? CopyUp.Whole(dentry, CopyUpKind.Metadata) : Errno.OK;
         return error == Errno.OK ? Overlay.Upper!.Mount.WantWrite() : error;
     }
-
-    /// <inheritdoc/>
-    public override bool ListsXattrs => true;
 
     public override SysResult<int> ListXattr(Caller caller, Dentry dentry, Span<byte> names) =>
         XattrName.List(Overlay, caller, Real, names);

@@ -156,7 +156,8 @@ internal sealed class LayerLookup(OverlaySuperBlock sb)
             return Errno.OK;
         if (!sb.Options.Metacopy && !sb.Quirks.DataLayersNeedMetacopy)
             return Refuse(dentry, "metacopy origin");
-        sb.Log($"metacopy with no lower data found - abort lookup ({PathText.Of(dentry)})");
+        if (sb.Quirks.TellsOfMissingData)
+            sb.Log($"metacopy with no lower data found - abort lookup ({PathText.Of(dentry)})");
         return Errno.EIO;
     }
 
@@ -232,7 +233,8 @@ internal sealed class LayerLookup(OverlaySuperBlock sb)
             return FindFile(dentry, start, end, out found);
         if (sb.Work.IsTrap(dentry))
         {
-            sb.Log($"overlapping layers ({PathText.Of(dentry)})");
+            if (sb.Quirks.SaysWhereLookupsFail)
+                sb.Log($"failed lookup in {(_layer.Index == 0 ? "upper" : "lower")} ({PathText.Of(directory)}, name='{PathText.Name(dentry)}', err=-40): overlapping layers");
             return Errno.ELOOP;
         }
         if (isLastElement)
@@ -288,7 +290,7 @@ internal sealed class LayerLookup(OverlaySuperBlock sb)
         var redirect = buffer[..got.Value];
         if (!IsValidRedirect(redirect))
         {
-            sb.Log($"invalid redirect ({System.Text.Encoding.Latin1.GetString(redirect)})");
+            sb.Log($"invalid redirect ({(redirect.IsEmpty ? "(null)" : System.Text.Encoding.Latin1.GetString(redirect))})");
             return Errno.EINVAL;
         }
         var post = _name.AsSpan(end);

@@ -302,7 +302,7 @@ internal sealed class MountProcedure : ILayerSink
             _options.NfsExport = false;
             Log($"fs on '{Text(name)}' does not support file handles, falling back to index=off,nfs_export=off.");
         }
-        if (_options.Xino == XinoMode.Auto && _sb.Upper is not null)
+        if (_options.Xino == XinoMode.Auto && _sb.Upper is not null && !_quirks.KeepsXinoAuto)
         {
             _options.Xino = XinoMode.Off;
             Log($"fs on '{Text(name)}' does not support file handles, falling back to xino=off.");
@@ -377,10 +377,11 @@ internal sealed class MountProcedure : ILayerSink
 
     private void DropWhatNeedsUuids(in VfsPath path)
     {
-        bool warns = _options.Xino == XinoMode.Auto || _options.Index || _options.NfsExport;
+        bool givesUpXino = _options.Xino == XinoMode.Auto && !_quirks.KeepsXinoAuto;
+        bool warns = givesUpXino || _options.Index || _options.NfsExport;
         if (!warns)
             return;
-        if (_options.Xino == XinoMode.Auto)
+        if (givesUpXino)
             _options.Xino = XinoMode.Off;
         _options.Index = _options.NfsExport = false;
         string which = path.Dentry.Sb.Uuid == UInt128.Zero ? "null" : "conflicting";

@@ -109,6 +109,18 @@ public sealed record OverlayQuirks
     /// </summary>
     public required bool StoredLinksAlwaysCount { get; init; }
 
+    /// <summary><c>xino=auto</c> is not given up for a layer without handles, UUID or extended attributes (seen on 5.10, not on 6.1).</summary>
+    public required bool KeepsXinoAuto { get; init; }
+
+    /// <summary>The log says in which directory a lookup met a layer inside of another (seen on 6.17, not on 6.16, which says nothing).</summary>
+    public required bool SaysWhereLookupsFail { get; init; }
+
+    /// <summary>The log tells of a file without data whose data is nowhere (seen on 6.1, not on 5.10).</summary>
+    public required bool TellsOfMissingData { get; init; }
+
+    /// <summary>Of an upper root that comes from another lower one the log tells which (seen on 6.1, not on 6.12).</summary>
+    public required bool SaysWhichRootDoesNotFit { get; init; }
+
     /// <summary>Options that need trusted attributes are refused to a mounter who cannot have these (seen on 6.12, not on 6.1).</summary>
     public required bool UnprivilegedOptionsAreChecked { get; init; }
 
@@ -156,6 +168,10 @@ public sealed record OverlayQuirks
             TmpFilesEndLate = profile.AtLeast(6, 1),
             KeepsNamelessEntries = !profile.AtLeast(6, 1) || profile.AtLeast(6, 13) && !profile.AtLeast(6, 18),
             CopiesAreHeard = !profile.AtLeast(6, 8),
+            KeepsXinoAuto = !profile.AtLeast(5, 12),
+            SaysWhereLookupsFail = profile.AtLeast(6, 17),
+            TellsOfMissingData = profile.AtLeast(5, 12),
+            SaysWhichRootDoesNotFit = !profile.AtLeast(6, 12),
             MissingUpperIsEnoent = profile.AtLeast(7, 0),
             KeepsUuidOff = profile.AtLeast(7, 0),
             KeepsTakenNames = profile.AtLeast(7, 3) || profile.Version is { Major: 6, Minor: 12 },

@@ -42,11 +42,21 @@ internal static class UpperPreparation
                 return error;
             }
         }
-        if (FileHandles.CanDecode(sb, sb.Upper!.FileSystem.Sb) || !sb.Options.Index)
-            return Errno.OK;
-        sb.Options.Index = false;
-        log("upper fs does not support file handles, falling back to index=off.");
+        SettleIndex(sb, log);
         return Errno.OK;
+    }
+
+    private static void SettleIndex(OverlaySuperBlock sb, Action<string> log)
+    {
+        if (sb.Options.Index && !FileHandles.CanDecode(sb, sb.Upper!.FileSystem.Sb))
+        {
+            sb.Options.Index = false;
+            log("upper fs does not support file handles, falling back to index=off.");
+        }
+        if (!sb.Options.NfsExport || sb.Options.Index)
+            return;
+        sb.Options.NfsExport = false;
+        log("NFS export requires \"index=on\", falling back to nfs_export=off.");
     }
 
     // ---- work and index ---------------------------------------------------------------------------------------------------------------------
@@ -172,11 +182,29 @@ internal static class UpperPreparation
             return;
         }
         sb.HasNoXattrs = true;
+        if (sb.Quirks.OldMountErrors)
+        {
+            options.Index = options.Metacopy = false;
+            log("upper fs does not support xattr, falling back to index=off and metacopy=off.");
+            return;
+        }
         log("failed to set xattr on upper");
+        DropWhatNeedsXattrs(sb, log);
+    }
+
+    /// <remarks>Linux fs/overlayfs/super.c: ovl_make_workdir().</remarks>
+    private static void DropWhatNeedsXattrs(OverlaySuperBlock sb, Action<string> log)
+    {
+        var options = sb.Options;
         if (sb.Quirks.FsContext && options.FollowsRedirects)
         {
             options.Redirect = RedirectMode.NoFollow;
             log("...falling back to redirect_dir=nofollow.");
+        }
+        if (!sb.Quirks.FsContext && (options.Index || options.Metacopy))
+        {
+            options.Index = options.Metacopy = false;
+            log("...falling back to index=off,metacopy=off.");
         }
         if (options.Metacopy)
         {
@@ -252,16 +280,16 @@ internal static class UpperPreparation
         if (error == Errno.OK)
             return BinaryPrimitives.ReadUInt128BigEndian(uuid);
         sb.Options.Uuid = UuidMode.Null;
-        log($"failed to {(isNew ? "set" : "get")} uuid ({PathText.Of(root)}, err=-{(int)error}); falling back to uuid=null.");
+        log($"failed to {(isNew ? "set" : "get")} uuid ({PathText.Of(root)}, err={(got.IsOk ? got.Value : -(int)error)}); falling back to uuid=null.");
         return default;
     }
 
     /// <summary>Ties the upper root to the lower one and the index to the upper root; the index then also serves as work directory.</summary>
-    /// <returns>ESTALE: they belonged to others before.</returns>
+    /// <returns>ESTALE: they belonged to others before. ENOTDIR: the index is no directory.</returns>
     public static Errno TakeIndex(OverlaySuperBlock sb, Action<string> log)
     {
         var upperRoot = sb.Upper!.Mount.Root;
-        var error = VerifyOrSet(sb, upperRoot, sb.Names.Origin, sb.Lowers[0].Mount.Root, isUpper: false, log);
+        var error = VerifyOrSet(sb, upperRoot, sb.Names.Origin, sb.Lowers[0].Mount.Root, isUpper: false);
         if (error != Errno.OK)
         {
             log("failed to verify upper root origin");
@@ -269,10 +297,12 @@ internal static class UpperPreparation
         }
         sb.Work.Directory = null;
         error = MakeDirectory(sb, "index"u8, keep: true, out var index, log);
+        if (error == Errno.OK && index is { IsDirectory: false })
+            return Errno.ENOTDIR;
         if (error == Errno.OK && index is not null)
         {
             sb.Work.Index = sb.Work.Directory = index;
-            error = sb.Work.TryAddTrap(index) ? VerifyOrSet(sb, index, sb.Names.Upper, upperRoot, isUpper: true, log) : Errno.ELOOP;
+            error = sb.Work.TryAddTrap(index) ? VerifyOrSet(sb, index, sb.Names.Upper, upperRoot, isUpper: true) : Errno.ELOOP;
             if (error != Errno.OK)
                 log("failed to verify index dir 'upper' xattr");
             else
@@ -283,11 +313,12 @@ internal static class UpperPreparation
         return error;
     }
 
-    private static Errno VerifyOrSet(OverlaySuperBlock sb, Dentry holder, byte[] name, Dentry real, bool isUpper, Action<string> log)
+    private static Errno VerifyOrSet(OverlaySuperBlock sb, Dentry holder, byte[] name, Dentry real, bool isUpper)
     {
         var expected = FileHandles.Encode(sb, real, isUpper);
-        return FileHandles.Compare(sb, holder, name, expected) == Errno.ENODATA
-            ? Xattrs.VfsSetXattr(sb.UpperMounter, holder, name, expected, XattrFlags.None)
-            : FileHandles.Verify(sb, holder, name, real, isUpper);
+        var error = FileHandles.Compare(sb, holder, name, expected);
+        if (error == Errno.ENODATA)
+            return Xattrs.VfsSetXattr(sb.UpperMounter, holder, name, expected, XattrFlags.None);
+        return isUpper || sb.Quirks.SaysWhichRootDoesNotFit ? FileHandles.Verify(sb, holder, name, real, isUpper) : error;
     }
 }

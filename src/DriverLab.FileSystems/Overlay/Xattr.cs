@@ -161,16 +161,15 @@ internal static class NlinkText
         return 2 + digits;
     }
 
-    /// <summary>Reads the text; false when it is malformed or would give no links.</summary>
-    public static bool TryRead(ReadOnlySpan<byte> text, int upperNlink, int lowerNlink, out int nlink)
+    /// <summary>Reads the text.</summary>
+    /// <returns>Links; or none and what the kernel's log tells of it: the text's length when it does not begin as it should, -EINVAL when no number follows, 0 when there would be no links.</returns>
+    public static (int Nlink, int Error) Read(ReadOnlySpan<byte> text, int upperNlink, int lowerNlink)
     {
-        nlink = 0;
-        if (text.Length < 3 || text[0] is not ((byte)'U' or (byte)'L') || text[1] is not ((byte)'+' or (byte)'-'))
-            return false;
-        if (!System.Buffers.Text.Utf8Parser.TryParse(text[2..], out int difference, out int used) || used != text.Length - 2)
-            return false;
-        nlink = (text[0] == 'U' ? upperNlink : lowerNlink) + (text[1] == '-' ? -difference : difference);
-        return nlink > 0;
+        if (text.Length < 2 || text[0] is not ((byte)'U' or (byte)'L') || text[1] is not ((byte)'+' or (byte)'-'))
+            return (0, text.Length);
+        if (text.Length < 3 || !char.IsAsciiDigit((char)text[2]) || !System.Buffers.Text.Utf8Parser.TryParse(text[2..], out int difference, out int used) || used != text.Length - 2)
+            return (0, -(int)Errno.EINVAL);
+        return (Math.Max(0, (text[0] == 'U' ? upperNlink : lowerNlink) + (text[1] == '-' ? -difference : difference)), 0);
     }
 }
 
