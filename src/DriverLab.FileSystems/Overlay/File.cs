@@ -175,22 +175,25 @@ internal sealed class OverlayOpenFile(VfsPath path, OpenFlags flags, OpenFile re
 
     /// <remarks>The real files go through all of copy_file_range(2) again: fs/overlayfs/file.c: ovl_copyfile(), which calls vfs_copy_file_range().</remarks>
     public override SysResult<long> CopyFileRange(Caller caller, long offset, OpenFile target, long targetOffset, long length) =>
-        Between(target, (source, real) => FileCopy.Range(Mounter, source, offset, real, targetOffset, length));
+        Between(caller, target, (source, real) => FileCopy.Range(Mounter, source, offset, real, targetOffset, length));
 
     public override SysResult<long> RemapFileRange(Caller caller, long offset, OpenFile target, long targetOffset, long length) =>
-        Between(target, (source, real) => source.RemapFileRange(Mounter, offset, real, targetOffset, length));
+        Between(caller, target, (source, real) => source.RemapFileRange(Mounter, offset, real, targetOffset, length));
 
-    private SysResult<long> Between(OpenFile target, Func<OpenFile, OpenFile, SysResult<long>> operation)
+    private SysResult<long> Between(Caller caller, OpenFile target, Func<OpenFile, OpenFile, SysResult<long>> operation)
     {
         if (target is not OverlayOpenFile overlayTarget)
             return Errno.EXDEV;
-        var error = GetReal(out var source);
-        OpenFile? real = null;
+        overlayTarget.File.CopyAttributes();
+        var error = Attributes.FileRemovePrivs(caller, target);
+        OpenFile? source = null, real = null;
         if (error == Errno.OK)
             error = overlayTarget.GetReal(out real);
+        if (error == Errno.OK)
+            error = GetReal(out source);
         if (error != Errno.OK)
             return error;
-        var done = operation(source, real!);
+        var done = operation(source!, real!);
         overlayTarget.File.CopyAttributes();
         return done;
     }
