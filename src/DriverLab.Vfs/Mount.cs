@@ -35,6 +35,10 @@ public sealed class Mount
     /// <summary>The directory (for a bind mount perhaps a file) that shows at the mount point.</summary>
     public Dentry Root { get; }
 
+    /// <summary>True when an entry lies in what the mount shows: a bind mount's part of the tree can be left by a rename.</summary>
+    /// <remarks>Linux fs/namei.c: path_connected().</remarks>
+    internal bool Reaches(Dentry dentry) => ReferenceEquals(Root, Sb.Root) || Root.IsAncestorOf(dentry);
+
     /// <summary>The source as given to mount(2), which /proc/mounts shows.</summary>
     public byte[] Source { get; internal set; } = "none"u8.ToArray();
 

@@ -209,6 +209,8 @@ internal struct PathWalker(Caller caller, VfsPath start, ResolveFlags resolve = 
             }
             if (!ReferenceEquals(dentry, mount.Root))
             {
+                if (!mount.Reaches(dentry.Parent))
+                    return Errno.ENOENT;
                 (_mount, _dentry) = (mount, dentry.Parent);
                 break;
             }
