@@ -10,7 +10,8 @@ public sealed class VfsCore(World world, KernelProfile profile)
     private readonly Dictionary<DevT, CharDevice> _charDevices = [];
     private readonly IdPool _minors = new(1);
     private ulong _lastMount = 1UL << 32; // so that it is no old number
-    private ulong _lastIno;
+    /// <summary>A machine that has booted has counted on by then: the numbers are not those that a small instance of tmpfs counts for itself.</summary>
+    private ulong _lastIno = 20_000;
 
     public World World { get; } = world;
     public KernelProfile Profile { get; } = profile;
