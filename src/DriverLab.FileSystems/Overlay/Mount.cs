@@ -182,7 +182,7 @@ internal sealed class MountProcedure : ILayerSink
     {
         var pieces = OptionText.Split(_options.LowerText, (byte)':');
         if (pieces.Count > 500)
-            return Fail("too many lower directories, limit is 500");
+            return Fail("too many lower directories, limit is 500", _quirks.OldMountErrors ? Errno.ENOMEM : Errno.EINVAL);
         foreach (var piece in pieces)
             _options.Lowers.Add(new(piece, LayerRole.Lower));
         return Errno.OK;
