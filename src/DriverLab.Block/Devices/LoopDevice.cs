@@ -39,8 +39,8 @@ public sealed partial class LoopDevice : BlockDevice
     /// <summary>True when it can be attached to.</summary>
     public bool IsUnbound => _state == State.Unbound;
 
-    /// <summary>True while it reads and writes its file past the page cache.</summary>
-    public bool IsDirect => _direct;
+    /// <summary>True when requests of neighbouring sectors become one (the queue's flag NOMERGES is off). A change of direct I/O sets it, and it stays as it is when the file goes.</summary>
+    public bool Merges { get; private set; }
 
     /// <summary>The file; null while there is none.</summary>
     public IBackingFile? Backing => _file;
@@ -318,6 +318,7 @@ public sealed partial class LoopDevice : BlockDevice
         Limits.WriteCache = !DiskReadOnly && file.SupportsFsync;
         ConfigureDiscard();
         Limits.NonRotational = file.FileSystemDevice?.Limits.NonRotational ?? true;
+        _direct = (_info.Flags & LoopFlags.LO_FLAGS_DIRECT_IO) != 0;
         UpdateDirect(file.IsDirect || (_info.Flags & LoopFlags.LO_FLAGS_DIRECT_IO) != 0);
         SetCapacityAndNotify(SizeOf(file, _info.Offset, Layer.World.Mutations.Has(Mutation.LoopSizeLimitIgnored) ? 0 : _info.SizeLimit));
         _state = State.Bound;
@@ -347,7 +348,10 @@ public sealed partial class LoopDevice : BlockDevice
     private void UpdateDirect(bool wanted)
     {
         uint align = DirectDevice(_file!)?.Limits.LogicalBlockSize ?? (Layer.Quirks.LoopDirectNeedsSectors ? 512u : 1u);
+        bool before = _direct;
         _direct = wanted && Limits.LogicalBlockSize >= align && (_info.Offset & (align - 1)) == 0 && _file!.SupportsDirectIo;
+        if (_direct != before)
+            Merges = _direct;
         if (_direct)
             _info.Flags |= LoopFlags.LO_FLAGS_DIRECT_IO;
         else

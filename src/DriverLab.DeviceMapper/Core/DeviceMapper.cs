@@ -14,6 +14,7 @@ public sealed partial class DeviceMapper
     public const uint Major = 254;
 
     private const int LargestMinor = (1 << 20) - 1;
+    private long _namesGiven;
     private readonly SortedDictionary<string, MappedDevice> _byName = new(StringComparer.Ordinal);
     private readonly Dictionary<string, MappedDevice> _byUuid = new(StringComparer.Ordinal);
     private readonly SortedDictionary<uint, MappedDevice> _byMinor = [];
@@ -71,7 +72,7 @@ public sealed partial class DeviceMapper
             return Errno.ENXIO;
         if (_byName.ContainsKey(name) || (uuid.Length > 0 && _byUuid.ContainsKey(uuid)))
             return Errno.EBUSY;
-        var device = new MappedDevice(this, number) { DmName = name, Uuid = uuid };
+        var device = new MappedDevice(this, number) { DmName = name, NamedAs = ++_namesGiven, Uuid = uuid };
         _byMinor.Add(number, device);
         _byName.Add(name, device);
         if (uuid.Length > 0)
@@ -112,7 +113,7 @@ public sealed partial class DeviceMapper
     internal void Rename(MappedDevice device, string name)
     {
         _ = _byName.Remove(device.DmName);
-        device.DmName = name;
+        (device.DmName, device.NamedAs) = (name, ++_namesGiven);
         _byName.Add(name, device);
     }
 

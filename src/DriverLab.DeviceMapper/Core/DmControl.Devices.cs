@@ -190,7 +190,7 @@ public sealed partial class DmControl
     private IEnumerable<MappedDevice> Listed(Call call)
     {
         if (driver.Quirks.DevicesAreHashed)
-            return driver.Devices.Values.OrderBy(static d => Bucket(d.DmName)); // two of one bucket: by name, where the kernel has the later one first
+            return driver.Devices.Values.OrderBy(static d => Bucket(d.DmName)).ThenByDescending(static d => d.NamedAs);
         string namePrefix = DmText.Decode(call.Header.NameSpan), uuidPrefix = DmText.Decode(call.Header.UuidSpan);
         return driver.Devices.Values.Where(d => d.DmName.StartsWith(namePrefix, StringComparison.Ordinal) && d.Uuid.StartsWith(uuidPrefix, StringComparison.Ordinal));
     }

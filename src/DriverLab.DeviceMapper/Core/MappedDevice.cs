@@ -25,6 +25,9 @@ public sealed partial class MappedDevice : BlockDevice
     /// <summary>The name that users gave it.</summary>
     public string DmName { get; internal set; } = "";
 
+    /// <summary>When it got the name: a count of all names that were given.</summary>
+    internal long NamedAs { get; set; }
+
     /// <summary>The uuid that users gave it, or nothing.</summary>
     public string Uuid { get; internal set; } = "";
 

@@ -56,7 +56,7 @@ internal sealed class QueueAttributes(KernelProfile profile)
         new("max_segments", static (d, _) => Number(d.Limits.MaxSegments)),
         Zero("max_write_streams", 6, 16),
         new("minimum_io_size", static (d, _) => Number(d.Limits.IoMin)),
-        new("nomerges", static (d, p) => d is LoopDevice { IsDirect: false } && !p.AtLeast(6, 0) ? "2" : "0", Writable),
+        new("nomerges", static (d, p) => d is LoopDevice { Merges: false } && !p.AtLeast(6, 0) ? "2" : "0", Writable),
         new("nr_requests", null, Writable, OfRequests: true),
         Zero("nr_zones"),
         new("optimal_io_size", static (d, _) => Number(d.Limits.IoOpt)),
