@@ -81,7 +81,8 @@ internal static class GoldenCommand
     private static IReadOnlyList<string> Again(DataFolder folder, IReadOnlyCollection<string> suites, IReadOnlyCollection<string> kernels, int times, Progress progress, CancellationToken cancellation)
     {
         var store = new GoldenStore(folder.Golden);
-        var runs = (from line in kernels.Count > 0 ? [.. kernels] : store.Lines let target = new EmulatedTarget(store.Profile(line)) from scenario in folder.Load(suites, []) select (Line: line, Scenario: scenario, Target: target)).ToArray();
+        var scenarios = folder.Load(suites, []);
+        var runs = (from line in kernels.Count > 0 ? [.. kernels] : store.Lines let target = new EmulatedTarget(store.Profile(line)) from scenario in scenarios select (Line: line, Scenario: scenario, Target: target)).ToArray();
         ulong[] first = new ulong[runs.Length];
         int[] differs = new int[runs.Length];
         for (int time = 1; time <= times; time++)

@@ -19,8 +19,9 @@ public sealed class Comparer(NormaliserSet normalisers, Ledger ledger)
         if (emulator.Status == RunStatus.Broken && emulator.Reason.StartsWith(TraceLine.GapPrefix, StringComparison.Ordinal))
             return new(scenario.Name, scenario.Suite, kernel, Verdict.Gap, emulator.Reason[TraceLine.GapPrefix.Length..], [], emulator, real);
 
+        // One run stands for both: what says the same needs no memory of its own.
         if (scenario.Gap is null && emulator.Status == RunStatus.Done && emulator.Status == real.Status && emulator.Reason == real.Reason && AreEqual(emulator.Lines, real.Lines))
-            return new(scenario.Name, scenario.Suite, kernel, Verdict.Same, "", [], emulator, real);
+            return new(scenario.Name, scenario.Suite, kernel, Verdict.Same, "", [], real, real);
 
         bool crashed = EndedAtTheSameStep(emulator, real);
         var (found, gap) = CompareSteps(scenario, kernel, emulator, real, crashed);
