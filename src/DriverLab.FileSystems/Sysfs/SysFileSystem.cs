@@ -81,13 +81,25 @@ internal sealed class SysDirectory : Inode
             .DistinctBy(static c => c.Item1);
     }
 
+    /// <summary>The file of this path, or the directory that a file's path goes through; null when neither is there.</summary>
+    private static (bool IsThere, SysfsFile? File) Child(SysSuperBlock sys, string directory, string path)
+    {
+        foreach (var file in sys.FilesBelow(directory))
+        {
+            if (!file.Path.StartsWith(path, StringComparison.Ordinal) || (file.Path.Length > path.Length && file.Path[path.Length] != '/'))
+                continue;
+            return (true, file.Path.Length > path.Length || (file.Content is null && file.Target is null) ? null : file);
+        }
+        return (false, null);
+    }
+
     /// <summary>Files come and go with the mounts they tell of: nothing is cached.</summary>
     public override Errno Lookup(Caller caller, Dentry dentry)
     {
         string name = System.Text.Encoding.UTF8.GetString(dentry.Name);
-        var (found, file) = Children(Sys, _path).FirstOrDefault(c => c.Name == name);
         string path = _path.Length == 0 ? name : $"{_path}/{name}";
-        if (found is null)
+        var (isThere, file) = Child(Sys, _path, path);
+        if (!isThere)
             return IsOwn || Sys.WouldKnow(path) ? Errno.ENOENT : NotModelledException.Throw($"/sys/{path}");
         dentry.Instantiate(file is not { } leaf ? new SysDirectory(Sys, path) : leaf.Target is { } target ? new SysLink(Sys, path, target) : new SysFile(Sys, path, leaf));
         return Errno.OK;
