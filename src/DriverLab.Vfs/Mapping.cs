@@ -30,11 +30,17 @@ public sealed class Mapping
     public int Length { get; }
 
     /// <summary>mmap(2) of an open file.</summary>
-    /// <returns>EINVAL (length, kind), EACCES, EPERM, ENODEV.</returns>
+    /// <returns>EINVAL (length, kind), ENOMEM (a length below zero: no task has that much), EOVERFLOW (beyond the largest file), EACCES, EPERM, ENODEV.</returns>
+    /// <remarks>Linux mm/mmap.c: file_mmap_ok().</remarks>
     public static SysResult<Mapping> Create(Caller caller, OpenFile file, MapProtection protection, MapFlags flags, long offset, int length)
     {
-        if (length <= 0)
+        if (length == 0)
             return Errno.EINVAL;
+        if (length < 0)
+            return Errno.ENOMEM;
+        ulong mostPages = (ulong)(long.MaxValue - (length + (PageSize - 1L)) / PageSize * PageSize) / PageSize;
+        if (file.Inode.Type is Mode.S_IFREG or Mode.S_IFBLK && (ulong)offset / PageSize > mostPages)
+            return Errno.EOVERFLOW;
         const MapFlags kinds = (MapFlags)0xf;
         bool isPrivate = (flags & kinds) == MapFlags.MAP_PRIVATE;
         if (!isPrivate && (flags & kinds) is not (MapFlags.MAP_SHARED or MapFlags.MAP_SHARED_VALIDATE))

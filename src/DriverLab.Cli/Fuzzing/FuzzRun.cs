@@ -17,7 +17,7 @@ internal sealed class FuzzRun(FuzzOptions options, Progress progress) : IAsyncDi
     private readonly Dictionary<Signature, int> _seen = [];
     private readonly Dictionary<string, int> _gaps = [];
     private readonly FuzzProfile _profile = new();
-    private static readonly EmulatedSide s_alone = new(Profiles.Of("6.12"));
+    private readonly EmulatedSide _alone = new(Profiles.Of(options.Suites.Contains("aufs") ? "6.1-aufs" : "6.12"));
     private readonly Comparer _comparer = DataFolder.Find(options.Data).Comparer();
     private readonly Ledger _ledger = DataFolder.Find(options.Data).Ledger();
 
@@ -143,7 +143,7 @@ internal sealed class FuzzRun(FuzzOptions options, Progress progress) : IAsyncDi
     private Task<Batch> PrepareAsync(IProgramSource[] sources, long first, int count, CancellationToken cancellation) => Task.Run(async () =>
     {
         var (programs, next) = _profile.Measure("generate", () => Make(sources, first, count, options.Shard));
-        EmulatedSide[] sides = _pairs.Count == 0 ? [s_alone] : [.. _pairs.Select(static p => p.Reference).OfType<EmulatedSide>().Distinct()];
+        EmulatedSide[] sides = _pairs.Count == 0 ? [_alone] : [.. _pairs.Select(static p => p.Reference).OfType<EmulatedSide>().Distinct()];
         var traces = new Dictionary<IFuzzSide, StepTrace[]>();
         foreach (var side in sides)
             traces[side] = [.. await _profile.MeasureAsync(side.Name, side.RunAsync(programs, cancellation))];

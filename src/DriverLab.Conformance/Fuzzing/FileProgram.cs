@@ -64,6 +64,7 @@ internal abstract partial class FileProgram
         foreach (var file in _open)
             Writer.Add("close", Writer.Word(file.Name));
         _open.Clear();
+        UnmapAll();
         Writer.Add("chdir", Writer.Word("/"));
         _cwd.Clear();
     }

@@ -92,6 +92,8 @@ internal static class LockVerbs
             var read = c.Task.Read(c.Fd(0), buffer);
             if (!read.IsOk)
                 return read.Error == Errno.EAGAIN ? $"ok {count} events" : Render.Of(read.Error);
+            if (read.Value == 0)
+                return $"ok {count} events, then nothing"; // no inotify descriptor
             for (var rest = buffer.AsSpan(0, read.Value); rest.Length >= 16;)
             {
                 var e = MemoryMarshal.Read<InotifyEvent>(rest);

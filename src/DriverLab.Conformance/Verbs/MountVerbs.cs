@@ -24,6 +24,7 @@ internal static class MountVerbs
         {
             RepeatsLast = true, Options = [P.Switch("lazy"), P.Switch("force"), P.Switch("expire"), P.Switch("nofollow")],
         },
+        new("branches", [P.Path("union")], "What sysfs, which is mounted at /sys, tells of the aufs that is mounted at a path: each branch with its permission and attributes, each branch's id, the path of the table of inode numbers.", Branches),
         new("mounts", [], "The mounts below the actor's root as /proc/self/mountinfo tells them: mount point, its options, type, the file system's options; ids and devices left out.", Mounts),
     ];
 
@@ -122,6 +123,28 @@ internal static class MountVerbs
             count++;
         }
         return $"ok {count} mounts";
+    }
+
+    private static string Branches(StepContext c)
+    {
+        var (text, problem) = Files.ReadAll(c.Task, "/proc/thread-self/mountinfo"u8);
+        if (text is null)
+            return problem;
+        string union = Encoding.UTF8.GetString(c.Bytes(0));
+        var fields = Array.FindLast(Encoding.UTF8.GetString(text).Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(static line => line.Split(' ')).ToArray(), f => f[4] == union);
+        string? id = fields is null ? null : Array.Find(fields[^1].Split(','), static o => o.StartsWith("si=", StringComparison.Ordinal))?[3..];
+        if (id is null)
+            return "no union";
+        string folder = "/sys/fs/aufs/si_" + id;
+        var (names, error) = Files.List(c.Task, Encoding.UTF8.GetBytes(folder));
+        if (error != Errno.OK)
+            return error.ToString();
+        foreach (string name in names.Select(static n => Encoding.UTF8.GetString(n.Name)).Order(StringComparer.Ordinal))
+        {
+            var (content, wrong) = Files.ReadAll(c.Task, Encoding.UTF8.GetBytes($"{folder}/{name}"));
+            c.Detail(name, content is null ? wrong : Render.Text(Encoding.UTF8.GetString(content).TrimEnd('\n')));
+        }
+        return $"ok {names.Count} files";
     }
 
     /// <summary>What a line of mountinfo says behind the source of a mount.</summary>
