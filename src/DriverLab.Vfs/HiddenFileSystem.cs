@@ -15,7 +15,7 @@ internal sealed class HiddenFileSystem(string name) : FileSystemType
 /// <summary>The one instance of a hidden file system. Its entries are named in full, and hang side by side.</summary>
 internal abstract class HiddenSuperBlock : SuperBlock
 {
-    protected HiddenSuperBlock(VfsCore core, string name, long magic) : base(core, new HiddenFileSystem(name), core.NewAnonymousDev(), magic, MountFlags.None)
+    protected HiddenSuperBlock(VfsCore core, string name, long magic) : base(core, new HiddenFileSystem(name), core.NewHiddenDev(), magic, MountFlags.None)
     {
         Root = NewDentry(null, []);
         Root.Instantiate(new Directory(this) { Ino = core.NextIno() });

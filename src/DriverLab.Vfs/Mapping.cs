@@ -38,8 +38,8 @@ public sealed class Mapping
             return Errno.EINVAL;
         if (length < 0)
             return Errno.ENOMEM;
-        ulong mostPages = (ulong)(long.MaxValue - (length + (PageSize - 1L)) / PageSize * PageSize) / PageSize;
-        if (file.Inode.Type is Mode.S_IFREG or Mode.S_IFBLK && (ulong)offset / PageSize > mostPages)
+        ulong most = file.Inode.Type is Mode.S_IFREG or Mode.S_IFBLK ? long.MaxValue : ulong.MaxValue;
+        if ((ulong)offset / PageSize > (most - (ulong)(length + (PageSize - 1L)) / PageSize * PageSize) / PageSize)
             return Errno.EOVERFLOW;
         const MapFlags kinds = (MapFlags)0xf;
         bool isPrivate = (flags & kinds) == MapFlags.MAP_PRIVATE;

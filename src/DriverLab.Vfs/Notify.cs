@@ -103,22 +103,25 @@ internal sealed class Watch(InotifyFile owner, int number, Inode inode, InotifyM
     /// <summary>Ends the watch and says so.</summary>
     public void Remove()
     {
-        Detach();
+        if (!Detach())
+            return; // it was for one event, which has come
         owner.Forget(Number);
         owner.Queue(Number, InotifyMask.IN_IGNORED, 0, default);
     }
 
     /// <summary>Ends the watch without a word.</summary>
-    public void Detach()
+    /// <returns>False when it had ended.</returns>
+    public bool Detach()
     {
         if (Inode.WatchList is not { } list || !list.Remove(this))
-            return;
+            return false;
         if (list.Count == 0)
         {
             Inode.WatchList = null;
             _ = Inode.Sb.Core.WatchedInodes.Remove(Inode);
         }
         Inode.Sb.Core.Watches--;
+        return true;
     }
 }
 
@@ -212,7 +215,7 @@ internal sealed class InotifyFile(VfsCore core, OpenFlags flags) : OpenFile(core
     protected override void Release()
     {
         foreach (var watch in _watches.Values)
-            watch.Detach();
+            _ = watch.Detach();
         _watches.Clear();
     }
 }

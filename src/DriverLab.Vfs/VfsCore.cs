@@ -8,7 +8,11 @@ public sealed class VfsCore(World world, KernelProfile profile)
 {
     private readonly Dictionary<string, FileSystemType> _types = [];
     private readonly Dictionary<DevT, CharDevice> _charDevices = [];
-    private readonly IdPool _minors = new(1);
+    /// <summary>Numbers below this one are the kernel's own file systems'.</summary>
+    private const int FirstMinor = 20;
+
+    private readonly IdPool _minors = new(FirstMinor);
+    private uint _lastHidden;
     private ulong _lastMount = 1UL << 32; // so that it is no old number
     /// <summary>A machine that has booted has counted on by then: the numbers are not those that a small instance of tmpfs counts for itself.</summary>
     private ulong _lastIno = 20_000;
@@ -140,6 +144,9 @@ public sealed class VfsCore(World world, KernelProfile profile)
     /// <summary>A device number 0:n for a file system without a device: the lowest free one.</summary>
     /// <remarks>Linux fs/super.c: get_anon_bdev().</remarks>
     public DevT NewAnonymousDev() => new(0, (uint)_minors.Take());
+
+    /// <summary>A device number 0:n of a file system that the kernel mounts for itself: taken at boot, before any that is given again.</summary>
+    internal DevT NewHiddenDev() => new(0, ++_lastHidden);
 
     /// <summary>Gives an anonymous number back; others are ignored.</summary>
     public void FreeAnonymousDev(DevT dev)

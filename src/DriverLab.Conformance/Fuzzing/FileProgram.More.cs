@@ -104,6 +104,8 @@ internal abstract partial class FileProgram
 
     private void Watch()
     {
+        if (HasActors)
+            return; // the number may be another's open file
         if (!_hasWatcher)
             Writer.Add(Watcher, "inotify", null);
         _hasWatcher = true;

@@ -132,7 +132,7 @@ internal static class Creation
             return whiteout;
         if (whiteout.Value.IsNegative || !sb.IsWhiteout(whiteout.Value))
             return Errno.ESTALE;
-        var inherited = wanted.Link is null ? parent.Acls?.Default : null;
+        var inherited = wanted.Link is null && (wanted.Mode & Mode.S_IFMT) != Mode.S_IFLNK ? parent.Acls?.Default : null;
         PosixAcl? access = null;
         if (inherited is not null)
         {

@@ -142,8 +142,8 @@ internal abstract class OverlayInode : Inode
     };
 
     /// <summary>Gives the inode its place in the layers, its number and its attributes.</summary>
-    /// <remarks>Linux fs/overlayfs/util.c: ovl_inode_init().</remarks>
-    public void Init(Dentry? upper, LayerPath[] lowers, ulong realIno, int fsId)
+    /// <remarks>Linux fs/overlayfs/util.c: ovl_inode_init(). The root's mark is not read: its protection ends with the mount.</remarks>
+    public void Init(Dentry? upper, LayerPath[] lowers, ulong realIno, int fsId, bool isRoot = false)
     {
         Upper = upper;
         Lowers = lowers;
@@ -151,7 +151,8 @@ internal abstract class OverlayInode : Inode
         foreach (var lower in lowers)
             lower.Dentry.Hold();
         CopyAttributes();
-        Flags |= StoredProtection();
+        if (!isRoot)
+            Flags |= StoredProtection();
         Rdev = RealInode.Rdev;
         Ino = realIno;
         if (Overlay.TryMapIno(realIno, fsId, out ulong mapped))
@@ -232,6 +233,8 @@ internal abstract class OverlayInode : Inode
     {
         var real = RealPath;
         var error = Attributes.VfsGetAttr(Overlay.Mounter, real, mask, flags, out stat);
+        if (error == Errno.OK && Overlay.Quirks.CopiesFlags)
+            Attributes.FillFlags(this, ref stat);
         if (error != Errno.OK)
             return error;
         int fsId = 0;

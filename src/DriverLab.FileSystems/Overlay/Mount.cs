@@ -468,7 +468,7 @@ internal sealed class MountProcedure : ILayerSink
         var upper = _sb.Upper?.Mount.Root;
         var inode = (OverlayDirectory)OverlayInode.OfMode(_sb, Mode.S_IFDIR);
         var real = upper ?? lowers[0].Dentry;
-        inode.Init(upper, lowers, real.Inode!.Ino, upper is null ? lowers[0].Layer.FsId : 0);
+        inode.Init(upper, lowers, real.Inode!.Ino, upper is null ? lowers[0].Layer.FsId : 0, isRoot: true);
         inode.Nlink = 1;
         inode.MayHoldWhiteouts = true;
         inode.IsImpure = upper is not null && _sb.GetOwnXattr(upper, _sb.Names.Impure, default) >= 0;

@@ -70,6 +70,7 @@ internal sealed class TmpfsDirectory : TmpfsInode
             return error;
         var inode = new TmpfsFile(Tmpfs, mode) { Nlink = 0 };
         Simple.InitOwner(inode, caller, this);
+        inode.InheritFlags(this);
         SimpleAcl.Init(this, inode);
         dentry.Instantiate(inode);
         inode.NamedBy(dentry);
@@ -79,6 +80,7 @@ internal sealed class TmpfsDirectory : TmpfsInode
     private void AddName(Caller caller, Dentry dentry, TmpfsInode inode)
     {
         Simple.InitOwner(inode, caller, this);
+        inode.InheritFlags(this);
         SimpleAcl.Init(this, inode);
         TakeOffset(dentry);
         Size += BOGO_DIRENT_SIZE;

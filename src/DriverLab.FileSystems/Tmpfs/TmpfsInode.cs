@@ -102,6 +102,14 @@ internal abstract class TmpfsInode : MemoryFile
         return Errno.OK;
     }
 
+    /// <summary>Takes over what a new object has from its directory: nodump and noatime.</summary>
+    /// <remarks>Linux mm/shmem.c: shmem_get_inode(), SHMEM_FL_INHERITED.</remarks>
+    public void InheritFlags(TmpfsInode directory)
+    {
+        if (Tmpfs.Quirks.HasBirthTime)
+            Flags |= directory.Flags & (InodeFlags.I_NODUMP | InodeFlags.S_NOATIME);
+    }
+
     // ---- extended attributes -----------------------------------------------------------------------------------------------------------------
 
     public override SysResult<int> GetXattr(Caller caller, Dentry dentry, ReadOnlySpan<byte> name, Span<byte> value)
