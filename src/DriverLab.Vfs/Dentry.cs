@@ -178,7 +178,11 @@ public class Dentry
     public void Release()
     {
         Inode?.Release();
-        if (--_users > 0 || (_flags & DentryFlags.PinsParent) == 0)
+        if (--_users > 0)
+            return;
+        if (IsUnlinked)
+            Notify.EntryGone(this);
+        if ((_flags & DentryFlags.PinsParent) == 0)
             return;
         _flags &= ~DentryFlags.PinsParent;
         Parent.Release();

@@ -17,7 +17,7 @@ public static class Files
         if ((flags & OpenFlags.O_PATH) != 0)
             return Opened(new OpenFile(path, flags & (OpenFlags.O_PATH | OpenFlags.O_DIRECTORY | OpenFlags.O_NOFOLLOW)));
         bool writes = ((int)(flags + 1) & 2) != 0;
-        if (writes && !IsSpecial(inode) && path.Mount.IsReadOnly)
+        if (writes && !inode.IsSpecial && path.Mount.IsReadOnly)
             return Errno.EROFS;
         var opened = inode.Type switch
         {
@@ -34,7 +34,7 @@ public static class Files
         file.IsHeard = isHeard;
         file.Flags &= ~(OpenFlags.O_CREAT | OpenFlags.O_EXCL | OpenFlags.O_NOCTTY | OpenFlags.O_TRUNC | OpenFlags.O_CLOEXEC);
         file.Flags |= OpenFlags.O_LARGEFILE;
-        if (writes && !IsSpecial(inode))
+        if (writes && !inode.IsSpecial)
             path.Mount.Writers++;
         _ = Opened(file);
         if ((flags & OpenFlags.O_DIRECT) == 0 || file.SupportsDirect)
@@ -56,7 +56,6 @@ public static class Files
 
     /// <summary>Writing to it writes nothing to its file system.</summary>
     /// <remarks>Linux include/linux/fs.h: special_file().</remarks>
-    internal static bool IsSpecial(Inode inode) => inode.Type is Mode.S_IFCHR or Mode.S_IFBLK or Mode.S_IFIFO or Mode.S_IFSOCK;
 
     private static OpenFile Opened(OpenFile file)
     {

@@ -49,7 +49,11 @@ public abstract class Inode
         Mode = mode;
         Nlink = 1;
         AtimeNs = MtimeNs = CtimeNs = sb.Core.NowNs;
+        Sequence = sb.Core.NextInode();
     }
+
+    /// <summary>Grows with each inode that is made.</summary>
+    internal long Sequence { get; }
 
     /// <summary>Takes owner, mode, times and size over from the inode below: what a stacked file system shows as its own.</summary>
     /// <remarks>Linux include/linux/fs_stack.h: fsstack_copy_attr_all().</remarks>
@@ -105,6 +109,8 @@ public abstract class Inode
     public bool IsDirectory => Type == Mode.S_IFDIR;
     public bool IsRegular => Type == Mode.S_IFREG;
     public bool IsSymlink => Type == Mode.S_IFLNK;
+    /// <summary>A device, a FIFO or a socket.</summary>
+    public bool IsSpecial => Type is Mode.S_IFCHR or Mode.S_IFBLK or Mode.S_IFIFO or Mode.S_IFSOCK;
     /// <summary>A character device 0:0, which stacked file systems read as "this name is gone".</summary>
     public bool IsWhiteout => Type == Mode.S_IFCHR && Rdev == DevT.Zero;
     public bool IsDead => (Flags & InodeFlags.S_DEAD) != 0;

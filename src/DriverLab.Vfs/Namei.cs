@@ -214,6 +214,7 @@ public static partial class Namei
         dentry.Delete();
         Notify.Self(dentry.Inode!, InotifyMask.IN_ATTRIB);
         dentry.Inode!.DropIfUnused();
+        Notify.EntryGone(dentry);
         Notify.Name(directory, dentry, InotifyMask.IN_DELETE);
         return Errno.OK;
     }
@@ -233,6 +234,7 @@ public static partial class Namei
         Bury(dentry);
         dentry.Delete();
         dentry.Inode!.DropIfUnused();
+        Notify.EntryGone(dentry);
         Notify.Name(directory, dentry, InotifyMask.IN_DELETE);
         return Errno.OK;
     }
@@ -285,6 +287,8 @@ public static partial class Namei
                 Notify.Move(newDirectory, newName, oldDirectory, oldName, target.Inode!, null);
         }
         replaced?.DropIfUnused();
+        if (replaced is not null)
+            Notify.EntryGone(target);
         return Errno.OK;
     }
 

@@ -11,19 +11,23 @@ internal static class Notify
     private const InotifyMask ISDIR = InotifyMask.IN_ISDIR;
 
     /// <summary>Something happened to a named object: its directory hears it with the name, then the object itself.</summary>
-    public static void Entry(Dentry dentry, InotifyMask mask) => Tell(dentry, mask, isUnlinked: false);
+    public static void Entry(Dentry dentry, InotifyMask mask) => Tell(dentry, mask, isUnlinked: false, toDirectory: true);
 
     /// <summary>Something happened through an open file: as <see cref="Entry"/>, but watches with IN_EXCL_UNLINK do not hear it once the name is gone.</summary>
     /// <remarks>Linux fs/notify/fsnotify.c: fsnotify_handle_inode_event(): only events of files carry a path.</remarks>
-    public static void File(Dentry dentry, InotifyMask mask) => Tell(dentry, mask, dentry.IsUnlinked);
+    public static void File(Dentry dentry, InotifyMask mask)
+    {
+        if (dentry.Sb.Core.Watches > 0)
+            Tell(dentry, mask, dentry.IsUnlinked, toDirectory: (mask & (InotifyMask.IN_ACCESS | InotifyMask.IN_MODIFY)) == 0 || dentry.Inode is not { IsSpecial: true } || dentry.Sb.Core.Quirks.DirectoriesHearSpecialFiles);
+    }
 
-    private static void Tell(Dentry dentry, InotifyMask mask, bool isUnlinked)
+    private static void Tell(Dentry dentry, InotifyMask mask, bool isUnlinked, bool toDirectory)
     {
         if (dentry.Sb.Core.Watches == 0 || dentry.Inode is not { } inode)
             return;
         if (inode.IsDirectory)
             mask |= ISDIR;
-        if (!dentry.IsRoot && dentry.Parent.Inode is { } parent)
+        if (toDirectory && !dentry.IsRoot && dentry.Parent.Inode is { } parent)
             Deliver(parent, mask, dentry.Name, 0, isUnlinked);
         Deliver(inode, mask, default, 0, isUnlinked);
     }
@@ -69,6 +73,14 @@ internal static class Notify
             watch.Deliver(mask, default, 0);
             watch.Remove();
         }
+    }
+
+    /// <summary>Nobody uses the entry, which is no name any more: where that counts, watches of an inode without names end here, though it is open by another entry.</summary>
+    /// <remarks>Linux fs/dcache.c: dentry_unlink_inode().</remarks>
+    public static void EntryGone(Dentry dentry)
+    {
+        if (dentry.Sb.Core.Watches > 0 && !dentry.IsInUse && dentry.Inode is { Nlink: 0 } inode && dentry.Sb.Core.Quirks.LastFreeEntryEndsWatches)
+            End(inode, InotifyMask.IN_DELETE_SELF);
     }
 
     private static void Deliver(Inode inode, InotifyMask mask, ReadOnlySpan<byte> name, uint cookie, bool isUnlinked)

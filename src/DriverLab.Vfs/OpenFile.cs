@@ -72,7 +72,7 @@ public class OpenFile(VfsPath path, OpenFlags flags)
             Notify.File(Path.Dentry, CanWrite ? InotifyMask.IN_CLOSE_WRITE : InotifyMask.IN_CLOSE_NOWRITE);
         Inode.Locks?.RemoveFile(this);
         Release();
-        if (CanWrite && !Files.IsSpecial(Inode))
+        if (CanWrite && !Inode.IsSpecial)
             Path.Mount.Writers--;
         Path.Release();
     }

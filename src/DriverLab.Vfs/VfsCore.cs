@@ -55,6 +55,11 @@ public sealed class VfsCore(World world, KernelProfile profile)
     /// <remarks>Linux fs/inode.c: get_next_ino().</remarks>
     public ulong NextIno() => ++_lastIno;
 
+    /// <summary>The place of a new inode among all.</summary>
+    internal long NextInode() => ++_inodes;
+
+    private long _inodes;
+
     /// <summary>All live instances, oldest first.</summary>
     public List<SuperBlock> SuperBlocks { get; } = [];
 
@@ -92,7 +97,7 @@ public sealed class VfsCore(World world, KernelProfile profile)
     internal void EndWatches(SuperBlock sb)
     {
         var watched = WatchedInodes.Where(i => ReferenceEquals(i.Sb, sb));
-        foreach (var inode in (Quirks.UnmountTellsNewestWatchFirst ? watched.Reverse() : watched.OrderByDescending(static i => i.Ino)).ToArray())
+        foreach (var inode in (Quirks.UnmountTellsNewestWatchFirst ? watched.Reverse() : watched.OrderByDescending(static i => i.Sequence)).ToArray())
             Notify.End(inode, Linux.Abi.InotifyMask.IN_UNMOUNT);
     }
 

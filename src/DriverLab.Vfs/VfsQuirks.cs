@@ -126,6 +126,12 @@ public sealed record VfsQuirks
     /// <summary>A file system that goes ends the newest watch first; before, that of the newest inode (seen on 7.2.12, not on 6.18.44).</summary>
     public bool UnmountTellsNewestWatchFirst { get; init; }
 
+    /// <summary>A watch of something without names ends with the last entry that nobody uses, though another entry keeps it open (seen on 5.10, 6.1, 6.16, 6.17, 6.18 and 7.2, not on 6.12.118 and 7.3).</summary>
+    public bool LastFreeEntryEndsWatches { get; init; }
+
+    /// <summary>Reads and writes of special files are told to watches of their directory (seen on 6.16 and 6.17; not on others, of which the older ones have it from stable updates).</summary>
+    public bool DirectoriesHearSpecialFiles { get; init; }
+
     /// <summary>open_tree takes OPEN_TREE_NAMESPACE (seen on 7.2.12, not on 6.18.44).</summary>
     public bool HasOpenTreeNamespace { get; init; }
 
@@ -231,6 +237,8 @@ public sealed record VfsQuirks
         StatxKnowsVerity = ((profile.AtLeast(6, 7) && !profile.AtLeast(6, 13)) || profile.AtLeast(7, 3)) && profile.Config.GetValueOrDefault("CONFIG_FS_VERITY") == "y",
         PivotWalksFirst = profile.AtLeast(7, 0),
         UnmountTellsNewestWatchFirst = profile.AtLeast(7, 0),
+        LastFreeEntryEndsWatches = !(profile.AtLeast(6, 12) && !profile.AtLeast(6, 13)) && !profile.AtLeast(7, 3),
+        DirectoriesHearSpecialFiles = profile.AtLeast(6, 13) && !profile.AtLeast(6, 18),
         HasOpenTreeNamespace = profile.AtLeast(7, 0),
         FlockLooksUpFirst = !profile.AtLeast(6, 0),
         SourceErrorsNameVfs = !profile.AtLeast(5, 14),

@@ -100,15 +100,20 @@ internal abstract partial class FileProgram
         Writer.Add("lock", fd, Writer.Word(Draw.Of("F_SETLK", "F_SETLK", "F_OFD_SETLK", "F_OFD_SETLK", "F_GETLK", "F_OFD_GETLK")), Writer.Word(Draw.Of("F_RDLCK", "F_WRLCK", "F_WRLCK", "F_UNLCK")), Writer.Word(region[0]), Writer.Word(region[1]));
     }
 
+    /// <summary>The descriptor comes before all others, and only where one task has them all: its number is never another's.</summary>
+    private void MakeWatcher()
+    {
+        _hasWatcher = !HasActors && Draw.Chance(40);
+        if (_hasWatcher)
+            Writer.Add(Watcher, "inotify", null);
+    }
+
     // ---- watches ------------------------------------------------------------------------------------------------------------------------------------
 
     private void Watch()
     {
-        if (HasActors)
-            return; // the number may be another's open file
         if (!_hasWatcher)
-            Writer.Add(Watcher, "inotify", null);
-        _hasWatcher = true;
+            return;
         if (_watches.Count > 0 && Draw.Chance(15))
         {
             Writer.Add("unwatch", Writer.Word(Watcher), Writer.Word("$" + Draw.Of(_watches)));

@@ -39,6 +39,7 @@ internal abstract partial class FileProgram
         HasFifos = Draw.Chance(12);
         _actors = Draw.Next(4) switch { 0 => [Actor.Main, s_alice], 1 => [Actor.Main, s_alice, s_bob], _ => [Actor.Main] };
         _actorPercent = Draw.Of(20, 50, 80);
+        MakeWatcher();
         SetUp();
         var swarm = new Swarm<FileProgram>(Draw, Operations);
         while (Writer.Count < steps)

@@ -25,7 +25,7 @@ internal static class DirectoryReader
             error = Files.IterateDir(caller, opened.Value, receiver);
         }
         while (error == Errno.OK && opened.Value.Position != before);
-        opened.Value.Put();
+        path.Dentry.Sb.Core.CloseLate(opened.Value);
         return error;
     }
 }

@@ -377,6 +377,7 @@ internal abstract class OverlayInode : Inode
     {
         byte[] letters = [.. (flags & FileAttrs.FS_APPEND_FL) != 0 ? "a"u8 : default, .. (flags & FileAttrs.FS_IMMUTABLE_FL) != 0 ? "i"u8 : default];
         var error = letters.Length > 0 ? Overlay.CheckSetXattr(upper, Overlay.Names.ProtAttr, letters, Errno.EPERM)
+            : (Flags & Protecting) == 0 ? Errno.OK
             : Xattrs.VfsRemoveXattr(Overlay.UpperMounter, upper, Overlay.Names.ProtAttr);
         if (letters.Length == 0 && error is Errno.ENODATA or Errno.EOPNOTSUPP)
             error = Errno.OK;

@@ -393,7 +393,8 @@ internal static class InodeMaking
         var inode = fresh ?? OverlayInode.OfMode(sb, real.Mode);
         int fsId = byLower || effectiveUpper is null ? lowers[0].Layer.FsId : 0;
         inode.Init(effectiveUpper, lowers.ToArray(), (key ?? real).Ino, fsId);
-        inode.Nlink = inode.IsDirectory ? 1 : IndexDirectory.NlinkOf(sb, lower, effectiveUpper, real.Nlink);
+        // A lower file whose copy will not be it any more has no links of its own to count.
+        inode.Nlink = inode.IsDirectory || key is null ? 1 : IndexDirectory.NlinkOf(sb, lower, effectiveUpper, real.Nlink);
         inode.IsIndexed = index is not null;
         inode.KeepsIno = byLower;
         if (inode.IsDirectory)

@@ -20,6 +20,10 @@ internal static class UpperPreparation
         sb.Work.Directory = work;
         if (!sb.Work.TryAddTrap(work))
             return Errno.ELOOP;
+        // Whether listings tell types is tried on the directory of the option.
+        error = sb.Read(sb.Upper!.At(sb.Work.Base!), new NameCollector());
+        if (error != Errno.OK)
+            return error;
         TryTmpFile(sb, work, log);
         var canWhiteout = TryWhiteout(sb, work);
         if (!canWhiteout.IsOk)
