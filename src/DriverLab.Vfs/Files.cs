@@ -54,9 +54,6 @@ public static class Files
             Notify.File(file.Path.Dentry, InotifyMask.IN_OPEN);
     }
 
-    /// <summary>Writing to it writes nothing to its file system.</summary>
-    /// <remarks>Linux include/linux/fs.h: special_file().</remarks>
-
     private static OpenFile Opened(OpenFile file)
     {
         file.Path.Hold();

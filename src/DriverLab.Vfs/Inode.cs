@@ -109,7 +109,8 @@ public abstract class Inode
     public bool IsDirectory => Type == Mode.S_IFDIR;
     public bool IsRegular => Type == Mode.S_IFREG;
     public bool IsSymlink => Type == Mode.S_IFLNK;
-    /// <summary>A device, a FIFO or a socket.</summary>
+    /// <summary>A device, a FIFO or a socket: writing to it writes nothing to its file system.</summary>
+    /// <remarks>Linux include/linux/fs.h: special_file().</remarks>
     public bool IsSpecial => Type is Mode.S_IFCHR or Mode.S_IFBLK or Mode.S_IFIFO or Mode.S_IFSOCK;
     /// <summary>A character device 0:0, which stacked file systems read as "this name is gone".</summary>
     public bool IsWhiteout => Type == Mode.S_IFCHR && Rdev == DevT.Zero;
