@@ -33,6 +33,8 @@ public static class FileAttrs
         var words = MemoryMarshal.Cast<byte, uint>(argument);
         if (request is FS_IOC_GETFLAGS or FS_IOC_FSGETXATTR)
             return Get(caller, inode, dentry, isExtended, words);
+        if (inode.Sb.Core.Quirks.FileSystemsTakeFlagCalls && inode.GetFileAttr(caller, dentry, out _) == Errno.ENOTTY)
+            return Errno.ENOTTY;
         var error = file.Path.Mount.WantWrite();
         uint flags = isExtended ? FromExtended(words[0]) : words[0];
         bool hasMore = isExtended && ((words[0] & ~AllCommon) != 0 || words[1] != 0 || words[3] != 0 || words[4] != 0);

@@ -132,6 +132,9 @@ public sealed record VfsQuirks
     /// <summary>Reads and writes of special files are told to watches of their directory (seen on 6.16 and 6.17; not on others, of which the older ones have it from stable updates).</summary>
     public bool DirectoriesHearSpecialFiles { get; init; }
 
+    /// <summary>The calls that set flags are the file system's alone: one without flags says so before anybody asks whether the mount is writable (seen on 5.10, not on 6.1).</summary>
+    public bool FileSystemsTakeFlagCalls { get; init; }
+
     /// <summary>open_tree takes OPEN_TREE_NAMESPACE (seen on 7.2.12, not on 6.18.44).</summary>
     public bool HasOpenTreeNamespace { get; init; }
 
@@ -239,6 +242,7 @@ public sealed record VfsQuirks
         UnmountTellsNewestWatchFirst = profile.AtLeast(7, 0),
         LastFreeEntryEndsWatches = !(profile.AtLeast(6, 12) && !profile.AtLeast(6, 13)) && !profile.AtLeast(7, 3),
         DirectoriesHearSpecialFiles = profile.AtLeast(6, 13) && !profile.AtLeast(6, 18),
+        FileSystemsTakeFlagCalls = !profile.AtLeast(5, 13),
         HasOpenTreeNamespace = profile.AtLeast(7, 0),
         FlockLooksUpFirst = !profile.AtLeast(6, 0),
         SourceErrorsNameVfs = !profile.AtLeast(5, 14),

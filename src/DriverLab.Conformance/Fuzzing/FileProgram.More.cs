@@ -120,8 +120,8 @@ internal abstract partial class FileProgram
             return;
         }
         string name = "w" + (char)('1' + Draw.Next(5));
-        string mask = Draw.Of("IN_ALL_EVENTS", "IN_ALL_EVENTS", "IN_CREATE|IN_DELETE|IN_MOVE", "IN_MODIFY|IN_ATTRIB", "IN_ALL_EVENTS|IN_DONT_FOLLOW", "IN_DELETE_SELF|IN_MOVE_SELF", "IN_ALL_EVENTS|IN_ONESHOT",
-            "IN_OPEN|IN_CLOSE|IN_ACCESS|IN_MASK_ADD", "IN_ALL_EVENTS|IN_EXCL_UNLINK", Invalid() ? "0" : "IN_ALL_EVENTS|IN_ONLYDIR");
+        string mask = Draw.Of("IN_ALL_EVENTS", "IN_ALL_EVENTS", "IN_CREATE|IN_DELETE|IN_MOVED_FROM|IN_MOVED_TO", "IN_MODIFY|IN_ATTRIB", "IN_ALL_EVENTS|IN_DONT_FOLLOW", "IN_DELETE_SELF|IN_MOVE_SELF", "IN_ALL_EVENTS|IN_ONESHOT",
+            "IN_OPEN|IN_CLOSE_WRITE|IN_CLOSE_NOWRITE|IN_ACCESS|IN_MASK_ADD", "IN_ALL_EVENTS|IN_EXCL_UNLINK", Invalid() ? "0" : "IN_ALL_EVENTS|IN_ONLYDIR");
         Writer.Add(name, "watch", null, Writer.Word(Watcher), Some(Draw.Chance(60) ? NodeKind.Directory : null).Path, Writer.Word(mask));
         if (!_watches.Contains(name))
             _watches.Add(name);
