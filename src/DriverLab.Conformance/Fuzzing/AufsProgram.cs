@@ -26,7 +26,7 @@ internal sealed class AufsProgram(Draw draw, ProgramWriter writer) : UnionProgra
         "diropq=a", "diropq=w", "diropq=always", "diropq=whiteouted", "dirperm1", "nodirperm1", "sum", "nosum", "acl", "noacl", "dio", "nodio", "warn_perm", "nowarn_perm", "noxino", "trunc_xino",
         "notrunc_xino", "trunc_xib", "notrunc_xib", "noshwh", "dirren", "nodirren", "verbose", "v", "noverbose", "quiet", "q", "silent", "udba=none", "udba=reval",
         "dirwh=0", "dirwh=1", "dirwh=7", "rdcache=0", "rdcache=10", "rdcache=3600", "rdblk=255", "rdblk=256", "rdblk=def", "rdblk=0", "rdhash=1", "rdhash=def", "rdhash=0",
-        "wsum", "nowsum", "nodlgt", "relatime", "imap", "debug", "delete", "clean_plink", "debug=1", "imap=1", "delete=1", "si=1", "xino=/xino",
+        "wsum", "nowsum", "nodlgt", "relatime", "imap", "debug", "delete", "clean_plink", "debug=1", "imap=1", "delete=1", "si=1", "xino=/xino", "xino=x",
         "itrunc_xino=0", "itrunc_xino=1", "trunc_xino=/b0",
     ];
 
@@ -114,7 +114,7 @@ internal sealed class AufsProgram(Draw draw, ProgramWriter writer) : UnionProgra
 
     private void ChangeBranches()
     {
-        string branch = Draw.Chance(60) ? "/extra" : Draw.Of(_branches);
+        string branch = Draw.Chance(35) ? "/extra" : Draw.Of(_branches);
         string option = IsWrong() ? Draw.Of(s_wrongWords) : Draw.Next(_hasPseudoLinks ? 8 : 10) switch
         {
             0 => $"append:{branch}={Draw.Of("ro", "ro+wh", "ro+coo_reg")}",
