@@ -28,10 +28,11 @@ public class AufsPropertyTests
         {
             var program = generator.Make(number);
             int at = program.Steps.ToList().FindIndex(static s => s.Text.Contains("aufs", StringComparison.Ordinal) && s.Verb.Name == "mount");
-            if (program.Steps.Take(at).Any(static s => s.Verb.Name == "link"))
+            // A full branch has no room for what a mount makes.
+            if (LooksChange(program) || program.Steps.Take(at).Any(static s => s.Verb.Name == "link" || (s.Verb.Name == "mount" && s.Options.Count > 0)))
                 continue;
             Step[] kept = [.. program.Steps.Take(at + 1), .. program.Steps.Skip(at + 1).Where(static s => !s_left.Contains(s.Verb.Name) && !s.Text.Contains(" /b", StringComparison.Ordinal))];
-            var end = Texts.Scenario($"{Look}\numount /m lazy\n{program.Steps[at].Text}\n{Look}").Steps;
+            var end = Texts.Scenario($"{Look}\nchdir /\numount /m lazy\n{program.Steps[at].Text}\n{Look}").Steps;
             Scenario Of(IEnumerable<Step> steps) => program with { Source = null!, Steps = [.. steps.Concat(end).Select(static (s, i) => s with { Number = i + 1 })] };
             var (before, after) = TwoManifests(Of(kept));
             if (before.Length > 1)
@@ -47,18 +48,27 @@ public class AufsPropertyTests
     public void What_is_cached_is_what_is_there([Values(2UL, 8UL, 125UL, 319UL)] ulong seed)
     {
         var generator = new ProgramGenerator("aufs", seed);
+        int compared = 0;
         for (int number = 0; number < 150; number++)
         {
             var program = generator.Make(number);
             int at = program.Steps.ToList().FindIndex(static s => s.Text.Contains("aufs", StringComparison.Ordinal) && s.Verb.Name == "mount");
+            if (LooksChange(program))
+                continue;
             Step[] kept = [.. program.Steps.Take(at + 1), .. program.Steps.Skip(at + 1).Where(static s => s.Verb.Name is not ("chroot" or "bind" or "umount" or "mount") && !s.Text.Contains(" /b", StringComparison.Ordinal))];
             var end = Texts.Scenario($"{Look}\n{Look}").Steps;
             Scenario Of(IEnumerable<Step> steps) => program with { Source = null!, Steps = [.. steps.Concat(end).Select(static (s, i) => s with { Number = i + 1 })] };
             var (before, after) = TwoManifests(Of(kept));
+            if (before.Length > 1)
+                compared++;
             if (!after.SequenceEqual(before) && !IsBroken(after))
                 Fail(kept, program.Steps[at], Of);
         }
+        Assert.That(compared, Is.GreaterThan(20), "too few trees to compare");
     }
+
+    // With these attributes of branches, opening something copies or moves it.
+    private static bool LooksChange(Scenario program) => program.Steps.Any(static s => s.Text.Contains("coo_", StringComparison.Ordinal) || s.Text.Contains("+moo", StringComparison.Ordinal));
 
     /// <summary>Forgets all cached names of unions before the last step.</summary>
     private sealed class DroppingSink(EmulatedKernel kernel, int last) : ITraceSink
