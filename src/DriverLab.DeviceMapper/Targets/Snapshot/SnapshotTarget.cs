@@ -119,9 +119,11 @@ internal sealed partial class SnapshotTarget : DmTarget
         StartMerge();
     }
 
-    /// <summary>Takes the exceptions of the snapshot that had the store until now.</summary>
+    /// <summary>Takes the exceptions of the snapshot that had the store until now; whether it is given up when it is full is what the new table says.</summary>
+    /// <remarks>Linux drivers/md/dm-snap.c: __handover_exceptions().</remarks>
     private void TakeOver(SnapshotTarget source)
     {
+        source._store.KeepsOverflow = _store.KeepsOverflow;
         (_complete, source._complete) = (source._complete, _complete);
         (_store, source._store) = (source._store, _store);
         MaxIoSectors = _store.ChunkSectors;
