@@ -94,6 +94,9 @@ public sealed record BlockQuirks
     /// </summary>
     public int? FirstFolioOrder { get; init; }
 
+    /// <summary>The page behind a window of read-ahead, or at its mark, asks for the next window whether it is there or not (seen on 5.10 and 6.1, not on 6.12; 6.11: "readahead: disentangle async and sync readahead").</summary>
+    public bool WindowsFollow { get; init; }
+
     /// <summary>
     /// What requests are cut to, in sectors, however much a device takes, unless its best or smallest request is larger (6.11: limits are validated when they are set, blk_validate_limits()): 2560
     /// on 6.12 and 6.16, 8192 on 6.17, 7.2 and 7.3. 0: only what a driver says.
@@ -128,6 +131,7 @@ public sealed record BlockQuirks
         DiscardRangeWraps = !profile.AtLeast(5, 11),
         FallocateLeavesNoDirtyPage = !profile.AtLeast(5, 11),
         FirstFolioOrder = profile.AtLeast(6, 17) ? 0 : profile.AtLeast(6, 15) ? 2 : null,
+        WindowsFollow = !profile.AtLeast(6, 11),
         CapacityIsToldInBytes = !profile.AtLeast(5, 11),
         OneReadOnlyState = !profile.AtLeast(5, 11),
         SecureDiscardIsADiscard = !profile.AtLeast(5, 19),

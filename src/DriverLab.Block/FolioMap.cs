@@ -33,8 +33,11 @@ internal sealed class ReadAhead(int mostPages)
 /// bad block. The new pages of a window are also what one request reads, which shows where a device answers for requests as a whole. Kernels without large folios (no first order) cache single pages.
 /// </summary>
 /// <remarks>Linux mm/readahead.c: page_cache_sync_ra(), page_cache_async_ra(), page_cache_ra_order(). What is written is cached in single pages.</remarks>
-internal sealed class FolioMap(Func<long, bool> isCachedPage, int? firstOrder)
+internal sealed class FolioMap(Func<long, bool> isCachedPage, int? firstOrder, bool windowsFollow)
 {
+    /// <summary>Slots of a node of the kernel's tree of cached pages.</summary>
+    private const int NodePages = 64;
+
     private readonly int _largestOrder = firstOrder is null ? 0 : 9;
     private readonly List<(long Start, long End)> _requests = [];
     private readonly Dictionary<long, Folio> _folios = [];
@@ -51,14 +54,16 @@ internal sealed class FolioMap(Func<long, bool> isCachedPage, int? firstOrder)
     /// <param name="largestRequestPages">Pages that one request can have.</param>
     public Folio Find(long page, long wantedEnd, long lastPage, ReadAhead ahead, int largestRequestPages)
     {
-        int wanted = (int)Math.Min(wantedEnd - page, int.MaxValue);
-        int most = wanted > ahead.MostPages && largestRequestPages > ahead.MostPages ? Math.Min(wanted, largestRequestPages) : ahead.MostPages;
         if (!IsPresent(page) && ahead.MostPages > 0)
-            Missed(page, wanted, most, lastPage, ahead);
+            Missed(page, Wanted(page), Most(page), lastPage, ahead);
         var folio = _folios.GetValueOrDefault(page, new(page, 1));
         if (ahead.MostPages > 0 && _marked.Remove(folio.Start))
-            GoOn(folio, wanted, most, lastPage, ahead);
+            GoOn(folio, Wanted(folio.Start), Most(folio.Start), lastPage, ahead);
         return folio;
+
+        int Wanted(long from) => (int)Math.Min(wantedEnd - from, int.MaxValue);
+
+        int Most(long from) => Wanted(from) > ahead.MostPages && largestRequestPages > ahead.MostPages ? Math.Min(Wanted(from), largestRequestPages) : ahead.MostPages;
     }
 
     private bool IsPresent(long page) => _folios.ContainsKey(page) || isCachedPage(page);
@@ -66,8 +71,7 @@ internal sealed class FolioMap(Func<long, bool> isCachedPage, int? firstOrder)
     private void Missed(long page, int wanted, int most, long lastPage, ReadAhead ahead)
     {
         ahead.Order = firstOrder ?? 0;
-        // Up to 6.10 the page after the window, or at its mark, asks for the next window whether it is there or not.
-        if (firstOrder is null && page > 0 && (page == ahead.Start + ahead.Size - ahead.AsyncSize || page == ahead.Start + ahead.Size))
+        if (windowsFollow && page > 0 && (page == ahead.Start + ahead.Size - ahead.AsyncSize || page == ahead.Start + ahead.Size))
         {
             GoOn(new(page, 1), wanted, most, lastPage, ahead);
             return;
@@ -108,24 +112,42 @@ internal sealed class FolioMap(Func<long, bool> isCachedPage, int? firstOrder)
     private void GoOn(Folio folio, int wanted, int most, long lastPage, ReadAhead ahead)
     {
         long expected = ahead.Start + ahead.Size - ahead.AsyncSize;
-        if (folio.Start == expected - expected % folio.Pages || (firstOrder is null && folio.Start == ahead.Start + ahead.Size))
+        if (folio.Start == expected - expected % folio.Pages || (windowsFollow && folio.Start == ahead.Start + ahead.Size))
         {
             ahead.Start += ahead.Size;
             ahead.Size = Math.Max(ahead.Size, NextSize(ahead.Size, most));
         }
         else
         {
-            long next = folio.Start + 1;
-            while (next - folio.Start <= most && IsPresent(next))
-                next++;
+            long next = MissAfter(folio, most);
             if (next - folio.Start > most)
                 return;
             ahead.Start = next;
             ahead.Size = NextSize((int)(next - folio.Start) + wanted, most);
         }
+        ahead.Order = (firstOrder == 0 ? ahead.Order : BitOperations.Log2((uint)folio.Pages)) + 2;
+        if (firstOrder == 0)
+            EndNaturally(ahead, Math.Min(ahead.Order, BitOperations.TrailingZeroCount(most)));
         ahead.AsyncSize = ahead.Size;
-        ahead.Order += 2;
         Fill(lastPage, ahead);
+    }
+
+    /// <summary>Ends a window where folios of an order can end, unless nothing would be left of it.</summary>
+    private static void EndNaturally(ReadAhead ahead, int order)
+    {
+        long end = (ahead.Start + ahead.Size) >> order << order;
+        if (end > ahead.Start)
+            ahead.Size = (int)(end - ahead.Start);
+    }
+
+    /// <summary>The first page behind one folio's first that is not cached, as the kernel counts them: one step stays on a folio of several pages, so that it comes out one too far, up to the end of a node.</summary>
+    /// <remarks>Linux mm/filemap.c: page_cache_next_miss(), with lib/xarray.c: xas_next(), __xas_next().</remarks>
+    private long MissAfter(Folio folio, int most)
+    {
+        long next = folio.Start + 1, lag = folio.Pages is > 1 and < NodePages ? 1 : 0, nodeEnd = (folio.Start | (NodePages - 1)) + 1;
+        while (next - folio.Start <= most && IsPresent(next - lag < nodeEnd ? next - lag : next))
+            next++;
+        return next;
     }
 
     private static int FirstSize(int wanted, int most)

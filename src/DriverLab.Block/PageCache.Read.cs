@@ -81,7 +81,7 @@ public sealed partial class PageCache
             int wanted = (int)(next - start) * _unit, there = (int)Math.Min(wanted, _device.CapacityBytes - position) & ~511;
             byte[] data = ArrayPool<byte>.Shared.Rent(wanted);
             var bio = layer.AllocBio();
-            (bio.Device, bio.Op, bio.Data, bio.Sector, bio.Sectors) = (_device, BioOp.Read, data, position >> 9, there >> 9);
+            (bio.Device, bio.Op, bio.Flags, bio.Data, bio.Sector, bio.Sectors) = (_device, BioOp.Read, BioFlags.ReadAhead, data, position >> 9, there >> 9);
             if (layer.SubmitAndWait(bio) == BlkStatus.OK)
             {
                 data.AsSpan(there..wanted).Clear();

@@ -32,7 +32,7 @@ public sealed partial class PageCache
         _device = device;
         _writeCompletion = new(this);
         _readCompletion = new(this);
-        _folios = new(_pages.ContainsKey, device.Layer.Quirks.FirstFolioOrder);
+        _folios = new(_pages.ContainsKey, device.Layer.Quirks.FirstFolioOrder, device.Layer.Quirks.WindowsFollow);
     }
 
     /// <summary>Size of a block, in bytes.</summary>

@@ -3,7 +3,7 @@ using DriverLab.Conformance.Scenarios;
 namespace DriverLab.Conformance.Fuzzing;
 
 /// <summary>A program on loop devices over files of a tmpfs: settings, requests by ioctl, reads and writes, what is left in the file.</summary>
-/// <remarks>A backing file is changed and read directly only where the device's cache cannot hold something else: what the cache holds is not a promise.</remarks>
+/// <remarks>A backing file is changed and read directly only where the device's cache cannot hold something else: what the cache holds is not a promise. No parts: they outlive a program on the device that the next one is given.</remarks>
 internal class BlockProgram(Draw draw, ProgramWriter writer)
 {
     private static readonly string[] s_offsets = ["0", "0", "512", "4096", "1000", "64K", "100K", "256K"];
@@ -27,6 +27,7 @@ internal class BlockProgram(Draw draw, ProgramWriter writer)
         new("ro", 2, static p => p.OnDevice("blk ro")),
         new("setro", 2, static p => p.OnDevice("blk setro", p.Draw.Of("0", "1"))),
         new("discard", 5, static p => p.Range(p.Draw.Of("blk discard", "blk zeroout", "blk zeroout", "blk secdiscard"))),
+        new("ahead", 1, static p => p.OnDevice(p.Draw.Of("blk rotational", "blk discardzeroes"))),
         new("flush", 2, static p => p.OnDevice("blk flush")),
         new("bsz", 1, static p => p.OnDevice("blk bsz")),
         new("setbsz", 1, static p => p.OnDevice("blk setbsz", p.Draw.Of("512", "4096", "1024", "0", "100"))),

@@ -22,6 +22,9 @@ internal sealed class DmProgram(Draw draw, ProgramWriter writer) : BlockProgram(
         new("table", 4, static p => p.OnMap("dm table", "inactive")),
         new("deps", 2, static p => p.OnMap("dm deps", "inactive")),
         new("message", 2, static p => p.Message()),
+        new("ahead", 1, static p => p.OnNode(p.Draw.Of("blk readahead", "blk setreadahead"), p.Draw.Of("0", "8", "64", "256", "2048"))),
+        new("sequence", 2, static p => p.ReadOn()),
+        new("versions", 1, static p => p.Writer.Add("dm targets", p.Writer.Word(p.Draw.Of("linear", "striped", "zero", "error", "flakey", "nosuch")))),
         new("list", 1, static p => p.Writer.Add("dm list")),
         new("size", 3, static p => p.OnNode(p.Draw.Of("blk size", "blk limits", "blk ro"))),
         new("setro", 1, static p => p.OnNode("blk setro", p.Draw.Of("0", "1"))),
@@ -63,8 +66,9 @@ internal sealed class DmProgram(Draw draw, ProgramWriter writer) : BlockProgram(
         for (int i = Draw.Of(1, 1, 1, 2, 3); i > 0; i--)
         {
             long length = Draw.Of(8L, 64, 128, 512, 500, Draw.Chance(10) ? 0 : 256);
-            string target = Draw.Next(10) switch
+            string target = Draw.Next(11) switch
             {
+                10 => Flakey(),
                 < 4 => $"linear ${Draw.Of("l1", "l2")} {Draw.Of("0", "8", "64", "100", "5000")}",
                 4 or 5 => $"striped 2 {Draw.Of("8", "16", "7", "128")} $l1 {Draw.Of("0", "64")} $l2 0",
                 6 => "zero",
@@ -77,6 +81,29 @@ internal sealed class DmProgram(Draw draw, ProgramWriter writer) : BlockProgram(
             start += length + (Draw.Chance(4) ? 8 : 0);
         }
         return rows;
+    }
+
+    /// <summary>A disk that is always down, or always up: what it does in turn depends on the clock.</summary>
+    private string Flakey()
+    {
+        string times = Draw.Of("0 1", "0 1", "0 100", "1000 0"), features = Draw.Of("", " 0", " 1 error_writes", " 1 drop_writes", " 5 corrupt_bio_byte 1 r 120 0", " 5 corrupt_bio_byte 513 r 7 0", " 5 corrupt_bio_byte 4096 w 8 0",
+            " 5 corrupt_bio_byte 1 r 9 524288", " 6 drop_writes corrupt_bio_byte 32 r 255 0", " 6 error_writes corrupt_bio_byte 32 w 255 0", " 5 corrupt_bio_byte 0 r 1 0", " 1 nosuch", " 1 error_reads", " 2 drop_writes error_writes");
+        return $"flakey ${Draw.Of("l1", "l2")} {Draw.Of("0", "8", "64", "4000")} {times}{features}";
+    }
+
+    /// <summary>Some reads of a file, one where the other ended, now and then a little before or behind: what is read ahead shows where requests have effects.</summary>
+    private void ReadOn()
+    {
+        if (Opened.Count == 0)
+            return;
+        string file = Draw.Of(Opened);
+        long position = Draw.Chance(50) ? 0 : Draw.Next(40) * 4096L;
+        for (int i = 2 + Draw.Next(5); i > 0; i--)
+        {
+            long count = Draw.Of(512L, 4096, 4096, 8192, 20480, 65536);
+            Writer.Add("pread", Writer.Word(file), Writer.Number(count), Writer.Number(position));
+            position = Math.Max(0, position + count + Draw.Of(0L, 0, 0, 4096, -8192));
+        }
     }
 
     private void Create()
@@ -127,7 +154,7 @@ internal sealed class DmProgram(Draw draw, ProgramWriter writer) : BlockProgram(
 
     private void OnNode(string verb, params ReadOnlySpan<string> arguments)
     {
-        int count = verb is "blk discard" or "blk zeroout" ? 2 : verb == "blk setro" ? 1 : 0;
+        int count = verb is "blk discard" or "blk zeroout" ? 2 : verb is "blk setro" or "blk setreadahead" ? 1 : 0;
         var words = new List<Word> { Writer.Word("/dev/mapper/" + Name()) };
         foreach (string text in arguments[..Math.Min(count, arguments.Length)])
             words.Add(Writer.Word(text));

@@ -15,7 +15,13 @@ public sealed class ProgramGenerator(string suite, ulong seed) : IProgramSource
     {
         ["aufs"] = (["aufs", "tmpfs"], static (draw, writer, steps) => new AufsProgram(draw, writer).Write(steps)),
         ["block"] = (["loop", "tmpfs"], static (draw, writer, steps) => new BlockProgram(draw, writer).Write(steps)),
-        ["dm"] = (["dm", "loop", "tmpfs"], static (draw, writer, steps) => new DmProgram(draw, writer).Write(steps)),
+        ["dm"] = (["dm", "dm-flakey", "dm-snapshot", "loop", "tmpfs"], static (draw, writer, steps) =>
+        {
+            if (draw.Chance(25))
+                new SnapshotProgram(draw, writer).Write(steps);
+            else
+                new DmProgram(draw, writer).Write(steps);
+        }),
         ["drivers"] = (["overlay", "tmpfs"], static (draw, writer, steps) => new DriverProgram(draw, writer).Write(steps)),
         ["overlay"] = (["overlay", "tmpfs"], static (draw, writer, steps) => new OverlayProgram(draw, writer).Write(steps)),
         ["thin"] = (["dm-thin-pool", "dm-flakey", "loop", "tmpfs"], static (draw, writer, steps) => new ThinProgram(draw, writer).Write(steps)),

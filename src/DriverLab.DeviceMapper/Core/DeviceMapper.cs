@@ -40,9 +40,6 @@ public sealed partial class DeviceMapper
     /// <summary>What differs between kernels.</summary>
     public DmQuirks Quirks { get; }
 
-    /// <summary>Counts what every poller of the control node wakes up for.</summary>
-    public uint GlobalEvent { get; private set; }
-
     /// <summary>Claims the devices below tables: several tables may share one, nobody else may claim it.</summary>
     internal object Claim { get; } = new();
 
@@ -60,8 +57,6 @@ public sealed partial class DeviceMapper
 
     /// <summary>Writes a line to the kernel's log in device-mapper's form.</summary>
     public void Log(string part, string line) => Layer.World.Log.Add($"device-mapper: {part}: {line}");
-
-    internal void RaiseGlobalEvent() => GlobalEvent = unchecked(GlobalEvent + 1);
 
     /// <summary>Makes a device with a name.</summary>
     /// <returns>ENXIO (minor taken or out of range), EBUSY (name or uuid taken).</returns>

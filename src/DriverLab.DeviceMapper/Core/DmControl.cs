@@ -34,9 +34,6 @@ public sealed partial class DmControl(DeviceMapper driver)
     private static bool TakesNoData(DmCommand command) => command is DmCommand.RemoveAll or DmCommand.DevCreate or DmCommand.DevRemove or DmCommand.DevSuspend or DmCommand.DevStatus
         or DmCommand.TableClear or DmCommand.DevArmPoll;
 
-    /// <summary>Commands that wake up pollers when they succeed.</summary>
-    private static bool IsGlobalEvent(DmCommand command) => command is DmCommand.RemoveAll or DmCommand.DevCreate or DmCommand.DevRemove or DmCommand.DevRename;
-
     /// <summary>Handles a request.</summary>
     /// <param name="request">The whole request number.</param>
     /// <param name="argument">A struct dm_ioctl and what follows it.</param>
@@ -99,8 +96,6 @@ public sealed partial class DmControl(DeviceMapper driver)
         error = Dispatch(command, call);
         if (error != Errno.OK)
             return error;
-        if (IsGlobalEvent(command))
-            driver.RaiseGlobalEvent();
         buffer.AsSpan(0, (int)Math.Min(call.Header.DataSize, (uint)Math.Min(buffer.Length, argument.Length))).CopyTo(argument);
         return 0;
     }

@@ -106,11 +106,6 @@ public abstract class DmTarget
     {
     }
 
-    /// <summary>The suspend did not come to pass.</summary>
-    public virtual void PresuspendUndo()
-    {
-    }
-
     /// <summary>After a suspend: no I/O is in flight.</summary>
     public virtual void Postsuspend()
     {

@@ -219,7 +219,6 @@ public sealed partial class MappedDevice : BlockDevice
         LiveTable = table;
         SetCapacity(table.SizeSectors);
         ApplyLimits(table, limits);
-        Driver.RaiseGlobalEvent();
         DiskReadOnly = !table.ForWriting;
         return Errno.OK;
     }
@@ -303,11 +302,7 @@ public sealed partial class MappedDevice : BlockDevice
     }
 
     /// <summary>Something happened that user space may wait for.</summary>
-    internal void RaiseEvent()
-    {
-        EventNr = unchecked(EventNr + (Layer.World.Mutations.Has(Mutation.EventsNotCounted) ? 0u : 1u));
-        Driver.RaiseGlobalEvent();
-    }
+    internal void RaiseEvent() => EventNr = unchecked(EventNr + (Layer.World.Mutations.Has(Mutation.EventsNotCounted) ? 0u : 1u));
 
     internal void RaiseEventOnRemoval()
     {

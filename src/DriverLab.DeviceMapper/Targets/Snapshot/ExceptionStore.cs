@@ -20,7 +20,7 @@ internal abstract class ExceptionStore(BlockDevice cow, uint chunkSectors)
     public uint ChunkSectors { get; set; } = chunkSectors;
 
     /// <summary>The snapshot may stay readable when the store is full.</summary>
-    public virtual bool KeepsOverflow => false;
+    public bool KeepsOverflow { get; set; }
 
     /// <summary>The store can be merged back.</summary>
     public virtual bool CanMerge => false;

@@ -8,7 +8,7 @@ namespace DriverLab.DeviceMapper.Targets;
 
 /// <summary>A store on the copy-on-write device: a header, then areas of metadata, each before the chunks that it tells of.</summary>
 /// <remarks>Linux drivers/md/dm-snap-persistent.c.</remarks>
-internal sealed class PersistentStore(BlockDevice origin, BlockDevice cow, uint chunkSectors, bool keepsOverflow, DeviceMapper driver) : ExceptionStore(cow, chunkSectors)
+internal sealed class PersistentStore(BlockDevice origin, BlockDevice cow, uint chunkSectors, DeviceMapper driver) : ExceptionStore(cow, chunkSectors)
 {
     private const uint DefaultChunkSectors = 32, Version = 1;
     private const int HeaderChunks = 1;
@@ -18,11 +18,9 @@ internal sealed class PersistentStore(BlockDevice origin, BlockDevice cow, uint 
     private int _committed, _pending;
     private bool _isValid = true;
 
-    public override bool KeepsOverflow => keepsOverflow;
-
     public override bool CanMerge => true;
 
-    public override string Name => keepsOverflow ? "PO" : "P";
+    public override string Name => KeepsOverflow ? "PO" : "P";
 
     private int PerArea => _area.Length / 16;
 

@@ -119,9 +119,11 @@ internal sealed partial class SnapshotTarget : DmTarget
         StartMerge();
     }
 
-    /// <summary>Takes the exceptions of the snapshot that had the store until now.</summary>
+    /// <summary>Takes the exceptions of the snapshot that had the store until now; whether it is given up when it is full is what the new table says.</summary>
+    /// <remarks>Linux drivers/md/dm-snap.c: __handover_exceptions().</remarks>
     private void TakeOver(SnapshotTarget source)
     {
+        source._store.KeepsOverflow = _store.KeepsOverflow;
         (_complete, source._complete) = (source._complete, _complete);
         (_store, source._store) = (source._store, _store);
         MaxIoSectors = _store.ChunkSectors;
@@ -172,12 +174,14 @@ internal sealed partial class SnapshotTarget : DmTarget
         areas.Add(new(CowDevice, 0, CowDevice.CapacitySectors));
     }
 
+    /// <remarks>A snapshot that takes a store over has no chunks of its own yet. Linux drivers/md/dm-snap.c: snapshot_io_hints().</remarks>
     public override void IoHints(ref QueueLimits limits)
     {
         if (!_zeroes)
             return;
-        limits.DiscardGranularity = (uint)ChunkSectors;
-        limits.MaxDiscardSectors = (uint)ChunkSectors;
+        var (source, destination, _) = _snapshots.Sharing(this);
+        long chunk = source is not null && destination is not null ? source.ChunkSectors : ChunkSectors;
+        limits.DiscardGranularity = limits.MaxDiscardSectors = (uint)chunk;
         if (CowDevice.Layer.Quirks.RequestCap > 0)
             limits.MaxHwDiscardSectors = limits.MaxDiscardSectors;
     }

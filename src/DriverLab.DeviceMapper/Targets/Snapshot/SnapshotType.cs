@@ -166,7 +166,7 @@ public sealed class SnapshotType(Snapshots snapshots, bool isMerge) : DmTargetTy
         if (kind[0] == 'N')
             return new TransientStore(cow, chunk);
         if (kind.Length == 1 || kind[1] == 'O')
-            return new PersistentStore(origin, cow, chunk, kind.Length > 1, row.Table.Device.Driver);
+            return new PersistentStore(origin, cow, chunk, row.Table.Device.Driver) { KeepsOverflow = kind.Length > 1 };
         row.Table.Device.Driver.Log("persistent snapshot", $"Unsupported persistent store option: {row.Arguments[2][1..]}");
         return null;
     }

@@ -398,13 +398,6 @@ internal sealed partial class ThinPool
             thin.Table.Device.SuspendInternally();
     }
 
-    public void PresuspendUndo()
-    {
-        foreach (var thin in ActiveThins)
-            thin.Table.Device.ResumeInternally();
-        IsSuspended = false;
-    }
-
     public void Postsuspend()
     {
         _noSpaceTimer = null;
