@@ -74,7 +74,7 @@ public static class FileAttrs
     private static Errno Set(Caller caller, Inode inode, Dentry dentry, uint flags, uint extended, bool hasMore)
     {
         var error = inode.GetFileAttr(caller, dentry, out uint before);
-        if (error == Errno.ENOTTY)
+        if (error == Errno.ENOTTY && !inode.AsksForFileAttr)
             return error;
         if (!Permissions.OwnerOrCapable(inode, caller.Credentials))
             return Errno.EPERM;

@@ -218,6 +218,9 @@ public abstract class Inode
     /// <summary>Opens: makes the open file of this kind. The default has no operations at all. Device nodes never come here.</summary>
     public virtual SysResult<OpenFile> Open(Caller caller, in VfsPath path, OpenFlags flags) => new OpenFile(path, flags);
 
+    /// <summary>True when another inode has the flags, or has none: that who asks is the owner counts first.</summary>
+    public virtual bool AsksForFileAttr => false;
+
     /// <summary>The flags of chattr(1).</summary>
     public virtual Errno GetFileAttr(Caller caller, Dentry dentry, out uint flags)
     {

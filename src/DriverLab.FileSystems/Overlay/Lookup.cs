@@ -113,17 +113,16 @@ internal sealed class LayerLookup(OverlaySuperBlock sb)
         {
             var lower = lowers[i];
             _layer = lower.Layer;
-            if (!follows)
-                _isLast = i == lowers.Length - 1;
-            else if (_isDirectory || !sb.HasDataLayers)
-                _isLast = lower.Layer.Index == RootLowers.Length;
+            if (!sb.Quirks.DataLayersNeedMetacopy && MayNotFollow(dentry) is var refused and not Errno.OK)
+                return refused;
+            if (_isDirectory || !sb.HasDataLayers || (!follows && sb.Quirks.DataLayersNeedMetacopy))
+                _isLast = follows ? lower.Layer.Index == RootLowers.Length : i == lowers.Length - 1;
             var error = FindInLayer(lower.Dentry, out var at);
             if (error != Errno.OK)
                 return error;
             if (at is null)
                 continue;
-            bool toDataLayer = sb.HasDataLayers && !sb.Quirks.DataLayersNeedMetacopy && !_isDirectory && _redirect is [(byte)'/', ..];
-            if ((found.IsMetacopy || _isMetacopy) && !sb.Options.Metacopy && !toDataLayer)
+            if ((found.IsMetacopy || _isMetacopy) && !sb.Options.Metacopy && sb.Quirks.DataLayersNeedMetacopy)
                 return Refuse(dentry, "metacopy origin");
             if (found.Upper is { } upper && _count == 0 && _isDirectory && !sb.HasNoXattrs)
             {
@@ -137,7 +136,7 @@ internal sealed class LayerLookup(OverlaySuperBlock sb)
             // Of several files without data only the top one counts, and the one with the data.
             if (!_isMetacopy || _count == 0)
                 Push(new(lower.Layer, at));
-            if (_redirect is not null && !follows && !toDataLayer)
+            if (_redirect is not null && !follows && sb.Quirks.DataLayersNeedMetacopy)
                 return Refuse(dentry, "redirect");
             if (!_stop && _redirect is [(byte)'/', ..] && !ReferenceEquals(lowers, RootLowers))
             {
@@ -148,17 +147,26 @@ internal sealed class LayerLookup(OverlaySuperBlock sb)
         }
         if (_isMetacopy && _count > 0 && sb.HasDataLayers && _redirect is [(byte)'/', ..])
         {
-            // Data-only layers are looked at when the data is wanted.
+            // Data-only layers are looked at when the data is wanted; what is in the last layer with names may lead there whatever may be followed.
             found.DataRedirect = _redirect;
             return Errno.OK;
         }
+        if (!sb.Quirks.DataLayersNeedMetacopy && MayNotFollow(dentry) is var mayNot and not Errno.OK)
+            return mayNot;
         if (!_isMetacopy && (!found.IsMetacopy || _count > 0))
             return Errno.OK;
-        if (!sb.Options.Metacopy && !sb.Quirks.DataLayersNeedMetacopy)
-            return Refuse(dentry, "metacopy origin");
         if (sb.Quirks.TellsOfMissingData)
             sb.Log($"metacopy with no lower data found - abort lookup ({PathText.Of(dentry)})");
         return Errno.EIO;
+    }
+
+    /// <summary>What was found so far leads on to where the mount does not go.</summary>
+    /// <remarks>Linux 6.16 fs/overlayfs/namei.c: ovl_check_follow_redirect().</remarks>
+    private Errno MayNotFollow(OverlayDentry dentry)
+    {
+        if (_isMetacopy && !sb.Options.Metacopy)
+            return Refuse(dentry, "metacopy origin");
+        return _redirect is not null && !sb.Options.FollowsRedirects ? Refuse(dentry, "redirect") : Errno.OK;
     }
 
     private Errno Refuse(OverlayDentry dentry, string what)

@@ -95,6 +95,10 @@ internal sealed class MountProcedure : ILayerSink
                 else
                     _workPath = found;
                 break;
+            case LayerRole.AppendedLower or LayerRole.AppendedData when _options.LowerText is not null:
+                return FailParameter("lowerdir+ and datadir+ cannot follow lowerdir");
+            case LayerRole.AppendedLower when _options.Lowers.Exists(static l => l.IsData):
+                return FailParameter("regular lower layers cannot follow data layers");
             default:
                 _lowerPaths.Add(found);
                 break;
@@ -267,8 +271,6 @@ internal sealed class MountProcedure : ILayerSink
             return Fail("at least 2 lowerdir are needed while upperdir nonexistent");
         if (dataLayers > 0 && dataLayers == _options.Lowers.Count)
             return Fail("at least one non-data lowerdir is required");
-        if (dataLayers > 0 && _quirks.DataLayersNeedMetacopy && !_options.Metacopy)
-            return Fail("lower data-only dirs require metacopy support.");
         if (!_quirks.FsContext)
         {
             foreach (var lower in _options.Lowers)

@@ -299,16 +299,6 @@ internal sealed class OptionParser(OverlayQuirks quirks, OverlayOptions options,
 
     private Errno AppendLower(LayerRole role, byte[] value, OpenFile? file = null)
     {
-        if (options.LowerText is not null)
-        {
-            log("overlay: lowerdir+ and datadir+ cannot follow lowerdir");
-            return Errno.EINVAL;
-        }
-        if (role == LayerRole.AppendedLower && options.Lowers.Exists(l => l.IsData))
-        {
-            log("overlay: regular lower layers cannot follow data layers");
-            return Errno.EINVAL;
-        }
         return AddLower(role, value, value, file);
     }
 

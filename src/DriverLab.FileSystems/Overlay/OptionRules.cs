@@ -26,7 +26,10 @@ internal static class OptionRules
             error = ResolveUserXattr(options, quirks, reporter);
         if (error == Errno.OK && !options.UserXattr && !isPrivileged && quirks.UnprivilegedOptionsAreChecked)
             error = CheckUnprivileged(options, reporter);
-        return error;
+        if (error != Errno.OK || !quirks.DataLayersNeedMetacopy || options.Metacopy || !options.Lowers.Exists(static l => l.IsData))
+            return error;
+        reporter.Info("lower data-only dirs require metacopy support.");
+        return Errno.EINVAL;
     }
 
     private readonly struct Reporter(Action<string> log)

@@ -57,6 +57,8 @@ public sealed record OverlayQuirks
     public required bool CopiesFlags { get; init; }
     /// <summary>6.13: layers by descriptor through fsconfig(2).</summary>
     public required bool LayersByDescriptor { get; init; }
+    /// <summary>6.2: lists are asked of the real inode, and one on a file system without them has none.</summary>
+    public required bool AsksInodesForLists { get; init; }
     /// <summary>6.15: <c>override_creds</c>.</summary>
     public required bool OverrideCreds { get; init; }
     /// <summary>Before 6.16: data-only layers need metacopy=on, verity implies it, and an index entry without data is followed without metacopy too.</summary>
@@ -156,6 +158,7 @@ public sealed record OverlayQuirks
             MetadataFsync = profile.AtLeast(6, 12) && !HasFsyncOption(profile),
             CopiesFlags = profile.AtLeast(5, 15),
             LayersByDescriptor = profile.AtLeast(6, 13),
+            AsksInodesForLists = profile.AtLeast(6, 2),
             OverrideCreds = profile.AtLeast(6, 15),
             DataLayersNeedMetacopy = !profile.AtLeast(6, 16),
             FsyncOption = HasFsyncOption(profile),

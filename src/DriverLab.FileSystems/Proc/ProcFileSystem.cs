@@ -11,13 +11,11 @@ namespace DriverLab.FileSystems.Proc;
 /// <remarks>Linux fs/proc/.</remarks>
 public sealed class ProcFileSystem : FileSystemType
 {
-    private ProcSuperBlock? _instance;
-
     /// <inheritdoc/>
     public override string Name => "proc";
 
     /// <inheritdoc/>
-    public override SysResult<Dentry> Mount(MountContext context) => (_instance ??= new ProcSuperBlock(context, this)).Root;
+    public override SysResult<Dentry> Mount(MountContext context) => new ProcSuperBlock(context, this).Root;
 
     /// <summary>Ends a lookup. A name that is not there is an error already, so that nothing can be made of it.</summary>
     /// <returns>ENOENT.</returns>
@@ -35,7 +33,6 @@ internal sealed class ProcSuperBlock : SuperBlock
 {
     public ProcSuperBlock(MountContext context, FileSystemType type) : base(context.Core, type, context.Core.NewAnonymousDev(), FsMagic.PROC, context.Flags)
     {
-        ActiveCount++; // one instance for the pid namespace, whether mounted or not
         BlockSize = 1024;
         Root = NewDentry(null, []);
         Root.Instantiate(new ProcRoot(this) { Ino = 1 });
@@ -61,7 +58,7 @@ internal sealed class ProcRoot(SuperBlock sb) : Inode(sb, Mode.S_IFDIR | (Mode)0
         else if (name.SequenceEqual("thread-self"u8))
             inode = new ProcLink(Sb, static c => Encoding.ASCII.GetBytes($"{c.Pid}/task/{c.Pid}"));
         else if (name.SequenceEqual("mounts"u8))
-            inode = new ProcLink(Sb, static _ => "self/mounts"u8.ToArray());
+            inode = new ProcLink(Sb, static _ => "self/mounts"u8.ToArray()) { Size = 11 };
         else if (name.SequenceEqual("fs"u8))
             inode = new ProcFsDirectory(Sb);
         else if (name.SequenceEqual("filesystems"u8))

@@ -135,13 +135,17 @@ internal sealed class TmpfsOptions
             return hasValue && !value.IsEmpty && ParseSize(context.Core, value);
         if (name.SequenceEqual("nr_blocks"u8))
         {
-            Blocks = OptionValue.MemParse(value, out var rest);
-            return !value.IsEmpty && rest.IsEmpty && Blocks <= long.MaxValue;
+            ulong? blocks = Blocks;
+            bool ok = TakeNumber(value, long.MaxValue, ref blocks);
+            Blocks = blocks;
+            return ok;
         }
         if (name.SequenceEqual("nr_inodes"u8))
         {
-            Inodes = OptionValue.MemParse(value, out var rest);
-            return !value.IsEmpty && rest.IsEmpty && Inodes <= ulong.MaxValue / TmpfsSuperBlock.InodeSpace;
+            ulong? inodes = Inodes;
+            bool ok = TakeNumber(value, ulong.MaxValue / TmpfsSuperBlock.InodeSpace, ref inodes);
+            Inodes = inodes;
+            return ok;
         }
         if (name.SequenceEqual("mode"u8))
         {
@@ -166,6 +170,17 @@ internal sealed class TmpfsOptions
             return ok;
         }
         return null;
+    }
+
+    // A wrong number takes the place of one that was given before, and alone it counts for nothing.
+    private static bool TakeNumber(ReadOnlySpan<byte> value, ulong most, ref ulong? wanted)
+    {
+        if (value.IsEmpty)
+            return false;
+        ulong number = OptionValue.MemParse(value, out var rest);
+        bool ok = rest.IsEmpty && number <= most;
+        wanted = ok || wanted is not null ? number : null;
+        return ok;
     }
 
     private bool ParseSize(VfsCore core, ReadOnlySpan<byte> value)
