@@ -58,9 +58,9 @@ internal sealed class OverlayOpenFile(VfsPath path, OpenFlags flags, OpenFile re
     private OverlayFile File => (OverlayFile)Inode;
     private Caller Mounter => File.Overlay.Mounter;
 
-    /// <summary>Kernels before 6.5 ask the union's mapping operations, which have direct I/O so that the real file is asked when it is opened; a flag set later is refused when the file is used.</summary>
+    /// <summary>The union's mapping operations have direct I/O, so that the real file is asked when it is opened; a flag set later is refused when the file is used.</summary>
     /// <remarks>Linux fs/overlayfs/inode.c: ovl_aops; fs/overlayfs/file.c: ovl_change_flags().</remarks>
-    public override bool SupportsDirect => File.Overlay.Quirks.AllowsDirectFlag || _real.SupportsDirect;
+    public override bool SupportsDirect => true;
 
     public override bool SupportsFallocate => true;
 

@@ -267,20 +267,21 @@ internal abstract partial class OverlayInode : Inode
     /// <summary>The number of the object that this one was copied from, unless several copies share it.</summary>
     private int TakeOriginIno(ref Statx stat, bool isDirectory)
     {
-        var origin = Lowers[0];
-        bool mayShare = !IsIndexed && (Overlay.Options.NfsExport || (!isDirectory && origin.Inode.Nlink != 1));
+        var (ino, links) = Told(Lowers[0]);
+        bool mayShare = !IsIndexed && (Overlay.Options.NfsExport || (!isDirectory && links != 1));
         if (mayShare)
             return 0;
-        stat.Ino = NumberOf(origin);
-        return origin.Layer.FsId;
+        stat.Ino = ino;
+        return Lowers[0].Layer.FsId;
     }
 
-    private ulong NumberOf(in LayerPath origin)
+    // A layer that is an overlay itself reports another number than its inode has, and other links.
+    private (ulong Ino, uint Links) Told(in LayerPath origin)
     {
-        // A layer that is an overlay itself reports another number than its inode has.
-        if (origin.Dentry.Sb.StackDepth == 0)
-            return origin.Inode.Ino;
-        return origin.Inode.GetAttr(Overlay.Mounter, origin.Path, StatxMask.STATX_INO, AtFlags.None, out var lower) == Errno.OK ? lower.Ino : origin.Inode.Ino;
+        const StatxMask asked = StatxMask.STATX_INO | StatxMask.STATX_NLINK;
+        if (origin.Dentry.Sb.StackDepth > 0 && origin.Inode.GetAttr(Overlay.Mounter, origin.Path, asked, AtFlags.None, out var lower) == Errno.OK)
+            return (lower.Ino, lower.Nlink);
+        return (origin.Inode.Ino, origin.Inode.Nlink);
     }
 
     private void MapDevAndIno(ref Statx stat, int fsId, bool isDirectory)

@@ -77,9 +77,6 @@ public sealed record OverlayQuirks
     /// <summary>close(2) is passed on to the real file, and fails with flags that that one does not take (seen on 6.1, not on 5.10).</summary>
     public required bool FlushesLayers { get; init; }
 
-    /// <summary>F_SETFL takes O_DIRECT for files whose layer has none (seen on 6.1, not on 6.12).</summary>
-    public required bool AllowsDirectFlag { get; init; }
-
     /// <summary>A new directory below a merged one is opaque whatever the options are (seen on 5.10, not on 6.1).</summary>
     public required bool NewDirectoriesAreOpaque { get; init; }
     /// <summary>Reading a merged directory shows names whose inode number cannot be found out (seen on 5.10; 6.1 ends with the error or leaves them out).</summary>
@@ -164,7 +161,6 @@ public sealed record OverlayQuirks
             FsyncOption = HasFsyncOption(profile),
             FlushesLayers = profile.AtLeast(5, 11),
             FilesBelowAreHeard = profile.AtLeast(6, 8),
-            AllowsDirectFlag = !profile.AtLeast(6, 5),
             NewDirectoriesAreOpaque = !profile.AtLeast(5, 12),
             ListsWhatItCannotLookUp = !profile.AtLeast(5, 12),
             OldMountErrors = !profile.AtLeast(5, 12),

@@ -247,7 +247,7 @@ internal sealed class OverlaySuperBlock : SuperBlock
     /// <summary>The overlay inode that stands for a real one, or null. One that lost its last entry is let go of here.</summary>
     public OverlayInode? FindInode(Inode key)
     {
-        if (!_inodes.TryGetValue(key, out var found) || !(Options.NfsExport || found.IsDirectory) || found.Users > 0 || found.IsWatched || found.FindAlias() is not null)
+        if (!_inodes.TryGetValue(key, out var found) || found.Users > 0 || found.IsWatched || found.FindAlias() is not null)
             return found;
         RemoveInode(found);
         found.LetGo();

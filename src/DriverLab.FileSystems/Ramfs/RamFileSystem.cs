@@ -18,7 +18,14 @@ public sealed class RamFileSystem : FileSystemType
     /// <inheritdoc/>
     public override SysResult<Dentry> Mount(MountContext context)
     {
-        var mode = (Mode)0x1ED; // 0755
+        var error = ReadMode(context, out var mode);
+        return error == Errno.OK ? new RamSuperBlock(context, this, mode).Root : error;
+    }
+
+    /// <summary>Reads the options; a remount does so too, and forgets them.</summary>
+    internal static Errno ReadMode(MountContext context, out Mode mode)
+    {
+        mode = (Mode)0x1ED; // 0755
         var options = new OptionReader(context.Data);
         while (options.MoveNext())
         {
@@ -28,7 +35,7 @@ public sealed class RamFileSystem : FileSystemType
                 return context.BadValue("ramfs", options.Name);
             mode = (Mode)(value & 0xFFF);
         }
-        return new RamSuperBlock(context, this, mode).Root;
+        return Errno.OK;
     }
 
     /// <inheritdoc/>
@@ -69,6 +76,8 @@ internal sealed class RamSuperBlock : SuperBlock
         Root = NewDentry(null, []);
         Root.Instantiate(root);
     }
+
+    public override Errno CheckRemount(MountContext context) => RamFileSystem.ReadMode(context, out _);
 
     public override bool CacheIsComplete => true;
 
