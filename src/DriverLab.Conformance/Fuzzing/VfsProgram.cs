@@ -222,6 +222,7 @@ internal sealed class VfsProgram(Draw draw, ProgramWriter writer) : FileProgram(
         Writer.Add("dir", "open", null, Writer.Word(directory.Path), Writer.Word("O_DIRECTORY"));
         Writer.Add("opened", "openat2", [Writer.Option("at", "dir")], words);
         Writer.Add("fstat", Writer.Word("opened"));
-        Writer.Add("close", Writer.Word("opened"), Writer.Word("dir"));
+        Writer.Add("close", Writer.Word("opened"));
+        Writer.Add("close", Writer.Word("dir"));
     }
 }
