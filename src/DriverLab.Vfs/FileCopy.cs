@@ -106,7 +106,7 @@ public static class FileCopy
         if (length == 0)
             return 0L;
         var copied = source.CopyFileRange(caller, from, target, to, length);
-        bool byReading = !source.CopiesRangesItself && (copied.Error == Errno.EOPNOTSUPP || isOneInstance && copied.Error == Errno.EXDEV);
+        bool byReading = !source.CopiesRangesItself && copied.Error == Errno.EOPNOTSUPP;
         if (byReading)
             copied = ByReading(caller, source, from, target, to, length);
         if (copied is { IsOk: true, Value: > 0 })
