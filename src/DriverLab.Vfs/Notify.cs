@@ -17,8 +17,11 @@ internal static class Notify
     /// <remarks>Linux fs/notify/fsnotify.c: fsnotify_handle_inode_event(): only events of files carry a path.</remarks>
     public static void File(Dentry dentry, InotifyMask mask)
     {
-        if (dentry.Sb.Core.Watches > 0)
-            Tell(dentry, mask, dentry.IsUnlinked, toDirectory: (mask & (InotifyMask.IN_ACCESS | InotifyMask.IN_MODIFY)) == 0 || dentry.Inode is not { IsSpecial: true } || dentry.Sb.Core.Quirks.DirectoriesHearSpecialFiles);
+        var core = dentry.Sb.Core;
+        if (core.Watches == 0)
+            return;
+        bool isContentOfSpecial = (mask & (InotifyMask.IN_ACCESS | InotifyMask.IN_MODIFY)) != 0 && dentry.Inode is { IsSpecial: true };
+        Tell(dentry, mask, dentry.IsUnlinked, toDirectory: !isContentOfSpecial || core.Quirks.DirectoriesHearSpecialFiles);
     }
 
     private static void Tell(Dentry dentry, InotifyMask mask, bool isUnlinked, bool toDirectory)

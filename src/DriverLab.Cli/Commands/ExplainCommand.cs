@@ -58,11 +58,9 @@ internal static class ExplainCommand
         var json = new Option<bool>("--json") { Description = "One JSON object a line, the last one a summary." };
         var command = new Command("aufs", "Mounts a union with these options on the emulator, as a 6.1 kernel with aufs would: the outcome, branches and options in effect, what mountinfo shows, the kernel's own "
             + "words, and warnings: what loses data, shows deleted files again or crashes the kernel. The directories that the options name are made empty, each on a tmpfs of its own.\n" + ExitCode.Help) { options, json };
-        command.SetAction(parsed => Write([Ask("aufs", AufsLine, parsed.GetRequiredValue(options), BranchPaths, [])], parsed.GetValue(json), output));
+        command.SetAction(parsed => Write([Ask("aufs", Profiles.AufsLine, parsed.GetRequiredValue(options), BranchPaths, [])], parsed.GetValue(json), output));
         return command;
     }
-
-    private const string AufsLine = "6.1-aufs";
 
     private static Command Scenario(TextWriter output)
     {
@@ -73,7 +71,7 @@ internal static class ExplainCommand
         command.SetAction(parsed =>
         {
             var scenario = DataFolder.Find(parsed.GetValue(data)).LoadOne(parsed.GetRequiredValue(name));
-            string line = parsed.GetValue(kernel) is { Length: > 0 } given ? given : scenario.Needs.Contains("aufs") ? AufsLine : "6.1";
+            string line = parsed.GetValue(kernel) is { Length: > 0 } given ? given : scenario.Needs.Contains("aufs") ? Profiles.AufsLine : "6.1";
             using var emulated = new EmulatedKernel(Profiles.Of(line), ModuleSet.Standard, new World(0));
             var sink = new HazardSink(emulated.World, output);
             output.WriteLine($"{scenario.Name}: {scenario.Description}");

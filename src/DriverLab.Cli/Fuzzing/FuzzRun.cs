@@ -17,7 +17,7 @@ internal sealed class FuzzRun(FuzzOptions options, Progress progress) : IAsyncDi
     private readonly Dictionary<Signature, int> _seen = [];
     private readonly Dictionary<string, int> _gaps = [];
     private readonly FuzzProfile _profile = new();
-    private readonly EmulatedSide _alone = new(Profiles.Of(options.Suites.Contains("aufs") ? "6.1-aufs" : "6.12"));
+    private readonly EmulatedSide _alone = new(Profiles.ForSuite(options.Suites.Contains("aufs") ? "aufs" : options.Suites[0]));
     private readonly Comparer _comparer = DataFolder.Find(options.Data).Comparer();
     private readonly Ledger _ledger = DataFolder.Find(options.Data).Ledger();
 

@@ -15,12 +15,11 @@ internal static class FaultFuzz
     {
         ProgramGenerator[] sources = [.. ProgramGenerator.Suites.Select(s => new ProgramGenerator(s, seed))];
         var first = Array.Find(sources, s => s.Suite == suite);
-        var (recent, patched) = (Profiles.Of("6.12"), Profiles.Of("6.1-aufs"));
         var watch = Stopwatch.StartNew();
         for (long number = 0; watch.Elapsed < time; number++)
         {
             var source = first is not null && number % 2 == 0 ? first : sources[number / (first is null ? 1 : 2) % sources.Length];
-            var (program, profile) = (source.Make(number), source.Suite == "aufs" ? patched : recent);
+            var (program, profile) = (source.Make(number), Profiles.ForSuite(source.Suite));
             entering(program.Name);
             var good = new EmulatedSide(profile).Run(program, cancellation);
             if (good.IsSame(new EmulatedSide(profile, boot).Run(program, cancellation)))

@@ -11,6 +11,12 @@ internal static class Profiles
         ? new(line, version, line.EndsWith("-aufs", StringComparison.Ordinal) ? s_aufs : s_debian)
         : throw new UsageException($"'{line}' is no kernel line; expected for example 6.12");
 
+    /// <summary>The line with the patches of aufs.</summary>
+    public const string AufsLine = "6.1-aufs";
+
+    /// <summary>The profile of the line on which programs of a suite run when no kernel is named.</summary>
+    public static KernelProfile ForSuite(string suite) => Of(suite == "aufs" ? AufsLine : "6.12");
+
     // A kernel with the patches of aufs, such as 6.1-aufs; no Debian kernel has them.
     private static FrozenDictionary<string, string> s_aufs => new Dictionary<string, string>(s_debian) { ["CONFIG_AUFS_FS"] = "y" }.ToFrozenDictionary();
 

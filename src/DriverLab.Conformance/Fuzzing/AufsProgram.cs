@@ -8,7 +8,7 @@ internal sealed class AufsProgram(Draw draw, ProgramWriter writer) : UnionProgra
 {
     private static readonly IReadOnlyList<Operation<FileProgram>> s_all =
     [
-        .. NameOperations, .. FileOperations, .. AttributeOperations, .. TaskOperations, .. MoreOperations,
+        .. NameOperations, .. FileOperations, .. AttributeOperations, .. TaskOperations, .. SharingOperations,
         new("remount", 1, static p => ((AufsProgram)p).MountAgain()),
         new("branches", 4, static p => ((AufsProgram)p).ChangeBranches()),
         new("behind", 2, static p => ((AufsProgram)p).ChangeBranchDirectly()),

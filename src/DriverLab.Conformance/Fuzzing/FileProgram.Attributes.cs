@@ -9,6 +9,14 @@ internal abstract partial class FileProgram
     private static readonly string[] s_attributes = ["user.a", "user.b", "user.{x*200}", "trusted.a", "trusted.b", "security.a"];
     private static readonly string[] s_wrongAttributes = ["a", "user.", "user.{x*300}", "\"\"", "system.a", "system.posix_acl_access", "system.posix_acl_default", "trusted."];
 
+    private static readonly string[] s_lists =
+    [
+        "u::rwx,g::r-x,o::r-x", "u::rw-,g::r--,o::---", "u::rwx,u:1000:rwx,g::r-x,m::rwx,o::---", "u::rw-,u:1001:r--,g::r--,m::r--,o::r--", "u::rwx,u:1000:---,g::rwx,g:5:r-x,m::rwx,o::rwx",
+        "u::rw-,g::rw-,g:6:-w-,m::r--,o::---", "u::rw-,u:1000:-w-,u:1001:--x,g::---,g:1000:rwx,m::-w-,o::r--", "u::r--,g::rwx,m::---,o::rwx",
+    ];
+
+    private static readonly string[] s_wrongLists = ["u::rwx,g::r-x", "g::r-x,u::rwx,o::---", "u::rwx,u:1000:r--,g::r--,o::---", "u::rw-,g::r--,m::rw-,m::r--,o::---", "u::rwx,u:5:r--,u:5:r--,g::---,m::r--,o::---"];
+
     protected static IReadOnlyList<Operation<FileProgram>> AttributeOperations { get; } =
     [
         new("stat", 6, static p => p.Stat()),
@@ -22,6 +30,10 @@ internal abstract partial class FileProgram
         new("setxattr", 6, static p => p.SetXattr()),
         new("listxattr", 2, static p => p.ListXattr()),
         new("removexattr", 3, static p => p.RemoveXattr()),
+        new("setacl", 4, static p => p.SetList()),
+        new("getacl", 2, static p => p.Writer.Add("getacl", p.Some().Path, p.Writer.Word(p.Draw.Of("access", "access", "default")))),
+        new("setflags", 1, static p => p.Writer.Add("setflags", p.Some().Path, p.Writer.Word(p.Draw.Of("-", "-", "-", "a", "i", "d", "A", "S", "ad", p.Invalid() ? "c" : "-")))),
+        new("getflags", 1, static p => p.Writer.Add("getflags", p.Some().Path)),
     ];
 
     protected static IReadOnlyList<Operation<FileProgram>> TaskOperations { get; } =
@@ -138,4 +150,13 @@ internal abstract partial class FileProgram
     }
 
     private void Umask() => Writer.Add("umask", Writer.Word(Draw.Of("022", "0", "077", "002", "0777")));
+
+    private void SetList()
+    {
+        var list = Writer.Word(Invalid() ? Draw.Of(s_wrongLists) : Draw.Of(s_lists));
+        if (Draw.Chance(35))
+            Writer.Add("setacl", Some(Invalid() ? NodeKind.File : NodeKind.Directory).Path, Writer.Word("default"), list);
+        else
+            Writer.Add("setacl", Some().Path, Writer.Word("access"), list);
+    }
 }

@@ -7,7 +7,7 @@ internal sealed class OverlayProgram(Draw draw, ProgramWriter writer) : UnionPro
 {
     private static readonly IReadOnlyList<Operation<FileProgram>> s_all =
     [
-        .. NameOperations, .. FileOperations, .. AttributeOperations, .. TaskOperations, .. MoreOperations, .. HandleOperations,
+        .. NameOperations, .. FileOperations, .. AttributeOperations, .. TaskOperations, .. SharingOperations, .. HandleOperations,
         new("remount", 1, static p => ((OverlayProgram)p).MountAgain()),
         new("upper", 2, static p => ((OverlayProgram)p).LookAtLayers()),
         new("flip", 1, static p => ((OverlayProgram)p).Flip()),

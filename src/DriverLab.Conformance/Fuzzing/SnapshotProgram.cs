@@ -7,15 +7,13 @@ namespace DriverLab.Conformance.Fuzzing;
 /// <remarks>A request touches one chunk: which of several is copied first depends on when the kernel's workers run. Nothing is merged: how far that has come depends on when it is asked for. What is suspended is resumed before the next request.</remarks>
 internal sealed class SnapshotProgram(Draw draw, ProgramWriter writer)
 {
-    private const int MostOpen = 4;
-
     private static readonly IReadOnlyList<Operation<SnapshotProgram>> s_all =
     [
-        new("open", 6, static p => p.Open(p.Draw.Of(s_maps))),
-        new("close", 2, static p => p.CloseAll()),
+        new("open", 6, static p => p._open.Open(p.Draw.Of(s_maps))),
+        new("close", 2, static p => p._open.CloseAll()),
         new("write", 16, static p => p.Write()),
         new("read", 8, static p => p.Read()),
-        new("fsync", 2, static p => p.OnFile("fsync")),
+        new("fsync", 2, static p => p._open.On("fsync")),
         new("discard", 4, static p => p.Range("blk discard")),
         new("zeroout", 2, static p => p.Range("blk zeroout")),
         new("digest", 4, static p => p.Digest(p.Draw.Of(s_maps))),
@@ -29,7 +27,7 @@ internal sealed class SnapshotProgram(Draw draw, ProgramWriter writer)
     ];
 
     private static readonly string[] s_maps = ["o", "s", "s2"];
-    private readonly List<string> _open = [];
+    private readonly OpenMaps _open = new(draw, writer);
     private long _sectors;
     private char _tag = 'a';
 
@@ -50,12 +48,12 @@ internal sealed class SnapshotProgram(Draw draw, ProgramWriter writer)
         Make("s");
         if (Draw.Chance(50))
             Make("s2");
-        Open("o");
-        Open("s");
+        _open.Open("o");
+        _open.Open("s");
         var swarm = new Swarm<SnapshotProgram>(Draw, s_all);
         while (Writer.Count < steps)
             swarm.Next(Draw).Write(this);
-        CloseAll();
+        _open.CloseAll();
         foreach (string map in s_maps)
         {
             Writer.Add("dm status", Writer.Word(map));
@@ -87,10 +85,10 @@ internal sealed class SnapshotProgram(Draw draw, ProgramWriter writer)
     private void MakeAgain()
     {
         string map = Draw.Of(s_maps);
-        CloseAll();
+        _open.CloseAll();
         Writer.Add("dm remove", Writer.Word(map));
         Make(map);
-        Open(map);
+        _open.Open(map);
     }
 
     private void Load()
@@ -117,43 +115,21 @@ internal sealed class SnapshotProgram(Draw draw, ProgramWriter writer)
 
     private void OnNode(string verb) => Writer.Add(verb, Writer.Word("/dev/mapper/" + Draw.Of(s_maps)));
 
-    private void Open(string map)
-    {
-        if (_open.Count >= MostOpen)
-            CloseAll();
-        string variable = "f" + (char)('1' + _open.Count);
-        Writer.Add(variable, "open", null, Writer.Word("/dev/mapper/" + map), Writer.Word("O_RDWR|O_DIRECT"));
-        _open.Add(variable);
-    }
-
-    private void CloseAll()
-    {
-        foreach (string file in _open)
-            Writer.Add("close", Writer.Word(file));
-        _open.Clear();
-    }
-
-    private void OnFile(string verb)
-    {
-        if (_open.Count > 0)
-            Writer.Add(verb, Writer.Word(Draw.Of(_open)));
-    }
-
     private long Page() => (long)Draw.Next((int)_sectors / 8) * 4096;
 
     private void Write()
     {
-        if (_open.Count == 0)
+        if (!_open.Any)
             return;
         _tag = _tag == 'z' ? 'a' : (char)(_tag + 1);
         bool isWhole = Draw.Chance(60);
-        Writer.Add("pwrite", Writer.Word(Draw.Of(_open)), Writer.Word($"{{{_tag}*{(isWhole ? "4096" : "512")}}}"), Writer.Number(Page() + (isWhole ? 0 : Draw.Of(0L, 512, 3584))));
+        Writer.Add("pwrite", _open.File, Writer.Word($"{{{_tag}*{(isWhole ? "4096" : "512")}}}"), Writer.Number(Page() + (isWhole ? 0 : Draw.Of(0L, 512, 3584))));
     }
 
     private void Read()
     {
-        if (_open.Count > 0)
-            Writer.Add("pread", Writer.Word(Draw.Of(_open)), Writer.Word(Draw.Of("512", "4096", "16384", "65536")), Writer.Number(Page() + Draw.Of(0L, 512)));
+        if (_open.Any)
+            Writer.Add("pread", _open.File, Writer.Word(Draw.Of("512", "4096", "16384", "65536")), Writer.Number(Page() + Draw.Of(0L, 512)));
     }
 
     private void Range(string verb) => Writer.Add(verb, Writer.Word("/dev/mapper/" + Draw.Of(s_maps)), Writer.Number(Page()), Writer.Word(Draw.Of("512", "4096", "4096", "100")));

@@ -12,8 +12,6 @@ namespace DriverLab.Conformance.Fuzzing;
 /// </remarks>
 internal sealed class ThinProgram(Draw draw, ProgramWriter writer)
 {
-    private const int MostOpen = 4;
-
     private static readonly IReadOnlyList<Operation<ThinProgram>> s_all =
     [
         new("create_thin", 6, static p => p.CreateThin()),
@@ -26,12 +24,12 @@ internal sealed class ThinProgram(Draw draw, ProgramWriter writer)
         new("activate", 8, static p => p.Activate()),
         new("deactivate", 4, static p => p.Deactivate()),
         new("open", 7, static p => p.Open()),
-        new("close", 2, static p => p.CloseAll()),
+        new("close", 2, static p => p._open.CloseAll()),
         new("write", 16, static p => p.Write()),
         new("read", 6, static p => p.Read()),
         new("discard", 6, static p => p.Range("blk discard")),
         new("zeroout", 2, static p => p.ZeroOut()),
-        new("fsync", 3, static p => p.OnFile("fsync")),
+        new("fsync", 3, static p => p._open.On("fsync")),
         new("digest", 4, static p => p.Digest()),
         new("limits", 1, static p => p.OnThin(p.Draw.Of("blk size", "blk limits", "blk ro"), node: true)),
         new("status", 5, static p => p.OnThin("dm status")),
@@ -47,7 +45,7 @@ internal sealed class ThinProgram(Draw draw, ProgramWriter writer)
 
     private static readonly string[] s_names = ["t1", "t2", "t3"];
     private static readonly string[] s_counts = ["512", "4096", "65536", "65536", "131072", "196608", "20480"];
-    private readonly List<string> _open = [];
+    private readonly OpenMaps _open = new(draw, writer);
     private long _blockSectors, _metadataSectors, _dataSectors, _poolSectors;
     private string _always = "error_if_no_space";
     private char _tag = 'a';
@@ -72,11 +70,11 @@ internal sealed class ThinProgram(Draw draw, ProgramWriter writer)
         Writer.Add("dm create", Pool, Row(_poolSectors));
         Message("create_thin 0");
         Writer.Add("dm create", Writer.Word("t1"), ThinRow("0"));
-        Open("t1");
+        _open.Open("t1");
         var swarm = new Swarm<ThinProgram>(Draw, s_all);
         while (Writer.Count < steps)
             swarm.Next(Draw).Write(this);
-        CloseAll();
+        _open.CloseAll();
         foreach (string name in s_names)
         {
             Writer.Add("dm status", Writer.Word(name));
@@ -154,7 +152,7 @@ internal sealed class ThinProgram(Draw draw, ProgramWriter writer)
 
     private void RemakePool()
     {
-        CloseAll();
+        _open.CloseAll();
         foreach (string name in s_names)
             Writer.Add("dm remove", Writer.Word(name));
         Writer.Add("dm remove", Pool);
@@ -207,29 +205,7 @@ internal sealed class ThinProgram(Draw draw, ProgramWriter writer)
 
     private void OnThin(string verb, bool node = false) => Writer.Add(verb, Writer.Word((node ? "/dev/mapper/" : "") + Draw.Of(s_names)));
 
-    private void Open() => Open(Draw.Of(s_names));
-
-    private void Open(string name)
-    {
-        if (_open.Count >= MostOpen)
-            CloseAll();
-        string variable = "f" + (char)('1' + _open.Count);
-        Writer.Add(variable, "open", null, Writer.Word("/dev/mapper/" + name), Writer.Word("O_RDWR|O_DIRECT"));
-        _open.Add(variable);
-    }
-
-    private void CloseAll()
-    {
-        foreach (string file in _open)
-            Writer.Add("close", Writer.Word(file));
-        _open.Clear();
-    }
-
-    private void OnFile(string verb)
-    {
-        if (_open.Count > 0)
-            Writer.Add(verb, Writer.Word(Draw.Of(_open)));
-    }
+    private void Open() => _open.Open(Draw.Of(s_names));
 
     private bool IsTiny => _metadataSectors < 4096;
 
@@ -242,7 +218,7 @@ internal sealed class ThinProgram(Draw draw, ProgramWriter writer)
 
     private void Write()
     {
-        if (_open.Count == 0)
+        if (!_open.Any)
             return;
         _tag = _tag == 'z' ? 'a' : (char)(_tag + 1);
         string count = Draw.Of(s_counts);
@@ -252,7 +228,7 @@ internal sealed class ThinProgram(Draw draw, ProgramWriter writer)
             OnPool("dm status");
             count = Math.Min(long.Parse(count, CultureInfo.InvariantCulture), SmallestBlockBytes - offset % SmallestBlockBytes).ToString(CultureInfo.InvariantCulture);
         }
-        Writer.Add("pwrite", Writer.Word(Draw.Of(_open)), Writer.Word($"{{{_tag}*{count}}}"), Writer.Number(offset));
+        Writer.Add("pwrite", _open.File, Writer.Word($"{{{_tag}*{count}}}"), Writer.Number(offset));
         if (IsTiny)
             OnPool("dm status");
     }
@@ -260,13 +236,13 @@ internal sealed class ThinProgram(Draw draw, ProgramWriter writer)
     private void WriteDurably()
     {
         Write();
-        OnFile("fsync");
+        _open.On("fsync");
     }
 
     private void Read()
     {
-        if (_open.Count > 0)
-            Writer.Add("pread", Writer.Word(Draw.Of(_open)), Writer.Word(Draw.Of(s_counts)), Writer.Number(Offset()));
+        if (_open.Any)
+            Writer.Add("pread", _open.File, Writer.Word(Draw.Of(s_counts)), Writer.Number(Offset()));
     }
 
     private void ZeroOut()

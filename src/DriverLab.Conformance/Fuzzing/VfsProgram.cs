@@ -7,7 +7,7 @@ internal sealed class VfsProgram(Draw draw, ProgramWriter writer) : FileProgram(
 {
     private static readonly IReadOnlyList<Operation<FileProgram>> s_all =
     [
-        .. NameOperations, .. FileOperations, .. AttributeOperations, .. TaskOperations, .. MoreOperations,
+        .. NameOperations, .. FileOperations, .. AttributeOperations, .. TaskOperations, .. SharingOperations,
         new("mount", 3, static p => ((VfsProgram)p).Mount()),
         new("bind", 2, static p => ((VfsProgram)p).Bind()),
         new("remount", 1, static p => ((VfsProgram)p).Remount()),

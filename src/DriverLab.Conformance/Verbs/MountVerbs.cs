@@ -108,13 +108,10 @@ internal static class MountVerbs
 
     private static string Mounts(StepContext c)
     {
-        var (text, problem) = Files.ReadAll(c.Task, "/proc/thread-self/mountinfo"u8);
-        if (text is null)
-            return problem;
+        var (lines, problem) = ReadMountInfo(c);
         int count = 0;
-        foreach (var line in Encoding.UTF8.GetString(text).Split('\n', StringSplitOptions.RemoveEmptyEntries))
+        foreach (var fields in lines)
         {
-            var fields = line.Split(' ');
             int dash = Array.IndexOf(fields, "-");
             if (dash < 6 || fields[4] is "/" or "/dev" or "/proc")
                 continue;
@@ -122,19 +119,23 @@ internal static class MountVerbs
             c.Detail(Render.Text(fields[4]), Render.Text($"{fields[5]} {(propagation.Length > 0 ? propagation : "private")} {fields[dash + 1]} {FileSystemOptions(c, fields, dash)}"));
             count++;
         }
-        return $"ok {count} mounts";
+        return problem.Length > 0 ? problem : $"ok {count} mounts";
+    }
+
+    /// <summary>The lines of the task's mountinfo, each as its fields; none, and the outcome of the call that failed.</summary>
+    internal static (string[][] Lines, string Problem) ReadMountInfo(StepContext c)
+    {
+        var (text, problem) = Files.ReadAll(c.Task, "/proc/thread-self/mountinfo"u8);
+        return text is null ? ([], problem) : ([.. Encoding.UTF8.GetString(text).Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(static line => line.Split(' '))], "");
     }
 
     private static string Branches(StepContext c)
     {
-        var (text, problem) = Files.ReadAll(c.Task, "/proc/thread-self/mountinfo"u8);
-        if (text is null)
-            return problem;
+        var (lines, problem) = ReadMountInfo(c);
         string union = Encoding.UTF8.GetString(c.Bytes(0));
-        var fields = Array.FindLast(Encoding.UTF8.GetString(text).Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(static line => line.Split(' ')).ToArray(), f => f[4] == union);
-        string? id = fields is null ? null : Array.Find(fields[^1].Split(','), static o => o.StartsWith("si=", StringComparison.Ordinal))?[3..];
+        string? id = Array.FindLast(lines, f => f[4] == union)?[^1].Split(',').FirstOrDefault(static o => o.StartsWith("si=", StringComparison.Ordinal))?[3..];
         if (id is null)
-            return "no union";
+            return problem.Length > 0 ? problem : "no union";
         string folder = "/sys/fs/aufs/si_" + id;
         var (names, error) = Files.List(c.Task, Encoding.UTF8.GetBytes(folder));
         if (error != Errno.OK)

@@ -88,16 +88,13 @@ internal static class TreeVerbs
 
     private static string MountInfo(StepContext c)
     {
-        var (text, problem) = Files.ReadAll(c.Task, "/proc/thread-self/mountinfo"u8);
-        if (text is null)
-            return problem;
+        var (lines, problem) = MountVerbs.ReadMountInfo(c);
         string top = c.Text(0, "/").TrimEnd('/');
         int count = 0;
         // Kernels free the numbers of mounts and devices some time after umount: they are the same only within one listing.
         var numbers = new Labels();
-        foreach (var line in Encoding.UTF8.GetString(text).Split('\n', StringSplitOptions.RemoveEmptyEntries))
+        foreach (var fields in lines)
         {
-            var fields = line.Split(' ');
             int dash = Array.IndexOf(fields, "-");
             bool isBelow = fields[4] == top || fields[4].StartsWith(top + "/", StringComparison.Ordinal);
             if (dash < 6 || !isBelow || fields[4] is "/" or "/dev" or "/proc" || fields[4].StartsWith("/dev/", StringComparison.Ordinal) || fields[4].StartsWith("/proc/", StringComparison.Ordinal))
@@ -107,7 +104,7 @@ internal static class TreeVerbs
             c.Detail(Render.Text(fields[4]), Render.Text($"{label} on {parent} {device} root={fields[3]} {fields[5]} {(groups.Length > 0 ? groups : "private")} {fields[dash + 1]} {fields[dash + 2]} {MountVerbs.FileSystemOptions(c, fields, dash)}"));
             count++;
         }
-        return $"ok {count} mounts";
+        return problem.Length > 0 ? problem : $"ok {count} mounts";
     }
 
     private static string Group(StepContext c, string field)

@@ -2,30 +2,19 @@ using DriverLab.Conformance.Scenarios;
 
 namespace DriverLab.Conformance.Fuzzing;
 
-/// <content>Access lists, flags of inodes, mappings, locks, watches.</content>
+/// <content>What lets one see or stop what another does: mappings, locks, watches.</content>
 internal abstract partial class FileProgram
 {
     private const string Watcher = "i";
 
-    private static readonly string[] s_lists =
-    [
-        "u::rwx,g::r-x,o::r-x", "u::rw-,g::r--,o::---", "u::rwx,u:1000:rwx,g::r-x,m::rwx,o::---", "u::rw-,u:1001:r--,g::r--,m::r--,o::r--", "u::rwx,u:1000:---,g::rwx,g:5:r-x,m::rwx,o::rwx",
-        "u::rw-,g::rw-,g:6:-w-,m::r--,o::---", "u::rw-,u:1000:-w-,u:1001:--x,g::---,g:1000:rwx,m::-w-,o::r--", "u::r--,g::rwx,m::---,o::rwx",
-    ];
-
-    private static readonly string[] s_wrongLists = ["u::rwx,g::r-x", "g::r-x,u::rwx,o::---", "u::rwx,u:1000:r--,g::r--,o::---", "u::rw-,g::r--,m::rw-,m::r--,o::---", "u::rwx,u:5:r--,u:5:r--,g::---,m::r--,o::---"];
     private static readonly string[] s_regions = ["0 0", "0 5", "3 4", "5 10", "8 0", "100 100", "4096 1"];
 
     private readonly List<string> _maps = [];
     private readonly List<string> _watches = [];
     private bool _hasWatcher;
 
-    protected static IReadOnlyList<Operation<FileProgram>> MoreOperations { get; } =
+    protected static IReadOnlyList<Operation<FileProgram>> SharingOperations { get; } =
     [
-        new("setacl", 4, static p => p.SetList()),
-        new("getacl", 2, static p => p.Writer.Add("getacl", p.Some().Path, p.Writer.Word(p.Draw.Of("access", "access", "default")))),
-        new("setflags", 1, static p => p.Writer.Add("setflags", p.Some().Path, p.Writer.Word(p.Draw.Of("-", "-", "-", "a", "i", "d", "A", "S", "ad", p.Invalid() ? "c" : "-")))),
-        new("getflags", 1, static p => p.Writer.Add("getflags", p.Some().Path)),
         new("mmap", 3, static p => p.Map()),
         new("load", 3, static p => p.Load()),
         new("store", 4, static p => p.Store()),
@@ -35,15 +24,6 @@ internal abstract partial class FileProgram
         new("watch", 2, static p => p.Watch()),
         new("events", 3, static p => p.Events()),
     ];
-
-    private void SetList()
-    {
-        var list = Writer.Word(Invalid() ? Draw.Of(s_wrongLists) : Draw.Of(s_lists));
-        if (Draw.Chance(35))
-            Writer.Add("setacl", Some(Invalid() ? NodeKind.File : NodeKind.Directory).Path, Writer.Word("default"), list);
-        else
-            Writer.Add("setacl", Some().Path, Writer.Word("access"), list);
-    }
 
     // ---- mappings: of the one task that makes them ------------------------------------------------------------------------------------------------
 
