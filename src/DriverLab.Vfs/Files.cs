@@ -10,7 +10,8 @@ public static class Files
 {
     /// <summary>Opens a positive entry without looking at its permissions, as stacked file systems do. Close with <see cref="OpenFile.Put"/>.</summary>
     /// <returns>EROFS (mount), ENXIO (no driver), what the inode's open says, EINVAL (O_DIRECT not supported).</returns>
-    public static SysResult<OpenFile> DentryOpen(Caller caller, in VfsPath path, OpenFlags flags, bool isHeard = true)
+    /// <remarks>With <paramref name="isWriter"/> false, a file opened for writing does not keep its mount from becoming read-only.</remarks>
+    public static SysResult<OpenFile> DentryOpen(Caller caller, in VfsPath path, OpenFlags flags, bool isHeard = true, bool isWriter = true)
     {
         var inode = path.Inode;
         caller = caller.Through(path.Mount);
@@ -34,8 +35,11 @@ public static class Files
         file.IsHeard = isHeard;
         file.Flags &= ~(OpenFlags.O_CREAT | OpenFlags.O_EXCL | OpenFlags.O_NOCTTY | OpenFlags.O_TRUNC | OpenFlags.O_CLOEXEC);
         file.Flags |= OpenFlags.O_LARGEFILE;
-        if (writes && !inode.IsSpecial)
-            path.Mount.Writers++;
+        if (writes && !inode.IsSpecial && isWriter)
+        {
+            file.IsWriter = true;
+            path.Mount.GetWriteAccess();
+        }
         _ = Opened(file);
         if ((flags & OpenFlags.O_DIRECT) == 0 || file.SupportsDirect)
         {

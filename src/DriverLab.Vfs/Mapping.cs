@@ -14,15 +14,19 @@ public sealed class Mapping
     private readonly VfsPath _path;
     private readonly MapProtection _protection;
     private readonly bool _isPrivate;
+    private readonly bool _keepsWriter;
     private readonly long _offset;
     private readonly HashSet<long> _touched = [];
     private readonly Dictionary<long, byte[]> _copies = [];
 
-    private Mapping(in VfsPath path, OpenFile file, MapProtection protection, bool isPrivate, long offset, int length)
+    private Mapping(in VfsPath path, bool keepsWriter, OpenFile file, MapProtection protection, bool isPrivate, long offset, int length)
     {
-        // The file of a stacked file system has others' pages; its own place stays in use all the same.
+        // The file of a stacked file system has others' pages; its own place stays in use all the same, and open for writing if it was opened so.
         _path = path;
         _path.Hold();
+        if (keepsWriter)
+            _path.Mount.GetWriteAccess();
+        _keepsWriter = keepsWriter;
         (_file, _protection, _isPrivate, _offset, Length) = (file, protection, isPrivate, offset, length);
     }
 
@@ -55,7 +59,7 @@ public sealed class Mapping
         if (!target.IsOk)
             return target.Error;
         Files.TouchAtime(file);
-        var mapping = new Mapping(file.Path, target.Value, protection, isPrivate, offset, length);
+        var mapping = new Mapping(file.Path, file.IsWriter && !ReferenceEquals(file, target.Value), target.Value, protection, isPrivate, offset, length);
         if (isPrivate && target.Value.Inode is MemoryFile memory)
             (memory.PrivateMappings ??= []).Add(mapping);
         return mapping;
@@ -143,6 +147,8 @@ public sealed class Mapping
     {
         _ = (_file.Inode as MemoryFile)?.PrivateMappings?.Remove(this);
         _file.Put();
+        if (_keepsWriter)
+            _path.Mount.PutWriteAccess();
         _path.Release();
     }
 

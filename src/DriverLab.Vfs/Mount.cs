@@ -84,7 +84,22 @@ public sealed class Mount
     public int Users { get; internal set; }
 
     /// <summary>Files open for writing: remount read-only says EBUSY while there are any.</summary>
-    public int Writers { get; internal set; }
+    public int Writers { get; private set; }
+
+    /// <summary>One more file is open for writing, here and on the file system.</summary>
+    /// <remarks>Linux fs/namespace.c: mnt_get_write_access().</remarks>
+    internal void GetWriteAccess()
+    {
+        Writers++;
+        Sb.Writers++;
+    }
+
+    /// <summary>One less is open for writing.</summary>
+    internal void PutWriteAccess()
+    {
+        Writers--;
+        Sb.Writers--;
+    }
 
     /// <summary>Unmounted lazily: dies with its last user.</summary>
     public bool IsDetached { get; internal set; }

@@ -16,7 +16,7 @@ public static partial class MountCalls
     public static bool MayMount(Caller caller) => caller.Credentials.CapableIn(caller.Mounts.UserSpace, Capabilities.CAP_SYS_ADMIN);
 
     /// <summary>Is a file open for writing anywhere, or an unlinked one in use?</summary>
-    internal static bool HasWriters(SuperBlock sb) => sb.OrphanCount > 0 || sb.Core.AttachedMounts.Any(m => ReferenceEquals(m.Sb, sb) && m.Writers > 0);
+    internal static bool HasWriters(SuperBlock sb) => sb.OrphanCount > 0 || sb.Writers > 0;
 
     // ---- contexts ------------------------------------------------------------------------------------------------------------------------------
 

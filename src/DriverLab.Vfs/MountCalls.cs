@@ -211,7 +211,7 @@ public static partial class MountCalls
         if (!caller.Credentials.CapableIn(sb.UserSpace, Capabilities.CAP_SYS_ADMIN))
             return Errno.EPERM;
         sb.ShrinkCache();
-        if (toReadOnly && (sb.Core.AttachedMounts.Any(m => ReferenceEquals(m.Sb, sb) && m.Writers > 0) || sb.OrphanCount > 0))
+        if (toReadOnly && HasWriters(sb))
             return Errno.EBUSY;
         error = sb.Remount(context);
         if (error != Errno.OK)

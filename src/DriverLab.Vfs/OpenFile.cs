@@ -57,6 +57,9 @@ public class OpenFile(VfsPath path, OpenFlags flags)
     /// <remarks>Linux include/linux/fs.h: FMODE_NONOTIFY.</remarks>
     public bool IsHeard { get; internal set; } = true;
 
+    /// <summary>Its mount cannot become read-only while it is open.</summary>
+    internal bool IsWriter { get; set; }
+
     /// <summary>True when the file system has fallocate.</summary>
     public virtual bool SupportsFallocate => false;
 
@@ -72,8 +75,8 @@ public class OpenFile(VfsPath path, OpenFlags flags)
             Notify.File(Path.Dentry, CanWrite ? InotifyMask.IN_CLOSE_WRITE : InotifyMask.IN_CLOSE_NOWRITE);
         Inode.Locks?.RemoveFile(this);
         Release();
-        if (CanWrite && !Inode.IsSpecial)
-            Path.Mount.Writers--;
+        if (IsWriter)
+            Path.Mount.PutWriteAccess();
         Path.Release();
     }
 

@@ -110,6 +110,10 @@ public abstract class SuperBlock
     /// <summary>Unlinked inodes that are still in use; they keep a file system from becoming read-only.</summary>
     public int OrphanCount { get; internal set; }
 
+    /// <summary>Files open for writing on all its mounts, also those that nobody sees; they keep it from becoming read-only.</summary>
+    /// <remarks>Linux fs/namespace.c: sb_prepare_remount_readonly().</remarks>
+    internal int Writers { get; set; }
+
     /// <summary>Writes back everything (sync, syncfs, umount, remount read-only).</summary>
     public virtual Errno SyncFs(bool wait) => Errno.OK;
 

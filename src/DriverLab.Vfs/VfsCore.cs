@@ -101,14 +101,15 @@ public sealed class VfsCore(World world, KernelProfile profile)
             Notify.End(inode, Linux.Abi.InotifyMask.IN_UNMOUNT);
     }
 
-    private readonly Stack<OpenFile> _lateCloses = new();
+    private List<OpenFile> _lateCloses = [];
+    private List<OpenFile> _closing = [];
 
     /// <summary>Closes a file that the kernel opened for itself when the system call ends; at once where no watch could tell the difference.</summary>
     /// <remarks>Linux fs/file_table.c: fput(); kernel/task_work.c: the work that came last is done first.</remarks>
     public void CloseLate(OpenFile file)
     {
         if (Watches > 0)
-            _lateCloses.Push(file);
+            _lateCloses.Add(file);
         else
             file.Put();
     }
@@ -116,8 +117,14 @@ public sealed class VfsCore(World world, KernelProfile profile)
     /// <summary>A system call has ended: does what waits for that. Called when the next one begins.</summary>
     public void EndCall()
     {
-        while (_lateCloses.TryPop(out var file))
-            file.Put();
+        // What closing closes has its turn after all that waits already.
+        while (_lateCloses.Count > 0)
+        {
+            (_closing, _lateCloses) = (_lateCloses, _closing);
+            for (int i = _closing.Count - 1; i >= 0; i--)
+                _closing[i].Put();
+            _closing.Clear();
+        }
     }
 
     private uint _lastCookie;

@@ -43,7 +43,7 @@ internal sealed class OverlayFile(OverlaySuperBlock sb, Mode mode) : OverlayInod
             return error;
         if (Permissions.OwnerOrCapable(data.Inode, mounter.Credentials))
             flags |= OpenFlags.O_NOATIME;
-        return Files.DentryOpen(mounter, data, flags, isHeard: Overlay.Quirks.FilesBelowAreHeard);
+        return Files.DentryOpen(mounter, data, flags, isHeard: Overlay.Quirks.FilesBelowAreHeard, isWriter: Overlay.Quirks.FilesBelowAreWriters);
     }
 }
 
@@ -212,8 +212,9 @@ internal sealed class OverlayOpenFile(VfsPath path, OpenFlags flags, OpenFile re
 
     protected override void Release()
     {
+        // What is closed last ends first.
+        Inode.Sb.Core.CloseLate(_first);
         if (!ReferenceEquals(_real, _first))
-            _real.Put();
-        _first.Put();
+            Inode.Sb.Core.CloseLate(_real);
     }
 }

@@ -34,7 +34,7 @@ internal sealed class LayerLookup(OverlaySuperBlock sb)
         var parent = dentry.Parent.Inode!;
         var lowers = parent.Lowers;
         Reset(dentry);
-        _isLast = !sb.Options.FollowsRedirects && lowers.Length == 0; // in an upper directory nothing can be merged then, and no mark is read
+        _isLast = !ReadsRedirects && lowers.Length == 0; // in an upper directory nothing can be merged then, and no mark is read
         var result = Found.Empty;
         var error = Errno.OK;
         if (parent.Upper is { } upperDirectory)
@@ -49,6 +49,9 @@ internal sealed class LayerLookup(OverlaySuperBlock sb)
             error = FindIndex(dentry, ref result);
         return error == Errno.OK ? Attach(dentry, result) : error;
     }
+
+    /// <summary>Redirects are read though they may not be followed where they may lead to data only.</summary>
+    private bool ReadsRedirects => sb.Options.FollowsRedirects || (sb.HasDataLayers && !sb.Quirks.DataLayersNeedMetacopy);
 
     private LayerPath[] RootLowers => ((OverlayInode)sb.Root.Inode!).Lowers;
 
@@ -115,8 +118,10 @@ internal sealed class LayerLookup(OverlaySuperBlock sb)
             _layer = lower.Layer;
             if (!sb.Quirks.DataLayersNeedMetacopy && MayNotFollow(dentry) is var refused and not Errno.OK)
                 return refused;
-            if (_isDirectory || !sb.HasDataLayers || (!follows && sb.Quirks.DataLayersNeedMetacopy))
-                _isLast = follows ? lower.Layer.Index == RootLowers.Length : i == lowers.Length - 1;
+            if (!ReadsRedirects)
+                _isLast = i == lowers.Length - 1;
+            else if (_isDirectory || !sb.HasDataLayers)
+                _isLast = lower.Layer.Index == RootLowers.Length;
             var error = FindInLayer(lower.Dentry, out var at);
             if (error != Errno.OK)
                 return error;
@@ -339,9 +344,10 @@ internal sealed class LayerLookup(OverlaySuperBlock sb)
     private Errno FindIndex(OverlayDentry dentry, ref Found found)
     {
         var error = IndexDirectory.Lookup(sb, _stack[0].Dentry, found.Upper, verifies: true, out found.Index);
-        if (error == Errno.OK && found.Upper is null && found.Index is { } index)
-            found.IsMetacopy = index.Inode!.IsRegular && sb.GetOwnXattr(index, sb.Names.Metacopy, default) >= 0;
-        return error == Errno.OK && found.Upper is null && found.IsMetacopy && !sb.Options.Metacopy && !sb.Quirks.DataLayersNeedMetacopy ? Refuse(dentry, "metacopy origin") : error;
+        if (error != Errno.OK || found.Upper is not null || found.Index is not { } index)
+            return error;
+        _isMetacopy = found.IsMetacopy = index.Inode!.IsRegular && sb.GetOwnXattr(index, sb.Names.Metacopy, default) >= 0;
+        return sb.Quirks.DataLayersNeedMetacopy ? Errno.OK : MayNotFollow(dentry);
     }
 
     private Errno Attach(OverlayDentry dentry, in Found found)

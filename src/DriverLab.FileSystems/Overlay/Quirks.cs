@@ -74,6 +74,9 @@ public sealed record OverlayQuirks
     /// <summary>Watches of a layer hear of its files being opened, read and written through the union (seen on 6.12, not on 6.1).</summary>
     public required bool FilesBelowAreHeard { get; init; }
 
+    /// <summary>What is open for writing through the union keeps its layer from becoming read-only (seen on 6.12, not on 6.1).</summary>
+    public required bool FilesBelowAreWriters { get; init; }
+
     /// <summary>close(2) is passed on to the real file, and fails with flags that that one does not take (seen on 6.1, not on 5.10).</summary>
     public required bool FlushesLayers { get; init; }
 
@@ -160,6 +163,7 @@ public sealed record OverlayQuirks
             DataLayersNeedMetacopy = !profile.AtLeast(6, 16),
             FsyncOption = HasFsyncOption(profile),
             FlushesLayers = profile.AtLeast(5, 11),
+            FilesBelowAreWriters = profile.AtLeast(6, 7),
             FilesBelowAreHeard = profile.AtLeast(6, 8),
             NewDirectoriesAreOpaque = !profile.AtLeast(5, 12),
             ListsWhatItCannotLookUp = !profile.AtLeast(5, 12),

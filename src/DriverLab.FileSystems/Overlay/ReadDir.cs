@@ -263,7 +263,9 @@ internal sealed class OverlayDirectoryFile(VfsPath path, OpenFlags flags, OpenFi
     protected override void Release()
     {
         _listing?.Put();
-        _upperReal?.Put();
-        _real.Put();
+        // What is closed last ends first.
+        Inode.Sb.Core.CloseLate(_real);
+        if (_upperReal is not null)
+            Inode.Sb.Core.CloseLate(_upperReal);
     }
 }
