@@ -113,7 +113,8 @@ public class AufsPropertyTests
     {
         using var kernel = new EmulatedKernel(s_profile, ModuleSet.Standard, new World(0));
         var sink = new DroppingSink(kernel, scenario.Steps.Count);
-        _ = new ScenarioRunner(kernel).Run(scenario, sink); // the status is in the run
+        using var runner = new ScenarioRunner(kernel);
+        _ = runner.Run(scenario, sink); // the status is in the run
         var run = sink.Result;
         var manifests = run.Lines.Where(static l => l.Op == Look && !l.Step.Contains('.')).Select(l => Details(run, l.Step)).ToArray();
         return manifests.Length < 2 ? ([], []) : (manifests[^2], manifests[^1]);

@@ -96,7 +96,8 @@ public class FuzzingTests
     {
         var trace = new StepTrace();
         using var kernel = new EmulatedKernel(program.Suite == "aufs" ? s_aufs : s_profile, ModuleSet.Standard, new World(0, mutations));
-        _ = new ScenarioRunner(kernel).Run(program, trace);
+        using var runner = new ScenarioRunner(kernel);
+        _ = runner.Run(program, trace);
         return trace;
     }
 

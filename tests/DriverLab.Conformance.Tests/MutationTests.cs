@@ -69,7 +69,8 @@ public class MutationTests
         public Verdict Verdict(MutationSet mutations)
         {
             using var kernel = new EmulatedKernel(Profile, ModuleSet.Standard, new World(0, mutations));
-            return s_comparer.Compare(Scenario, Kernel, new ScenarioRunner(kernel).Run(Scenario), Recorded).Verdict;
+            using var runner = new ScenarioRunner(kernel);
+            return s_comparer.Compare(Scenario, Kernel, runner.Run(Scenario), Recorded).Verdict;
         }
     }
 }

@@ -61,6 +61,7 @@ public class ObservedTests
     private static ScenarioRun Run(string name, MutationSet? faults = null)
     {
         using var kernel = new EmulatedKernel(s_store.Profile(Line), ModuleSet.Standard, new World(0, faults));
-        return new ScenarioRunner(kernel).Run(s_scenarios[name]);
+        using var runner = new ScenarioRunner(kernel);
+        return runner.Run(s_scenarios[name]);
     }
 }

@@ -91,7 +91,8 @@ public sealed partial class CrossingTests
             disks.Add(new(kernel.Internals.Block, new(240, (uint)disks.Count), name, File.OpenHandle(Path.Combine(pool, file), FileMode.Open, FileAccess.ReadWrite, FileShare.None), readOnly: false));
             kernel.Internals.Block.Devices.Add(disks[^1]);
         }
-        var run = new ScenarioRunner(kernel).Run(scenario);
+        using var runner = new ScenarioRunner(kernel);
+        var run = runner.Run(scenario);
         disks.ForEach(static disk => disk.Dispose());
         return Done(run);
     }

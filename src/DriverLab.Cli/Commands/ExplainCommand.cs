@@ -75,7 +75,8 @@ internal static class ExplainCommand
             using var emulated = new EmulatedKernel(Profiles.Of(line), ModuleSet.Standard, new World(0));
             var sink = new HazardSink(emulated.World, output);
             output.WriteLine($"{scenario.Name}: {scenario.Description}");
-            var status = new ScenarioRunner(emulated).Run(scenario, sink);
+            using var runner = new ScenarioRunner(emulated);
+            var status = runner.Run(scenario, sink);
             if (status != RunStatus.Done)
                 output.WriteLine($"{status.ToString().ToLowerInvariant()}: {sink.Reason}");
             else if (emulated.World.Hazards.Count == 0)

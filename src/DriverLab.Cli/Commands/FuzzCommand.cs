@@ -52,6 +52,7 @@ internal static class FuzzCommand
                 MostFindings = parsed.GetValue(most),
                 MostOfAKind = parsed.GetValue(kind),
                 ShrinkTime = TimeSpan.FromSeconds(parsed.GetValue(shrink)),
+                MeasuresVerbs = parsed.GetValue(profile),
                 Output = parsed.GetValue(folder)!,
                 Data = parsed.GetValue(data),
             }, progress);

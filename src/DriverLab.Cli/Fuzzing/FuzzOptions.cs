@@ -30,6 +30,9 @@ internal sealed record FuzzOptions
     /// <summary>Differences of one kind that are looked into.</summary>
     public int MostOfAKind { get; init; } = 2;
     public TimeSpan ShrinkTime { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>True to measure how long each verb takes.</summary>
+    public bool MeasuresVerbs { get; init; }
     public required string Output { get; init; }
     public string? Data { get; init; }
 }

@@ -6,6 +6,7 @@ using DriverLab.Conformance.Fuzzing;
 using DriverLab.Conformance.Running;
 using DriverLab.Conformance.Scenarios;
 using DriverLab.Conformance.Shrinking;
+using DriverLab.Linux;
 using DriverLab.Rig;
 
 namespace DriverLab.Cli.Fuzzing;
@@ -17,7 +18,7 @@ internal sealed class FuzzRun(FuzzOptions options, Progress progress) : IAsyncDi
     private readonly Dictionary<Signature, int> _seen = [];
     private readonly Dictionary<string, int> _gaps = [];
     private readonly FuzzProfile _profile = new();
-    private readonly EmulatedSide _alone = new(Profiles.ForSuite(options.Suites.Contains("aufs") ? "aufs" : options.Suites[0]));
+    private EmulatedSide? _alone;
     private readonly Comparer _comparer = DataFolder.Find(options.Data).Comparer();
     private readonly Ledger _ledger = DataFolder.Find(options.Data).Ledger();
 
@@ -92,24 +93,29 @@ internal sealed class FuzzRun(FuzzOptions options, Progress progress) : IAsyncDi
 
     private string Sides() => string.Join("; ", _pairs.Select(static p => $"{p.Reference.Name} against {p.Real.Name} ({p.Real.Profile.Name})"));
 
-    /// <summary>Opens the kernel that the user named.</summary>
-    public static async Task<IFuzzSide> OpenAsync(string name, IProgress<string> progress, CancellationToken cancellation) => name switch
+    /// <summary>Opens the kernel that the user named; a profile takes the time of each call where the kernel is in this process.</summary>
+    public static async Task<IFuzzSide> OpenAsync(string name, IProgress<string> progress, CancellationToken cancellation, FuzzProfile? profile = null) => name switch
     {
-        "host" => new HostSide(),
-        "emulated" => new EmulatedSide(Profiles.Of("6.12")),
-        _ when name.StartsWith("emulated:", StringComparison.Ordinal) => new EmulatedSide(Profiles.Of(name["emulated:".Length..])),
+        "host" => new HostSide(profile?.VerbsOf(name)),
+        "emulated" => Emulated(Profiles.Of("6.12"), profile),
+        _ when name.StartsWith("emulated:", StringComparison.Ordinal) => Emulated(Profiles.Of(name["emulated:".Length..]), profile),
         _ => new MachineSide(await MachineTarget.CreateAsync(RealKernels.OfUser(), name, progress, cancellation, fewMessages: true)),
     };
+
+    private static EmulatedSide Emulated(KernelProfile kernel, FuzzProfile? profile) => new(kernel, times: profile?.VerbsOf($"emulator of {kernel.Version.Line}"));
 
     private async Task OpenAsync(CancellationToken cancellation)
     {
         var real = new List<IFuzzSide>();
+        var profile = options.MeasuresVerbs ? _profile : null;
         foreach (string name in options.Kernels)
-            real.Add(await OpenAsync(name, progress, cancellation));
+            real.Add(await OpenAsync(name, progress, cancellation, profile));
+        if (real.Count == 0)
+            _alone = Emulated(Profiles.ForSuite(options.Suites.Contains("aufs") ? "aufs" : options.Suites[0]), profile);
         if (options.Between && real.Count < 2)
             throw new UsageException($"--between compares kernels with each other and needs two or more, and there is '{string.Join(' ', options.Kernels)}'; name another with --kernel");
         foreach (var side in options.Between ? real.Skip(1) : real)
-            _pairs.Add((options.Between ? real[0] : new EmulatedSide(side.Profile), side));
+            _pairs.Add((options.Between ? real[0] : Emulated(side.Profile, profile), side));
     }
 
     /// <summary>Programs with what the emulated sides make of them.</summary>
@@ -143,7 +149,7 @@ internal sealed class FuzzRun(FuzzOptions options, Progress progress) : IAsyncDi
     private Task<Batch> PrepareAsync(IProgramSource[] sources, long first, int count, CancellationToken cancellation) => Task.Run(async () =>
     {
         var (programs, next) = _profile.Measure("generate", () => Make(sources, first, count, options.Shard));
-        EmulatedSide[] sides = _pairs.Count == 0 ? [_alone] : [.. _pairs.Select(static p => p.Reference).OfType<EmulatedSide>().Distinct()];
+        EmulatedSide[] sides = _pairs.Count == 0 ? [_alone!] : [.. _pairs.Select(static p => p.Reference).OfType<EmulatedSide>().Distinct()];
         var traces = new Dictionary<IFuzzSide, StepTrace[]>();
         foreach (var side in sides)
             traces[side] = [.. await _profile.MeasureAsync(side.Name, side.RunAsync(programs, cancellation))];

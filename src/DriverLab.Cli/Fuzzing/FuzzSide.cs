@@ -29,7 +29,8 @@ internal interface IFuzzSide : IAsyncDisposable
 /// <summary>The emulator with a profile; every program gets a kernel of its own.</summary>
 /// <param name="profile">The kernel to be.</param>
 /// <param name="boot">Boots an emulator; null for the one that there is.</param>
-internal sealed class EmulatedSide(KernelProfile profile, Func<KernelProfile, IKernel>? boot = null) : IFuzzSide
+/// <param name="times">Takes the time of each call; null to measure none.</param>
+internal sealed class EmulatedSide(KernelProfile profile, Func<KernelProfile, IKernel>? boot = null, VerbTimes? times = null) : IFuzzSide
 {
     public string Name => $"emulator of {profile.Version.Line}";
 
@@ -48,7 +49,8 @@ internal sealed class EmulatedSide(KernelProfile profile, Func<KernelProfile, IK
         try
         {
             using var kernel = boot?.Invoke(profile) ?? new EmulatedKernel(profile);
-            _ = new ScenarioRunner(kernel).Run(program, trace); // the trace holds the status
+            using var runner = new ScenarioRunner(kernel);
+            _ = runner.Run(program, times?.Around(trace) ?? trace); // the trace holds the status
         }
         catch (Exception e) when (e is not OutOfMemoryException)
         {

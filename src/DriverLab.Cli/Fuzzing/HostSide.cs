@@ -20,12 +20,13 @@ internal sealed class HostSide : IFuzzSide
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
     private readonly Lane[] _lanes;
 
-    public HostSide()
+    /// <param name="times">Takes the time of each call; null to measure none.</param>
+    public HostSide(VerbTimes? times = null)
     {
         if (Environment.UserName != "root" && !Environment.IsPrivilegedProcess)
             throw new UsageException("--kernel host needs root, and this is another user; run it as root (sudo), or take a kernel in a machine, such as --kernel 6.12");
         LoadEverything();
-        _lanes = [.. Enumerable.Range(0, LanesPerCore * Environment.ProcessorCount).Select(static _ => new Lane())];
+        _lanes = [.. Enumerable.Range(0, LanesPerCore * Environment.ProcessorCount).Select(_ => new Lane(times))];
     }
 
     /// <summary>
@@ -107,8 +108,9 @@ internal sealed class HostSide : IFuzzSide
     {
         private readonly NativeKernel _kernel = NativeKernel.NewTask(new NativeTaskOptions { SharesProcessors = true });
         private readonly ScenarioRunner _runner;
+        private readonly VerbTimes? _times;
 
-        public Lane() => _runner = new(_kernel) { OnTask = true };
+        public Lane(VerbTimes? times) => (_runner, _times) = (new(_kernel) { OnTask = true }, times);
 
         public KernelProfile Profile => _kernel.Profile;
 
@@ -122,12 +124,16 @@ internal sealed class HostSide : IFuzzSide
         {
             var trace = new StepTrace();
             (Name, Current) = (program.Name, trace);
-            _ = _runner.Run(program, trace); // the trace holds the status
+            _ = _runner.Run(program, _times?.Around(trace) ?? trace); // the trace holds the status
             Current = null;
             return trace;
         }
 
-        public void Dispose() => _kernel.Dispose();
+        public void Dispose()
+        {
+            _runner.Dispose();
+            _kernel.Dispose();
+        }
     }
 
     /// <summary>Code that runs with the sandbox as its root finds no assembly any more: all that the command is made of are loaded before.</summary>

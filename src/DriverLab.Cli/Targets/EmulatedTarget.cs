@@ -32,7 +32,8 @@ internal sealed class EmulatedTarget(KernelProfile profile) : ITarget
         using var kernel = new EmulatedKernel(profile, ModuleSet.Standard, new World(0));
         try
         {
-            return new ScenarioRunner(kernel) { Assets = _layers }.Run(scenario);
+            using var runner = new ScenarioRunner(kernel) { Assets = _layers };
+            return runner.Run(scenario);
         }
         catch (Exception e) when (e is not OutOfMemoryException)
         {

@@ -25,7 +25,7 @@ internal sealed class HostTarget : ITarget
 
     public Task RunAsync(IReadOnlyList<Scenario> scenarios, Action<ScenarioRun> onRun, CancellationToken cancellation) => Task.Run(() =>
     {
-        var runner = new ScenarioRunner(_kernel) { Assets = new LayerArchives(progress: null) };
+        using var runner = new ScenarioRunner(_kernel) { Assets = new LayerArchives(progress: null) };
         var sink = new RunSink(onRun);
         foreach (var scenario in scenarios)
         {

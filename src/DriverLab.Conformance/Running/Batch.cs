@@ -43,7 +43,7 @@ public static class Batch
     public static void Run(ReadOnlySpan<byte> message, IKernel kernel, MessageSink send)
     {
         bool few = message is [(byte)FewMessages, ..];
-        var runner = new ScenarioRunner(kernel) { Assets = new KernelLayerAssets(KernelLayerAssets.GuestFolder), OnTask = few };
+        using var runner = new ScenarioRunner(kernel) { Assets = new KernelLayerAssets(KernelLayerAssets.GuestFolder), OnTask = few };
         var sink = new SendingSink(send, few);
         if (few)
             message = message[1..];

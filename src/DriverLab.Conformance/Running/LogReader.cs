@@ -4,9 +4,9 @@ using DriverLab.Linux.Abi;
 
 namespace DriverLab.Conformance.Running;
 
-/// <summary>Reads /dev/kmsg from where the scenario began.</summary>
+/// <summary>Reads /dev/kmsg from where a scenario began.</summary>
 /// <remarks>A record is <c>priority,sequence,time,flags;text</c>, then lines beginning with a blank that describe it; one read(2) gives one record.</remarks>
-internal sealed class LogReader : IDisposable
+internal sealed class LogReader
 {
     private readonly IKernel _task;
     private readonly Fd _fd;
@@ -24,6 +24,9 @@ internal sealed class LogReader : IDisposable
         _ = task.Close(opened.Value); // only read from
         return null;
     }
+
+    /// <summary>Forgets what was logged until now.</summary>
+    public void SkipToEnd() => _ = _task.LSeek(_fd, 0, SeekWhence.SEEK_END); // went well when it was opened
 
     /// <summary>The texts that were logged since the last call.</summary>
     public List<string> ReadNew()
@@ -43,7 +46,4 @@ internal sealed class LogReader : IDisposable
             lines.Add(end < 0 ? record[text..] : record[text..end]);
         }
     }
-
-    /// <inheritdoc/>
-    public void Dispose() => _ = _task.Close(_fd); // only read from
 }

@@ -3,40 +3,56 @@ using DriverLab.Linux.Abi;
 
 namespace DriverLab.Conformance.Running;
 
-/// <summary>The place where a scenario runs: a mount namespace of its own, a fresh tmpfs as root, the machine's /dev and /proc bound in.</summary>
+/// <summary>
+/// The place where scenarios run, one after the other: a mount namespace of its own, and for each a fresh tmpfs as root with the machine's /dev and /proc bound in.
+/// </summary>
 /// <remarks>Everything is done by calls to the kernel under test, the same on all of them. The keeper stays outside the new root, so that it can clean up whatever actors did.</remarks>
 internal sealed class Sandbox : IDisposable
 {
     private static ReadOnlySpan<byte> Root => "/tmp/scenario"u8;
 
     private readonly IKernel _keeper;
-    private readonly DeviceKeeper _devices;
+    private readonly bool _onTask;
 
-    private Sandbox(IKernel keeper)
+    private Sandbox(IKernel keeper, bool onTask)
     {
         _keeper = keeper;
-        _devices = new(keeper);
+        _onTask = onTask;
+        Devices = new(keeper);
     }
 
     /// <summary>The task outside the new root, which cleans up.</summary>
     public IKernel Keeper => _keeper;
 
     /// <summary>Devices made by the scenario.</summary>
-    public DeviceKeeper Devices => _devices;
+    public DeviceKeeper Devices { get; private set; }
 
     /// <summary>The kernel's log from the start of the scenario on; null where there is none.</summary>
     public LogReader? Log { get; private set; }
 
-    /// <summary>Makes the sandbox; on failure says which call failed and how.</summary>
-    public static (Sandbox? Sandbox, string Problem) Create(IKernel kernel)
+    /// <summary>Makes a sandbox in which no scenario runs yet; on failure says which call failed and how.</summary>
+    /// <param name="kernel">The first task of the kernel.</param>
+    /// <param name="onTask">True to make the calls on the keeper's own thread, as <see cref="ScenarioRunner.OnTask"/> says.</param>
+    public static (Sandbox? Sandbox, string Problem) Create(IKernel kernel, bool onTask)
     {
-        var keeper = kernel.Fork();
-        var sandbox = new Sandbox(keeper);
-        string problem = sandbox.Prepare();
+        var sandbox = new Sandbox(kernel.Fork(), onTask);
+        string problem = sandbox.OnKeeper(sandbox.MakeNamespace);
         if (problem.Length == 0)
             return (sandbox, "");
         sandbox.Dispose();
         return (null, problem);
+    }
+
+    /// <summary>Makes the root of a scenario; says which call failed and how, and nothing when all is well.</summary>
+    public string Enter() => OnKeeper(MakeRoot);
+
+    private string OnKeeper(Func<string> work)
+    {
+        if (!_onTask || _keeper is not IProgramHost host)
+            return _keeper.RunFor(work);
+        string result = "";
+        host.Run(() => result = work());
+        return result;
     }
 
     /// <summary>A new task inside, in the root directory, with umask 022.</summary>
@@ -53,7 +69,7 @@ internal sealed class Sandbox : IDisposable
         return (null, $"chroot {error}");
     }
 
-    private string Prepare()
+    private string MakeNamespace()
     {
         var error = _keeper.Unshare(CloneFlags.CLONE_NEWNS);
         if (error != Errno.OK)
@@ -64,7 +80,14 @@ internal sealed class Sandbox : IDisposable
         error = _keeper.MkdirAt(Fd.Cwd, Root, (Mode)0x1ed);
         if (error is not (Errno.OK or Errno.EEXIST))
             return $"mkdir /tmp/scenario {error}";
-        error = _keeper.Mount("scenario"u8, Root, "tmpfs"u8, MountFlags.None, "mode=755"u8);
+        Log = LogReader.Open(_keeper);
+        return "";
+    }
+
+    private string MakeRoot()
+    {
+        Devices = new(_keeper);
+        var error = _keeper.Mount("scenario"u8, Root, "tmpfs"u8, MountFlags.None, "mode=755"u8);
         if (error != Errno.OK)
             return $"mounting tmpfs on /tmp/scenario {error}";
         error = Bind("/dev"u8, MountFlags.MS_NOSUID);
@@ -73,7 +96,7 @@ internal sealed class Sandbox : IDisposable
         error = Bind("/proc"u8, MountFlags.MS_NOSUID | MountFlags.MS_NODEV | MountFlags.MS_NOEXEC);
         if (error != Errno.OK)
             return $"binding /proc {error}";
-        Log = LogReader.Open(_keeper);
+        Log?.SkipToEnd();
         return "";
     }
 
@@ -87,16 +110,16 @@ internal sealed class Sandbox : IDisposable
         return error != Errno.OK ? error : _keeper.Mount("none"u8, target, default, MountFlags.MS_REMOUNT | MountFlags.MS_BIND | MountFlags.MS_RELATIME | flags, default);
     }
 
-    /// <summary>Undoes everything, and says what could not be undone.</summary>
-    public string CleanUp()
+    /// <summary>Undoes what a scenario did, and says what could not be undone.</summary>
+    public string CleanUp() => OnKeeper(RemoveAll);
+
+    private string RemoveAll()
     {
         var problems = new List<string>();
-        Log?.Dispose();
-        Log = null;
         var error = _keeper.Umount(Root, UmountFlags.MNT_DETACH);
         if (error != Errno.OK)
             problems.Add($"umount {error}");
-        _devices.CleanUp(problems);
+        Devices.CleanUp(problems);
         return string.Join(", ", problems);
     }
 

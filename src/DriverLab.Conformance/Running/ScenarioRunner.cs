@@ -5,9 +5,10 @@ namespace DriverLab.Conformance.Running;
 
 /// <summary>Runs scenarios on a kernel. The same code runs on the emulator, in the guest and on the machine's own kernel.</summary>
 /// <param name="kernel">The first task of the kernel, which must be root and outside any sandbox.</param>
-public sealed class ScenarioRunner(IKernel kernel)
+public sealed class ScenarioRunner(IKernel kernel) : IDisposable
 {
     private readonly Needs _needs = new(kernel);
+    private Sandbox? _sandbox;
 
     /// <summary>Archives that scenarios name as <c>asset:NAME</c>.</summary>
     public ILayerAssets Assets { get; init; } = new NoLayerAssets();
@@ -16,6 +17,13 @@ public sealed class ScenarioRunner(IKernel kernel)
     /// True to make the calls on main's own thread, which costs no hand-over. A program that is compiled while it runs must have loaded all it needs before: its root is the sandbox's.
     /// </summary>
     public bool OnTask { get; init; }
+
+    /// <summary>Ends the task that keeps the place where scenarios run; the kernel stays.</summary>
+    public void Dispose()
+    {
+        _sandbox?.Dispose();
+        _sandbox = null;
+    }
 
     /// <summary>Runs one scenario and cleans up after it, whatever happens.</summary>
     /// <returns>How it ended; the sink has been told the same.</returns>
@@ -39,22 +47,26 @@ public sealed class ScenarioRunner(IKernel kernel)
     {
         if (!scenario.Kernels.Contains(kernel.Profile.Version))
             return (RunStatus.Skipped, $"for kernels {scenario.Kernels}, this is {kernel.Profile.Version.Line}");
-        Sandbox? sandbox = null;
+        bool isClean = false;
         try
         {
             if (_needs.FirstMissing(scenario.Needs.Where(static need => need != ILayerAssets.Need)) is { } missing)
                 return (RunStatus.Skipped, $"needs {missing}");
             if (MissingArchive(scenario) is { } archive)
                 return (RunStatus.Skipped, $"needs {ILayerAssets.Need}: the archive {archive} of Debian's packages is not here");
-            (sandbox, string problem) = Sandbox.Create(kernel);
-            if (sandbox is null)
+            string problem = "";
+            if (_sandbox is null)
+                (_sandbox, problem) = Sandbox.Create(kernel, OnTask);
+            if (_sandbox is not { } sandbox || (problem = sandbox.Enter()).Length > 0)
                 return (RunStatus.Broken, $"sandbox: {problem}");
             var run = new RunState(scenario, sandbox) { Assets = Assets };
             var (main, taskProblem) = sandbox.NewTask();
             if (main is null)
                 return (RunStatus.Broken, $"sandbox: {taskProblem}");
             run.Tasks.Add("main", main);
-            return RunSteps(run, sink);
+            var result = RunSteps(run, sink);
+            isClean = result.Status == RunStatus.Done;
+            return result;
         }
         catch (NotModelledException gap)
         {
@@ -66,7 +78,9 @@ public sealed class ScenarioRunner(IKernel kernel)
         }
         finally
         {
-            sandbox?.Dispose();
+            // What a scenario left behind, or an exception let stand, must not be seen by the next one.
+            if (!isClean)
+                Dispose();
         }
     }
 
