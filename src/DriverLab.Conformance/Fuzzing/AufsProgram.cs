@@ -34,7 +34,7 @@ internal sealed class AufsProgram(Draw draw, ProgramWriter writer) : UnionProgra
     [
         "shwh", "foo", "udba=notify", "udba=", "create=other", "create=mfs:3601", "create=tdp:1", "create=mfsrr", "create=pmfsrr:x", "create=tdmfs:-1", "cpup=other", "cpup=", "diropq=x", "dirwh=-1",
         "dirwh=x", "rdcache=3601", "rdcache=x", "rdblk=254", "rdblk=-1", "rdhash=-1", "rdhash=x", "itrunc_xino=9", "itrunc_xino=-1", "itrunc_xino=x", "trunc_xino=/extra", "trunc_xino=/nothing",
-        "xino=/m/xino", "xino=/nothing/x", "xino=/b0", "br:", "br", "br=", "add:/b0", "add:x:/b0", "add:1:/nothing", "del:/nothing", "mod:/b0", "mod:/extra=rw", "mod:/nothing=ro", "append:/b0", "foo:bar", "foo=bar", "noxino=1",
+        "xino=/m/xino", "xino=/nothing/x", "xino=/b0", "br:", "br", "br=", "add:/b0", "add:x:/b0", "add:1:/nothing", "del:/nothing", "mod:/b0", "mod:/extra=rw", "mod:/nothing=ro", "mod:=rw", "append:/b0", "foo:bar", "foo=bar", "noxino=1",
     ];
 
     private static readonly string[] s_create =
@@ -129,7 +129,12 @@ internal sealed class AufsProgram(Draw draw, ProgramWriter writer) : UnionProgra
         };
         if (option == "plink")
             _hasPseudoLinks = true;
+        bool isTold = Draw.Chance(15);
+        if (isTold)
+            option = "verbose," + option;
         AsMain(() => Writer.Add("remount", [Writer.Option("data", option)], Writer.Word("/m")));
+        if (isTold)
+            AsMain(() => Writer.Add("kmsg", Writer.Word("aufs")));
     }
 
     private void ChangeBranchDirectly() => AsMain(() =>

@@ -121,7 +121,7 @@ internal static class BranchLookup
         int index = parent.Sb.IndexOf(branch);
         var below = Array.FindAll(parent.Entries, e => parent.Sb.IndexOf(e.Branch) > index);
         var error = Find(parent.Sb, below, name, out var found);
-        exists = error == Errno.OK && found.Entries.Length > 0;
+        exists = found.Entries is { Length: > 0 };
         return error;
     }
 

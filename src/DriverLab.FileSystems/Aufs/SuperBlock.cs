@@ -84,17 +84,7 @@ internal sealed class AufsSuperBlock : SuperBlock
     public int IndexOf(Branch branch) => _branches.IndexOf(branch);
 
     /// <summary>True when a branch or one above it can be written to.</summary>
-    public bool HasWritableFrom(Branch branch)
-    {
-        foreach (var at in _branches)
-        {
-            if (at.IsWritable)
-                return true;
-            if (ReferenceEquals(at, branch))
-                return false;
-        }
-        return false;
-    }
+    public bool HasWritableFrom(Branch branch) => _branches.Find(b => b.IsWritable || ReferenceEquals(b, branch)) is { IsWritable: true };
 
     public int NextBranchId()
     {

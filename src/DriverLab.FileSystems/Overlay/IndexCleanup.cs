@@ -12,7 +12,7 @@ namespace DriverLab.FileSystems.Overlay;
 internal static class IndexCleanup
 {
     /// <summary>Goes through the index directory.</summary>
-    /// <returns>EINVAL: a name is no file handle; ENODATA: an entry does not say where it comes from.</returns>
+    /// <returns>EINVAL: a name is no file handle; ENODATA: an entry does not say where it comes from; before 6.17 also what keeps a leftover from going, such as ENOTEMPTY.</returns>
     public static Errno Run(OverlaySuperBlock sb, Dentry index, Action<string> log)
     {
         var names = new NameCollector();
@@ -23,17 +23,11 @@ internal static class IndexCleanup
                 break;
             var entry = Namei.LookupOnePositive(sb.UpperMounter, index, name);
             if (entry.IsOk)
-                error = name[0] == '#' ? Leftover(sb, index, entry.Value, log) : Entry(sb, index, entry.Value, log);
+                error = name[0] == '#' ? UpperPreparation.Clean(sb, index, entry.Value, 1, log) : Entry(sb, index, entry.Value, log);
         }
         if (error != Errno.OK)
             log($"failed index dir cleanup (-{(int)error})");
         return error;
-    }
-
-    private static Errno Leftover(OverlaySuperBlock sb, Dentry index, Dentry entry, Action<string> log)
-    {
-        var error = UpperPreparation.Clean(sb, index, entry, 1, log);
-        return error == Errno.EINVAL ? error : Errno.OK;
     }
 
     private static Errno Entry(OverlaySuperBlock sb, Dentry index, Dentry entry, Action<string> log)

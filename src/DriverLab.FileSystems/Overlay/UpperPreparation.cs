@@ -107,17 +107,13 @@ internal static class UpperPreparation
     internal static Errno Clean(OverlaySuperBlock sb, Dentry directory, Dentry entry, int level, Action<string> log)
     {
         if (!entry.IsDirectory || level > 1)
-            return Remove(sb, directory, entry);
+            return sb.Work.Remove(directory, entry);
         var error = Namei.VfsRmdir(sb.UpperMounter, directory.Inode!, entry);
         if (error == Errno.OK)
             return Errno.OK;
         error = CleanInside(sb, entry, level + 1, log);
-        return error == Errno.OK ? Remove(sb, directory, entry) : error;
+        return error == Errno.OK ? sb.Work.Remove(directory, entry) : error;
     }
-
-    private static Errno Remove(OverlaySuperBlock sb, Dentry directory, Dentry entry) => entry.IsDirectory
-        ? Namei.VfsRmdir(sb.UpperMounter, directory.Inode!, entry)
-        : Namei.VfsUnlink(sb.UpperMounter, directory.Inode!, entry);
 
     private static Errno CleanInside(OverlaySuperBlock sb, Dentry directory, int level, Action<string> log)
     {

@@ -86,7 +86,11 @@ internal sealed class WorkDirectory(OverlaySuperBlock sb)
 
     /// <summary>Removes an object, best effort.</summary>
     /// <remarks>Linux fs/overlayfs/dir.c: ovl_cleanup() holds the entry meanwhile, so that it does not stay as a negative one.</remarks>
-    public void Cleanup(Dentry directory, Dentry entry)
+    public void Cleanup(Dentry directory, Dentry entry) => _ = Remove(directory, entry); // told in the log
+
+    /// <summary>As <see cref="Cleanup"/>.</summary>
+    /// <returns>What the file system says; nothing where the kernel forgets it.</returns>
+    public Errno Remove(Dentry directory, Dentry entry)
     {
         entry.SetFlag(DentryFlags.StaysNegative, false);
         var error = entry.IsDirectory
@@ -94,6 +98,7 @@ internal sealed class WorkDirectory(OverlaySuperBlock sb)
             : Namei.VfsUnlink(Mounter, directory.Inode!, entry);
         if (error != Errno.OK)
             sb.Log($"cleanup of '{PathText.Of(entry)}' failed (-{(int)error})");
+        return sb.Quirks.CleanupAlwaysSucceeds ? Errno.OK : error;
     }
 
     /// <summary>Renames within the upper file system; both directories are ours, so no ancestor checks are needed.</summary>
