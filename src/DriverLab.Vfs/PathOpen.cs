@@ -71,6 +71,11 @@ public static class PathOpen
         {
             var walker = new PathWalker(caller, start, resolve);
             var opened = Walk(caller, ref walker, path, flags, mode & Mode.S_IALLUGO, lookup);
+            if (opened.Error == Errno.ESTALE)
+            {
+                walker = new PathWalker(caller, start, resolve);
+                opened = Walk(caller, ref walker, path, flags, mode & Mode.S_IALLUGO, lookup);
+            }
             if (!opened.IsOk)
                 walker.Current.Mount.ExpiryMark = false;
             return opened;

@@ -51,6 +51,12 @@ public static class PathWalk
             return error;
         var walker = new PathWalker(caller, start, resolve);
         error = walker.Lookup(path, flags);
+        if (error == Errno.ESTALE)
+        {
+            // Once more: what is cached might have been wrong.
+            walker = new PathWalker(caller, start, resolve);
+            error = walker.Lookup(path, flags);
+        }
         // A walk that fails has left the quick mode first, and so has used the mount where it ended.
         walker.Current.Mount.ExpiryMark &= keepsExpiry && error == Errno.OK;
         if (error == Errno.OK)
@@ -77,6 +83,11 @@ public static class PathWalk
             return error;
         var walker = new PathWalker(caller, start);
         error = walker.LinkPathWalk(path, out last, out type, out trailingSlash);
+        if (error == Errno.ESTALE)
+        {
+            walker = new PathWalker(caller, start);
+            error = walker.LinkPathWalk(path, out last, out type, out trailingSlash);
+        }
         parent = walker.Current;
         parent.Mount.ExpiryMark = false;
         return error;

@@ -325,8 +325,8 @@ internal sealed class DataLowLevelMap : LowLevelMap
 
     protected override void SaveEntry(ulong bitmap, SpaceMapIndexEntry entry)
     {
-        bool isKnown = _entries.TryGetValue(bitmap, out var known);
-        if (!isKnown || known.Now.BitmapBlock == known.Committed.BitmapBlock)
+        var known = _entries.GetValueOrDefault(bitmap);
+        if (known.Now.BitmapBlock == known.Committed.BitmapBlock)
             _changed.Add(bitmap);
         _entries[bitmap] = (entry, known.Committed);
         if (_isWrittenThrough)

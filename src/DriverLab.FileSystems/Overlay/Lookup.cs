@@ -402,7 +402,12 @@ internal static class InodeMaking
         bool isFindable = effectiveUpper is not null || byLower;
         var key = isFindable ? byLower ? lower!.Inode! : effectiveUpper!.Inode! : null;
         if (key is not null && fresh is null && sb.FindInode(key) is { } known)
-            return Matches(known, effectiveUpper, lower) ? known : Errno.ESTALE;
+        {
+            if (Matches(known, effectiveUpper, lower))
+                return known;
+            sb.Log($"failed to get inode (-{(int)Errno.ESTALE})");
+            return Errno.ESTALE;
+        }
 
         var inode = fresh ?? OverlayInode.OfMode(sb, real.Mode);
         int fsId = byLower || effectiveUpper is null ? lowers[0].Layer.FsId : 0;
