@@ -88,9 +88,16 @@ public static class FileAttrs
         if (hasMore)
             return Errno.EOPNOTSUPP;
         error = inode.SetFileAttr(caller, dentry, flags);
-        if (error == Errno.OK && inode.Sb.Core.Quirks.FlagsAreTold)
-            Notify.Entry(dentry, InotifyMask.IN_ATTRIB);
+        if (error == Errno.OK)
+            TellChange(dentry);
         return error;
+    }
+
+    /// <summary>Watches hear that flags have changed, on kernels where they do.</summary>
+    public static void TellChange(Dentry dentry)
+    {
+        if (dentry.Sb.Core.Quirks.FlagsAreTold)
+            Notify.Entry(dentry, InotifyMask.IN_ATTRIB);
     }
 
     /// <summary>The flags of an inode that keeps them as <see cref="InodeFlags"/>.</summary>

@@ -91,6 +91,9 @@ public sealed class VfsCore(World world, KernelProfile profile)
     /// <summary>Watches of inotify in the whole kernel: as long as there are none, nothing is told.</summary>
     internal int Watches { get; set; }
 
+    /// <summary>Somebody may hear of what is opened and closed.</summary>
+    public bool HasWatches => Watches > 0;
+
     /// <summary>Inodes that are watched, in the order of their first watch.</summary>
     internal List<Inode> WatchedInodes { get; } = [];
 
@@ -108,7 +111,7 @@ public sealed class VfsCore(World world, KernelProfile profile)
     /// <remarks>Linux fs/file_table.c: fput(); kernel/task_work.c: the work that came last is done first.</remarks>
     public void CloseLate(OpenFile file)
     {
-        if (Watches > 0)
+        if (HasWatches)
             _lateCloses.Add(file);
         else
             file.Put();

@@ -119,6 +119,9 @@ internal sealed class Sandbox : IDisposable
         var error = _keeper.Umount(Root, UmountFlags.MNT_DETACH);
         if (error != Errno.OK)
             problems.Add($"umount {error}");
+        // What the scenario has mounted over its root had only covered it.
+        while (error == Errno.OK)
+            error = _keeper.Umount(Root, UmountFlags.MNT_DETACH);
         Devices.CleanUp(problems);
         return string.Join(", ", problems);
     }

@@ -291,13 +291,21 @@ internal ref struct CopyUp
     private readonly Errno CopyFlags(in LayerPath lower, Dentry temp)
     {
         const InodeFlags copied = InodeFlags.S_SYNC | InodeFlags.S_NOATIME | InodeFlags.S_APPEND | InodeFlags.S_IMMUTABLE;
-        if ((lower.Inode.Flags & copied) == 0 || lower.Inode.GetFileAttr(Mounter, lower.Dentry, out uint flags) != Errno.OK)
+        if ((lower.Inode.Flags & copied) == 0)
+            return Errno.OK;
+        _sb.OpenForSecurity(lower.Path);
+        if (lower.Inode.GetFileAttr(Mounter, lower.Dentry, out uint flags) != Errno.OK)
             return Errno.OK;
         var error = (flags & (FileAttrs.FS_APPEND_FL | FileAttrs.FS_IMMUTABLE_FL)) != 0 ? _inode.StoreProtection(temp, flags) : Errno.OK;
         if (error is not (Errno.OK or Errno.EPERM))
             return error;
-        if ((flags & FileAttrs.FS_NOATIME_FL) == 0 || temp.Inode!.GetFileAttr(Mounter, temp, out uint fresh) != Errno.OK)
+        if ((flags & FileAttrs.FS_NOATIME_FL) == 0)
             return Errno.OK;
+        var upper = _sb.Upper!.At(temp);
+        _sb.OpenForSecurity(upper);
+        if (temp.Inode!.GetFileAttr(Mounter, temp, out uint fresh) != Errno.OK)
+            return Errno.OK;
+        _sb.OpenForSecurity(upper);
         return temp.Inode.SetFileAttr(Mounter, temp, fresh | FileAttrs.FS_NOATIME_FL);
     }
 

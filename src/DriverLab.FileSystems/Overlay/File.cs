@@ -213,8 +213,12 @@ internal sealed class OverlayOpenFile(VfsPath path, OpenFlags flags, OpenFile re
     protected override void Release()
     {
         // What is closed last ends first.
-        Inode.Sb.Core.CloseLate(_first);
-        if (!ReferenceEquals(_real, _first))
-            Inode.Sb.Core.CloseLate(_real);
+        var core = Inode.Sb.Core;
+        bool isCopied = !ReferenceEquals(_real, _first);
+        if (isCopied && File.Overlay.Quirks.FirstFileEndsFirst)
+            core.CloseLate(_real);
+        core.CloseLate(_first);
+        if (isCopied && !File.Overlay.Quirks.FirstFileEndsFirst)
+            core.CloseLate(_real);
     }
 }

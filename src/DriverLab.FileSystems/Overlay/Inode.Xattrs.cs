@@ -52,6 +52,8 @@ internal abstract partial class OverlayInode
         flags = 0;
         if (!IsRegular && !IsDirectory)
             return Errno.ENOTTY;
+        if (Overlay.Quirks.CopiesFlags)
+            Overlay.OpenForSecurity(RealPath);
         var error = RealInode.GetFileAttr(Overlay.Mounter, Real, out flags);
         if (error == Errno.OK && Overlay.Quirks.CopiesFlags)
             flags = flags & ~ProtectingFlags | FileAttrs.Of(Flags & Protecting);
@@ -67,12 +69,17 @@ internal abstract partial class OverlayInode
         if (error == Errno.OK)
             error = StoreProtection(Upper!, flags);
         if (error == Errno.OK)
+        {
+            Overlay.OpenForSecurity(RealPath);
             error = Upper!.Inode!.GetFileAttr(Overlay.Mounter, Upper, out _);
+        }
         if (error == Errno.OK)
             error = Upper!.Inode!.SetFileAttr(Overlay.Mounter, Upper, flags & ~ProtectingFlags);
-        if (error == Errno.OK)
-            CopyAttributes();
-        return error;
+        if (error != Errno.OK)
+            return error;
+        FileAttrs.TellChange(Upper!);
+        CopyAttributes();
+        return Errno.OK;
     }
 
     // ---- extended attributes --------------------------------------------------------------------------------------------------------------

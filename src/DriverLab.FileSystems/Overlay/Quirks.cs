@@ -71,6 +71,9 @@ public sealed record OverlayQuirks
     /// <summary><c>uuid=off</c> is kept with layers on several file systems too, and without an upper layer (seen on 7.2.12, not on 6.17 and 6.18.44).</summary>
     public required bool KeepsUuidOff { get; init; }
 
+    /// <summary>Of a file that was copied up while it was open the lower one ends before the upper one (seen on 6.12, not on 6.1 and 6.16).</summary>
+    public required bool FirstFileEndsFirst { get; init; }
+
     /// <summary>What cannot be cleaned up is told in the log, and is no error (seen on 6.17, not on 6.16).</summary>
     public required bool CleanupAlwaysSucceeds { get; init; }
 
@@ -166,6 +169,7 @@ public sealed record OverlayQuirks
             DataLayersNeedMetacopy = !profile.AtLeast(6, 16),
             FsyncOption = HasFsyncOption(profile),
             FlushesLayers = profile.AtLeast(5, 11),
+            FirstFileEndsFirst = profile.AtLeast(6, 6) && !profile.AtLeast(6, 13),
             CleanupAlwaysSucceeds = profile.AtLeast(6, 17),
             FilesBelowAreWriters = profile.AtLeast(6, 7),
             FilesBelowAreHeard = profile.AtLeast(6, 8),

@@ -350,6 +350,14 @@ internal sealed class OverlaySuperBlock : SuperBlock
         return error != Errno.OK ? error : Files.DentryOpen(Mounter, path, flags | OpenFlags.O_LARGEFILE);
     }
 
+    /// <summary>Before the flags of a real object are read or changed it is opened, for security modules to look at: watches hear of that.</summary>
+    /// <remarks>Linux fs/overlayfs/inode.c: ovl_security_fileattr().</remarks>
+    public void OpenForSecurity(in VfsPath real)
+    {
+        if (Core.HasWatches && Files.DentryOpen(Mounter, real, OpenFlags.O_RDONLY) is { IsOk: true } opened)
+            Core.CloseLate(opened.Value);
+    }
+
     /// <summary>Reads a real directory to its end as the mounter.</summary>
     /// <returns>EACCES, then the layer.</returns>
     public Errno Read(in VfsPath directory, DirContext receiver)
