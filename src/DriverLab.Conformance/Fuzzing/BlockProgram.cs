@@ -39,7 +39,7 @@ internal class BlockProgram(Draw draw, ProgramWriter writer)
         new("fsync", 3, static p => p.OnFile("fsync")),
         new("fstat", 1, static p => p.OnFile("fstat")),
         new("fallocate", 3, static p => p.Fallocate()),
-        new("digest", 4, static p => p.OnDevice("digest")),
+        new("digest", 4, static p => p.Digest()),
     ];
 
     private static readonly string[] s_files = ["/i1", "/i2", "/i3"];
@@ -139,11 +139,13 @@ internal class BlockProgram(Draw draw, ProgramWriter writer)
         OnDevice("loop capacity");
     }
 
+    private void Digest() => Writer.Add("digest", [Writer.Option("chunk", "16384")], Writer.Word("$" + Draw.Of(_devices)));
+
     protected void OnDevice(string verb, params ReadOnlySpan<string> arguments)
     {
         // A device where a path is expected is written as $l.
         string device = Draw.Of(_devices);
-        Writer.Add(verb, [Writer.Word(verb is "digest" or "open" ? "$" + device : device), .. Words(arguments)]);
+        Writer.Add(verb, [Writer.Word(verb == "open" ? "$" + device : device), .. Words(arguments)]);
     }
 
     private Word[] Words(ReadOnlySpan<string> texts)

@@ -33,7 +33,7 @@ internal sealed class DmProgram(Draw draw, ProgramWriter writer) : BlockProgram(
         new("pread", 5, static p => p.Read()),
         new("pwrite", 6, static p => p.Write()),
         // No fsync: a device without a table keeps a flush waiting for one.
-        new("digest", 4, static p => p.OnNode("digest")),
+        new("digest", 4, static p => p.Digest()),
     ];
 
     private static readonly string[] s_names = ["d1", "d2", "d3"];
@@ -160,6 +160,8 @@ internal sealed class DmProgram(Draw draw, ProgramWriter writer) : BlockProgram(
             words.Add(Writer.Word(text));
         Writer.Add(verb, [.. words]);
     }
+
+    private void Digest() => Writer.Add("digest", [Writer.Option("chunk", "16384")], Writer.Word("/dev/mapper/" + Name()));
 
     private void OpenMap()
     {

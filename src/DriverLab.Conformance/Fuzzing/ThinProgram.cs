@@ -30,7 +30,7 @@ internal sealed class ThinProgram(Draw draw, ProgramWriter writer)
         new("discard", 6, static p => p.Range("blk discard")),
         new("zeroout", 2, static p => p.ZeroOut()),
         new("fsync", 3, static p => p._open.On("fsync")),
-        new("digest", 4, static p => p.Digest()),
+        new("digest", 2, static p => p.Digest()),
         new("limits", 1, static p => p.OnThin(p.Draw.Of("blk size", "blk limits", "blk ro"), node: true)),
         new("status", 5, static p => p.OnThin("dm status")),
         new("table", 2, static p => p.OnThin("dm table")),
@@ -44,7 +44,7 @@ internal sealed class ThinProgram(Draw draw, ProgramWriter writer)
     ];
 
     private static readonly string[] s_names = ["t1", "t2", "t3"];
-    private static readonly string[] s_counts = ["512", "4096", "65536", "65536", "131072", "196608", "20480"];
+    private static readonly string[] s_counts = ["512", "512", "4096", "4096", "20480", "65536", "65536", "131072", "196608"];
     private readonly OpenMaps _open = new(draw, writer);
     private long _blockSectors, _metadataSectors, _dataSectors, _poolSectors;
     private string _always = "error_if_no_space";

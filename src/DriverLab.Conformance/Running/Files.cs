@@ -29,10 +29,10 @@ internal static class Files
         return (content, problem);
     }
 
-    /// <summary>Takes pieces of a file's content.</summary>
-    public delegate void PieceAction(ReadOnlySpan<byte> piece);
+    /// <summary>Takes some pieces of a file's content, one behind the other.</summary>
+    public delegate void PieceAction(ReadOnlySpan<byte> pieces);
 
-    /// <summary>The content of a file in pieces of a size, the last one shorter; its length, and the outcome of the call that failed.</summary>
+    /// <summary>The content of a file in pieces of a size, several at a time, the last one alone if it is shorter; its length, and the outcome of the call that failed.</summary>
     public static (long Length, string Problem) ReadPieces(IKernel task, ReadOnlySpan<byte> path, int bytes, PieceAction action)
     {
         var opened = task.OpenAt(Fd.Cwd, path, OpenFlags.O_RDONLY, Mode.None);
@@ -46,12 +46,12 @@ internal static class Files
         {
             length += read.Value;
             filled += read.Value;
-            int taken = 0;
-            for (; filled - taken >= bytes; taken += bytes)
-                action(buffer.AsSpan(taken, bytes));
+            int taken = filled / bytes * bytes;
+            if (taken == 0)
+                continue;
+            action(buffer.AsSpan(0, taken));
             filled -= taken;
-            if (taken > 0)
-                buffer.AsSpan(taken, filled).CopyTo(buffer);
+            buffer.AsSpan(taken, filled).CopyTo(buffer);
         }
         _ = task.Close(opened.Value); // nothing was written, so there is nothing a close could report
         if (filled > 0 && read.IsOk)

@@ -32,27 +32,62 @@ internal static class ObserveVerbs
 
     private static string Digest(StepContext c)
     {
-        var pieces = new List<(string Range, string Text)>();
-        string? last = null;
-        long from = 0, at = 0;
-        var (length, problem) = Files.ReadPieces(c.Task, c.Bytes(0), (int)Math.Clamp(c.Number("chunk", 1 << 20), 1, Files.MostBytes), piece =>
-        {
-            string text = piece.IndexOfAnyExcept((byte)0) < 0 ? "zeros" : $"{TestData.Digest(piece):x16}";
-            if (text != last)
-            {
-                if (last is not null)
-                    pieces.Add(($"{from}+{at - from}", last));
-                (from, last) = (at, text);
-            }
-            at += piece.Length;
-        });
+        var pieces = new DigestPieces();
+        int bytes = (int)Math.Clamp(c.Number("chunk", 1 << 20), 1, Files.MostBytes);
+        var (length, problem) = Files.ReadPieces(c.Task, c.Bytes(0), bytes, data => pieces.Add(data, bytes));
         if (problem.Length > 0)
             return problem;
-        if (last is not null)
-            pieces.Add(($"{from}+{at - from}", last));
-        foreach (var (range, text) in pieces)
-            c.Detail(range, text);
+        pieces.Tell(c);
         return $"ok {length}";
+    }
+
+    /// <summary>Pieces of a file as ranges of equal ones.</summary>
+    private sealed class DigestPieces
+    {
+        private const int AtOnce = 64;
+
+        private readonly List<(long From, long Length, ulong? Digest)> _ranges = [];
+        private long _at;
+
+        /// <summary>Adds pieces of a size, of which only the last may be shorter.</summary>
+        public void Add(ReadOnlySpan<byte> data, int bytes)
+        {
+            Span<int> starts = stackalloc int[AtOnce];
+            Span<ulong> digests = stackalloc ulong[AtOnce];
+            for (; data.Length >= bytes; data = data[Math.Min(data.Length / bytes * bytes, AtOnce * bytes)..])
+                AddSome(data[..Math.Min(data.Length / bytes * bytes, AtOnce * bytes)], bytes, starts, digests);
+            if (!data.IsEmpty)
+                AddSome(data, data.Length, starts, digests);
+        }
+
+        private void AddSome(ReadOnlySpan<byte> data, int bytes, Span<int> starts, Span<ulong> digests)
+        {
+            int used = 0;
+            for (int at = 0; at < data.Length; at += bytes)
+            {
+                if (data.Slice(at, bytes).IndexOfAnyExcept((byte)0) >= 0)
+                    starts[used++] = at;
+            }
+            TestData.Digests(data, starts[..used], bytes, digests);
+            for (int at = 0, next = 0; at < data.Length; at += bytes)
+                AddOne(bytes, next < used && starts[next] == at ? digests[next++] : null);
+        }
+
+        private void AddOne(int bytes, ulong? digest)
+        {
+            if (_ranges.Count > 0 && _ranges[^1].Digest == digest)
+                _ranges[^1] = _ranges[^1] with { Length = _ranges[^1].Length + bytes };
+            else
+                _ranges.Add((_at, bytes, digest));
+            _at += bytes;
+        }
+
+        /// <summary>Writes each range with its digest.</summary>
+        public void Tell(StepContext c)
+        {
+            foreach (var (from, length, digest) in _ranges)
+                c.Detail($"{from}+{length}", digest is { } value ? $"{value:x16}" : "zeros");
+        }
     }
 
     private static string ReadDir(StepContext c)

@@ -326,6 +326,8 @@ internal sealed class OptionParser(OverlayQuirks quirks, OverlayOptions options,
             return Errno.OK;
         if (value[0] == ':')
             return Fail("overlayfs: cannot append lower layer");
+        if (quirks.RefusesDanglingBackslash && OptionText.HasDanglingBackslash(value))
+            return Errno.EINVAL;
         var pieces = OptionText.Split(value, (byte)':');
         if (pieces[^1].Length == 0)
             return Fail("overlayfs: unescaped trailing colons in lowerdir mount option.");

@@ -140,12 +140,15 @@ internal static class OptionText
         int length = 0;
         for (int i = 0; i < text.Length; i++)
         {
-            if (text[i] == '\\' && i + 1 < text.Length)
-                i++;
+            if (text[i] == '\\' && ++i == text.Length)
+                break;
             result[length++] = text[i];
         }
         return result[..length];
     }
+
+    /// <summary>True when the last backslash has nothing to protect.</summary>
+    public static bool HasDanglingBackslash(ReadOnlySpan<byte> text) => ((text.Length - 1 - text.LastIndexOfAnyExcept((byte)'\\')) & 1) != 0;
 
     /// <summary>The position of the first separator that no backslash protects; -1 when there is none.</summary>
     public static int IndexOfUnescaped(ReadOnlySpan<byte> text, byte separator)

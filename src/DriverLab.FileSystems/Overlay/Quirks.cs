@@ -74,6 +74,9 @@ public sealed record OverlayQuirks
     /// <summary>Of a file that was copied up while it was open the lower one ends before the upper one (seen on 6.12, not on 6.1 and 6.16).</summary>
     public required bool FirstFileEndsFirst { get; init; }
 
+    /// <summary>A lowerdir= that ends with a backslash is refused (seen on 7.3, not on 7.2).</summary>
+    public required bool RefusesDanglingBackslash { get; init; }
+
     /// <summary>What cannot be cleaned up is told in the log, and is no error (seen on 6.17, not on 6.16).</summary>
     public required bool CleanupAlwaysSucceeds { get; init; }
 
@@ -170,6 +173,7 @@ public sealed record OverlayQuirks
             FsyncOption = HasFsyncOption(profile),
             FlushesLayers = profile.AtLeast(5, 11),
             FirstFileEndsFirst = profile.AtLeast(6, 6) && !profile.AtLeast(6, 13),
+            RefusesDanglingBackslash = profile.AtLeast(7, 3),
             CleanupAlwaysSucceeds = profile.AtLeast(6, 17),
             FilesBelowAreWriters = profile.AtLeast(6, 7),
             FilesBelowAreHeard = profile.AtLeast(6, 8),
