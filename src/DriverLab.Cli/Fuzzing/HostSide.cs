@@ -14,7 +14,7 @@ namespace DriverLab.Cli.Fuzzing;
 /// </summary>
 internal sealed class HostSide : IFuzzSide
 {
-    private const int LanesPerCore = 3, Few = 8;
+    private const int LanesPerCore = 4, Few = 8;
 
     private const string WriteXorExecute = "DOTNET_EnableWriteXorExecute";
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
@@ -61,7 +61,7 @@ internal sealed class HostSide : IFuzzSide
 
     public KernelProfile Profile => _lanes[0].Profile;
 
-    public int Batch => 256;
+    public int Batch => 512;
 
     public bool RunsBeside => true;
 
