@@ -14,10 +14,14 @@ public sealed partial class PageCache
     /// <summary>Size of a page, in bytes.</summary>
     public const int PageBytes = 4096;
 
+    private const int MostKept = 1024;
+
     private readonly BlockDevice _device;
     private readonly Dictionary<long, Page> _pages = [];
     private readonly List<Page> _dirty = [];
-    private readonly Stack<Page> _freePages = new();
+    /// <summary>Pages of the usual size that no cache of this thread's kernels uses.</summary>
+    [ThreadStatic]
+    private static Stack<Page>? t_freePages;
     private readonly WriteCompletion _writeCompletion;
     private readonly ReadCompletion _readCompletion;
     private readonly FolioMap _folios;
@@ -75,7 +79,6 @@ public sealed partial class PageCache
         if (unit == _unit)
             return;
         Drop();
-        _freePages.Clear();
         _unit = unit;
     }
 
@@ -132,7 +135,7 @@ public sealed partial class PageCache
         ref var slot = ref CollectionsMarshal.GetValueRefOrAddDefault(_pages, index, out bool exists);
         if (!exists)
         {
-            var page = _freePages.TryPop(out var free) ? free : new Page(_unit);
+            var page = _unit == PageBytes && t_freePages is { } kept && kept.TryPop(out var free) ? free : new Page(_unit);
             page.Index = index;
             page.Valid = 0;
             page.Dirty = 0;
@@ -391,8 +394,11 @@ public sealed partial class PageCache
     private void Recycle(Page page)
     {
         page.Dirty = 0;
-        if (_freePages.Count < 64 && page.ReadsInFlight == 0 && _writesInFlight == 0)
-            _freePages.Push(page);
+        if (_unit != PageBytes || page.ReadsInFlight != 0 || _writesInFlight != 0)
+            return;
+        var kept = t_freePages ??= new();
+        if (kept.Count < MostKept)
+            kept.Push(page);
     }
 }
 

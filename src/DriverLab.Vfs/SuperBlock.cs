@@ -110,6 +110,9 @@ public abstract class SuperBlock
     /// <summary>Unlinked inodes that are still in use; they keep a file system from becoming read-only.</summary>
     public int OrphanCount { get; internal set; }
 
+    /// <summary>Files that have, or had, whole pages in memory.</summary>
+    internal HashSet<Helpers.MemoryFile> FilesWithPages { get; } = [];
+
     /// <summary>Files open for writing on all its mounts, also those that nobody sees; they keep it from becoming read-only.</summary>
     /// <remarks>Linux fs/namespace.c: sb_prepare_remount_readonly().</remarks>
     internal int Writers { get; set; }
@@ -155,6 +158,8 @@ public abstract class SuperBlock
         if (Core.Watches > 0)
             Core.EndWatches(this);
         Put();
+        foreach (var file in FilesWithPages)
+            file.ReleasePages();
         Core.FreeAnonymousDev(Dev);
         _ = Core.SuperBlocks.Remove(this);
     }

@@ -48,9 +48,6 @@ public sealed class VfsCore(World world, KernelProfile profile)
     /// <summary>What fills /sys beside file systems.</summary>
     public List<ISysfsSource> SysfsSources { get; } = [];
 
-    /// <summary>Unused pages of file data.</summary>
-    public Helpers.PagePool Pages { get; } = new();
-
     /// <summary>An inode number for file systems without numbers of their own.</summary>
     /// <remarks>Linux fs/inode.c: get_next_ino().</remarks>
     public ulong NextIno() => ++_lastIno;

@@ -16,7 +16,9 @@ public abstract class MemoryFile(SuperBlock sb, Mode mode) : Inode(sb, mode)
     /// <summary>Private mappings: truncation takes their copies of pages away too. Null when there are none.</summary>
     internal List<Mapping>? PrivateMappings { get; set; }
 
-    private PagePool Pool => Sb.Core.Pages;
+    private static PagePool Pool => PagePool.Mine;
+
+    private bool _isKnown;
 
     /// <summary>Asks for space for pages.</summary>
     /// <returns>ENOSPC.</returns>
@@ -55,7 +57,12 @@ public abstract class MemoryFile(SuperBlock sb, Mode mode) : Inode(sb, mode)
     }
 
     /// <inheritdoc/>
-    protected override void Evict() => Punch(0, long.MaxValue);
+    protected override void Evict()
+    {
+        Punch(0, long.MaxValue);
+        if (_isKnown)
+            _ = Sb.FilesWithPages.Remove(this);
+    }
 
     /// <summary>Frees whole pages and clears the parts of pages in a range of bytes.</summary>
     protected void Punch(long offset, long end)
@@ -153,8 +160,16 @@ public abstract class MemoryFile(SuperBlock sb, Mode mode) : Inode(sb, mode)
         byte[] larger = isSmall ? new byte[Math.Max(64, (int)System.Numerics.BitOperations.RoundUpToPowerOf2((uint)length))] : Pool.Rent(clear: !isWhole);
         page?.CopyTo(larger, 0);
         Pages.Set(index, larger);
+        if (!isSmall && !_isKnown)
+        {
+            _isKnown = true;
+            Sb.FilesWithPages.Add(this);
+        }
         return larger;
     }
+
+    /// <summary>The file system is gone: gives the pages to the files of others.</summary>
+    internal void ReleasePages() => _ = Pages.Clear(0, long.MaxValue, Pool);
 
     /// <summary>Occupies pages that are not written yet.</summary>
     /// <returns>ENOSPC, with nothing occupied.</returns>

@@ -2,11 +2,19 @@ using DriverLab.Linux.Abi;
 
 namespace DriverLab.Vfs.Helpers;
 
-/// <summary>Pages that are not in use, kept for the next file.</summary>
+/// <summary>Pages that are not in use, kept for the next file of this thread's kernels.</summary>
+/// <remarks>Kernels that live for one short program would else have the collector move their pages about for most of the time.</remarks>
 public sealed class PagePool
 {
-    private const int Kept = 1024;
+    private const int Kept = 2048;
+
+    [ThreadStatic]
+    private static PagePool? t_mine;
+
     private readonly Stack<byte[]> _free = new();
+
+    /// <summary>This thread's; not to be kept, since a kernel may be used by one thread after the other.</summary>
+    public static PagePool Mine => t_mine ??= new();
 
     /// <summary>A page.</summary>
     /// <param name="clear">False when all of it is written at once: it holds whatever was in it. Otherwise it is zeroed.</param>
