@@ -74,7 +74,9 @@ public static partial class MountCalls
             return mounted.Error;
         var sb = mounted.Value.Sb;
         sb.BelongTo(caller);
-        var mount = new Mount(sb, mounted.Value, own) { Source = source.ToArray() };
+        var mount = new Mount(sb, mounted.Value, own);
+        if (type.KeepsSource(core))
+            mount.Source = source.ToArray();
         var error = CheckPlace(caller, path);
         if (error == Errno.OK && ReferenceEquals(path.Mount.Sb, sb) && path.IsMountRoot)
             error = Errno.EBUSY;

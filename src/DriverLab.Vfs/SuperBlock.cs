@@ -63,6 +63,9 @@ public abstract class SuperBlock
     /// <summary>Knows POSIX access control lists (SB_POSIXACL).</summary>
     public virtual bool HasPosixAcl => false;
 
+    /// <summary>Whether a list makes sense is found out by the file system below, when it is stored there.</summary>
+    public virtual bool LeavesAclsToLayers => false;
+
     /// <summary>Every hashed entry of this instance is in the dentry cache (ramfs, tmpfs): a miss means that the name does not exist, and <see cref="Inode.Lookup"/> is only
     /// asked when a name is about to be created.</summary>
     public virtual bool CacheIsComplete => false;
@@ -206,6 +209,9 @@ public abstract class FileSystemType
 
     /// <summary>Its mounts can have a map of owners (FS_ALLOW_IDMAP).</summary>
     public virtual bool AllowsMappings(VfsCore core) => false;
+
+    /// <summary>Its mounts tell the source that they were given.</summary>
+    public virtual bool KeepsSource(VfsCore core) => true;
 
     /// <summary>/proc/filesystems shows it.</summary>
     public virtual bool IsListed => true;

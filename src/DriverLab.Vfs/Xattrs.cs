@@ -86,7 +86,7 @@ public static class Xattrs
             return acl is null ? Errno.OK : Errno.EACCES;
         if (!Permissions.OwnerOrCapable(inode, caller.Credentials))
             return Errno.EPERM;
-        return acl?.Validate(inode.Sb.UserSpace) ?? Errno.OK;
+        return inode.Sb.LeavesAclsToLayers ? Errno.OK : acl?.Validate(inode.Sb.UserSpace) ?? Errno.OK;
     }
 
     private static Errno Told(Dentry dentry, Errno error)

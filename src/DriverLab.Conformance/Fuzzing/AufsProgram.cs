@@ -131,7 +131,7 @@ internal sealed class AufsProgram(Draw draw, ProgramWriter writer) : UnionProgra
             _hasPseudoLinks = true;
         bool isTold = Draw.Chance(15);
         if (isTold)
-            option = "verbose," + option;
+            option = Draw.Of("verbose,", "v,", "verbose,noverbose,") + option;
         AsMain(() => Writer.Add("remount", [Writer.Option("data", option)], Writer.Word("/m")));
         if (isTold)
             AsMain(() => Writer.Add("kmsg", Writer.Word("aufs")));

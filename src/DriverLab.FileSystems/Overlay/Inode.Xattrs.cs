@@ -149,10 +149,15 @@ internal abstract partial class OverlayInode
     /// <remarks>Linux fs/overlayfs/inode.c: ovl_set_acl().</remarks>
     private bool IsNoDefaultList(ReadOnlySpan<byte> name) => !IsDirectory && name.SequenceEqual(PosixAcl.DefaultName);
 
-    /// <summary>Neither the upper layer nor what is there now may be on a file system without lists.</summary>
+    /// <summary>Neither the upper layer nor what is there now may be on a file system without lists, as a union is before 6.2 for one above it.</summary>
     /// <remarks>Linux fs/overlayfs/inode.c: ovl_set_acl().</remarks>
-    private Errno MayHoldList(ReadOnlySpan<byte> name) =>
-        PosixAcl.IsName(name) && (!RealInode.Sb.HasPosixAcl || Overlay.Upper is { } upper && !upper.Mount.Sb.HasPosixAcl) ? Errno.EOPNOTSUPP : Errno.OK;
+    private Errno MayHoldList(ReadOnlySpan<byte> name)
+    {
+        if (!PosixAcl.IsName(name))
+            return Errno.OK;
+        bool isWithout = !RealInode.Sb.HasPosixAcl || Overlay.Upper is { } upper && !upper.Mount.Sb.HasPosixAcl || !Overlay.Quirks.AsksInodesForLists && RealInode is OverlayInode;
+        return isWithout ? Errno.EOPNOTSUPP : Errno.OK;
+    }
 
     private Errno PrepareXattrChange(OverlayDentry dentry)
     {

@@ -134,6 +134,8 @@ internal sealed class OverlaySuperBlock : SuperBlock
 
     public override bool HasPosixAcl => true;
 
+    public override bool LeavesAclsToLayers => !Quirks.AsksInodesForLists;
+
     /// <summary>Some lower layers are reachable through redirects only.</summary>
     public bool HasDataLayers { get; private set; }
 

@@ -15,6 +15,9 @@ public sealed class RamFileSystem : FileSystemType
     /// <inheritdoc/>
     public override bool IsForUserNamespaces(VfsCore core) => true;
 
+    /// <summary>It takes the source for one more option that it does not know (seen on 5.10, not on 6.1).</summary>
+    public override bool KeepsSource(VfsCore core) => core.Profile.AtLeast(5, 12);
+
     /// <inheritdoc/>
     public override SysResult<Dentry> Mount(MountContext context)
     {
