@@ -157,6 +157,9 @@ public abstract class Inode
         Evict();
     }
 
+    /// <summary>Access lists can be set; to others that is said before anything else is looked at.</summary>
+    public virtual bool MayHaveAcl => Sb.HasPosixAcl;
+
     /// <summary>Frees what an unlinked, unused inode occupied.</summary>
     protected virtual void Evict() { }
 

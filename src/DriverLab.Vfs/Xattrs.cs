@@ -80,7 +80,7 @@ public static class Xattrs
     // Linux fs/posix_acl.c: set_posix_acl().
     private static Errno MaySetAcl(Caller caller, Inode inode, ReadOnlySpan<byte> name, PosixAcl? acl)
     {
-        if (!inode.Sb.HasPosixAcl || inode.IsSymlink)
+        if (!inode.MayHaveAcl || inode.IsSymlink)
             return Errno.EOPNOTSUPP;
         if (name.SequenceEqual(PosixAcl.DefaultName) && !inode.IsDirectory)
             return acl is null ? Errno.OK : Errno.EACCES;

@@ -151,13 +151,13 @@ internal abstract partial class OverlayInode
 
     /// <summary>Neither the upper layer nor what is there now may be on a file system without lists, as a union is before 6.2 for one above it.</summary>
     /// <remarks>Linux fs/overlayfs/inode.c: ovl_set_acl().</remarks>
-    private Errno MayHoldList(ReadOnlySpan<byte> name)
-    {
-        if (!PosixAcl.IsName(name))
-            return Errno.OK;
-        bool isWithout = !RealInode.Sb.HasPosixAcl || Overlay.Upper is { } upper && !upper.Mount.Sb.HasPosixAcl || !Overlay.Quirks.AsksInodesForLists && RealInode is OverlayInode;
-        return isWithout ? Errno.EOPNOTSUPP : Errno.OK;
-    }
+    private Errno MayHoldList(ReadOnlySpan<byte> name) => PosixAcl.IsName(name) && !LayersHaveLists ? Errno.EOPNOTSUPP : Errno.OK;
+
+    private bool LayersHaveLists =>
+        RealInode.Sb.HasPosixAcl && (Overlay.Upper is not { } upper || upper.Mount.Sb.HasPosixAcl) && (Overlay.Quirks.AsksInodesForLists || RealInode is not OverlayInode);
+
+    /// <remarks>Linux before 6.2 fs/overlayfs/super.c: ovl_posix_acl_xattr_set() asks the layers first; later the VFS asks for the owner first.</remarks>
+    public override bool MayHaveAcl => Overlay.Quirks.AsksInodesForLists || LayersHaveLists;
 
     private Errno PrepareXattrChange(OverlayDentry dentry)
     {
