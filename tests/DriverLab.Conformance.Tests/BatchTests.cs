@@ -100,6 +100,17 @@ public class BatchTests
         Assert.That(TestData.Digest(data.AsSpan(0, 99)), Is.Not.EqualTo(digest));
     }
 
+    [Test]
+    public void Several_digests_at_a_time_are_those_of_each([Values(1, 7, 8, 64, 99)] int bytes, [Range(0, 9)] int count)
+    {
+        byte[] data = new byte[bytes * count + 5];
+        TestData.Fill(data, 3);
+        int[] starts = [.. Enumerable.Range(0, count).Select(i => i * bytes + i % 5)];
+        ulong[] digests = new ulong[count];
+        TestData.Digests(data, starts, bytes, digests);
+        Assert.That(digests, Is.EqualTo(starts.Select(start => TestData.Digest(data.AsSpan(start, bytes)))));
+    }
+
     /// <summary>The first numbers of SplitMix64 from 1234567, as its descriptions give them; and the same bytes, whichever way a length is filled.</summary>
     [Test]
     public void Test_data_is_SplitMix64_at_every_length()
