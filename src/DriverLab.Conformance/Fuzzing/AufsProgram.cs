@@ -13,6 +13,7 @@ internal sealed class AufsProgram(Draw draw, ProgramWriter writer) : UnionProgra
         new("branches", 4, static p => ((AufsProgram)p).ChangeBranches()),
         new("behind", 2, static p => ((AufsProgram)p).ChangeBranchDirectly()),
         new("look", 3, static p => ((AufsProgram)p).LookAtBranches()),
+        new("plinks", 1, static p => ((AufsProgram)p).Maintain()),
         new("told", 2, static p => ((AufsProgram)p).LookAtWhatIsTold()),
     ];
 
@@ -161,6 +162,22 @@ internal sealed class AufsProgram(Draw draw, ProgramWriter writer) : UnionProgra
                 Writer.Add("rename", Writer.Word(path), Writer.Word(Draw.Of(_branches) + "/" + Name()));
                 break;
         }
+    });
+
+    /// <summary>What auplink does, all of it or only the beginning.</summary>
+    private void Maintain() => AsMain(() =>
+    {
+        var file = Writer.Word("p");
+        Writer.Add("p", "plinks", null, Writer.Word("/m"));
+        if (Draw.Chance(20))
+            Writer.Add("q", "plinks", null, Writer.Word("/m"));
+        if (Draw.Chance(30))
+            Writer.Add("lstat", Writer.Word("/m/" + Name()));
+        if (Draw.Chance(70))
+            Writer.Add("write", file, Writer.Word(Draw.Of("clean", "clean", "clean", "\"clean\\n\"", "si=0", "flush")));
+        if (Draw.Chance(20))
+            Writer.Add("umount", Writer.Word("/m"));
+        Writer.Add("close", file);
     });
 
     private void LookAtBranches() => AsMain(() => Writer.Add("manifest", TreeOptions, Writer.Word(Draw.Chance(30) ? "/m" : Draw.Of(_branches))));

@@ -25,6 +25,7 @@ internal static class MountVerbs
             RepeatsLast = true, Options = [P.Switch("lazy"), P.Switch("force"), P.Switch("expire"), P.Switch("nofollow")],
         },
         new("branches", [P.Path("union")], "What sysfs, which is mounted at /sys, tells of the aufs that is mounted at a path: each branch with its permission and attributes, each branch's id, the path of the table of inode numbers.", Branches),
+        new("plinks", [P.Path("union")], "Begins the maintenance of the pseudo-links of the aufs that is mounted at a path, as auplink does: writes its si= to /proc/fs/aufs/plink_maint. Written 'clean', the file forgets them; closed, it ends the maintenance.", MaintainLinks) { Returns = "fd" },
         new("mounts", [], "The mounts below the actor's root as /proc/self/mountinfo tells them: mount point, its options, type, the file system's options; ids and devices left out.", Mounts),
     ];
 
@@ -131,11 +132,9 @@ internal static class MountVerbs
 
     private static string Branches(StepContext c)
     {
-        var (lines, problem) = ReadMountInfo(c);
-        string union = Encoding.UTF8.GetString(c.Bytes(0));
-        string? id = Array.FindLast(lines, f => f[4] == union)?[^1].Split(',').FirstOrDefault(static o => o.StartsWith("si=", StringComparison.Ordinal))?[3..];
+        var (id, problem) = UnionAt(c);
         if (id is null)
-            return problem.Length > 0 ? problem : "no union";
+            return problem;
         string folder = "/sys/fs/aufs/si_" + id;
         var (names, error) = Files.List(c.Task, Encoding.UTF8.GetBytes(folder));
         if (error != Errno.OK)
@@ -146,6 +145,30 @@ internal static class MountVerbs
             c.Detail(name, content is null ? wrong : Render.Text(Encoding.UTF8.GetString(content).TrimEnd('\n')));
         }
         return $"ok {names.Count} files";
+    }
+
+    /// <summary>The id of the union that is mounted where the first parameter says.</summary>
+    private static (string? Id, string Problem) UnionAt(StepContext c)
+    {
+        var (lines, problem) = ReadMountInfo(c);
+        string union = Encoding.UTF8.GetString(c.Bytes(0));
+        string? id = Array.FindLast(lines, f => f[4] == union)?[^1].Split(',').FirstOrDefault(static o => o.StartsWith("si=", StringComparison.Ordinal))?[3..];
+        return (id, problem.Length > 0 ? problem : "no union");
+    }
+
+    private static string MaintainLinks(StepContext c)
+    {
+        var (id, problem) = UnionAt(c);
+        if (id is null)
+            return problem;
+        var opened = c.Task.OpenAt(Fd.Cwd, "/proc/fs/aufs/plink_maint"u8, OpenFlags.O_WRONLY, Mode.None);
+        if (!opened.IsOk)
+            return $"{opened.Error} at open";
+        var written = c.Task.Write(opened.Value, Encoding.UTF8.GetBytes("si=" + id));
+        if (written.IsOk)
+            return c.SetResult(opened);
+        _ = c.Task.Close(opened.Value); // the write has said what is wrong
+        return Render.Of(written.Error);
     }
 
     /// <summary>What a line of mountinfo says behind the source of a mount.</summary>
