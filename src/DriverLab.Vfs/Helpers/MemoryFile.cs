@@ -163,7 +163,7 @@ public abstract class MemoryFile(SuperBlock sb, Mode mode) : Inode(sb, mode)
         if (!isSmall && !_isKnown)
         {
             _isKnown = true;
-            Sb.FilesWithPages.Add(this);
+            _ = Sb.FilesWithPages.Add(this);
         }
         return larger;
     }
