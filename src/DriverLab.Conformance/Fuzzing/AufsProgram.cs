@@ -174,7 +174,7 @@ internal sealed class AufsProgram(Draw draw, ProgramWriter writer) : UnionProgra
         if (Draw.Chance(30))
             Writer.Add("lstat", Writer.Word("/m/" + Name()));
         if (Draw.Chance(70))
-            Writer.Add("write", file, Writer.Word(Draw.Of("clean", "clean", "clean", "\"clean\\n\"", "si=0", "flush")));
+            Writer.Add("write", file, Writer.Word(Draw.Of("clean", "clean", "clean", "si=0", "flush")));
         if (Draw.Chance(20))
             Writer.Add("umount", Writer.Word("/m"));
         Writer.Add("close", file);
