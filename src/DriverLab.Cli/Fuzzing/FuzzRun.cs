@@ -18,7 +18,7 @@ internal sealed class FuzzRun(FuzzOptions options, Progress progress) : IAsyncDi
     private readonly Dictionary<Signature, int> _seen = [];
     private readonly Dictionary<string, int> _gaps = [];
     private readonly FuzzProfile _profile = new();
-    private EmulatedSide? _alone;
+    private LoneEmulator? _alone;
     private readonly Comparer _comparer = DataFolder.Find(options.Data).Comparer();
     private readonly Ledger _ledger = DataFolder.Find(options.Data).Ledger();
 
@@ -62,7 +62,7 @@ internal sealed class FuzzRun(FuzzOptions options, Progress progress) : IAsyncDi
         foreach (var (_, real) in _pairs)
             _ = await real.RunAsync([sources[0].Make(0)], cancellation);
         var watch = Stopwatch.StartNew();
-        int size = _pairs.Count == 0 ? 64 : _pairs.Min(static p => p.Real.Batch);
+        int size = _alone?.Side.Batch ?? _pairs.Min(static p => p.Real.Batch);
         Next = options.First;
         // The emulator is one batch ahead: it works while the real kernels do.
         for (var ahead = PrepareAsync(sources, Next, size, cancellation); ;)
@@ -102,7 +102,7 @@ internal sealed class FuzzRun(FuzzOptions options, Progress progress) : IAsyncDi
         _ => new MachineSide(await MachineTarget.CreateAsync(RealKernels.OfUser(), name, progress, cancellation, fewMessages: true)),
     };
 
-    private static EmulatedSide Emulated(KernelProfile kernel, FuzzProfile? profile) => new(kernel, times: profile?.VerbsOf($"emulator of {kernel.Version.Line}"));
+    private static EmulatedSide Emulated(KernelProfile kernel, FuzzProfile? profile, int lanes = 1) => new(kernel, times: profile?.VerbsOf($"emulator of {kernel.Version.Line}"), lanes: lanes);
 
     private async Task OpenAsync(CancellationToken cancellation)
     {
@@ -111,7 +111,7 @@ internal sealed class FuzzRun(FuzzOptions options, Progress progress) : IAsyncDi
         foreach (string name in options.Kernels)
             real.Add(await OpenAsync(name, progress, cancellation, profile));
         if (real.Count == 0)
-            _alone = Emulated(Profiles.ForSuite(options.Suites.Contains("aufs") ? "aufs" : options.Suites[0]), profile);
+            _alone = new(Emulated(Profiles.ForSuite(options.Suites.Contains("aufs") ? "aufs" : options.Suites[0]), profile, Environment.ProcessorCount), _ledger);
         if (options.Between && real.Count < 2)
             throw new UsageException($"--between compares kernels with each other and needs two or more, and there is '{string.Join(' ', options.Kernels)}'; name another with --kernel");
         foreach (var side in options.Between ? real.Skip(1) : real)
@@ -149,7 +149,7 @@ internal sealed class FuzzRun(FuzzOptions options, Progress progress) : IAsyncDi
     private Task<Batch> PrepareAsync(IProgramSource[] sources, long first, int count, CancellationToken cancellation) => Task.Run(async () =>
     {
         var (programs, next) = _profile.Measure("generate", () => Make(sources, first, count, options.Shard));
-        EmulatedSide[] sides = _pairs.Count == 0 ? [_alone!] : [.. _pairs.Select(static p => p.Reference).OfType<EmulatedSide>().Distinct()];
+        EmulatedSide[] sides = [.. _pairs.Select(static p => p.Reference).OfType<EmulatedSide>().Distinct()];
         var traces = new Dictionary<IFuzzSide, StepTrace[]>();
         foreach (var side in sides)
             traces[side] = [.. await _profile.MeasureAsync(side.Name, side.RunAsync(programs, cancellation))];
@@ -175,6 +175,8 @@ internal sealed class FuzzRun(FuzzOptions options, Progress progress) : IAsyncDi
             .ToDictionary(static s => s, s => _profile.MeasureAsync(s.Name, s.RunAsync(programs, cancellation)));
         _ = await Task.WhenAll(runs.Values);
         (Programs, Operations, Hangs, Next) = (Programs + programs.Count, Operations + programs.Sum(static p => p.Steps.Count), Hangs + batch.Hangs, batch.Next);
+        if (_alone is not null)
+            await LookAtAsync(_alone, programs, cancellation);
         foreach (var (reference, real) in _pairs)
         {
             var (ours, theirs) = (batch.Traces.GetValueOrDefault(reference) ?? await runs[reference], await runs[real]);
@@ -184,6 +186,40 @@ internal sealed class FuzzRun(FuzzOptions options, Progress progress) : IAsyncDi
                     await DifferentAsync(programs[i], reference, real, ours[i], theirs[i], cancellation);
             }
         }
+    }
+
+    /// <summary>What the emulator alone can show: gaps, and answers that no kernel gives.</summary>
+    private async Task LookAtAsync(LoneEmulator alone, IReadOnlyList<Scenario> programs, CancellationToken cancellation)
+    {
+        var traces = await _profile.MeasureAsync(alone.Side.Name, alone.Side.RunAsync(programs, cancellation));
+        for (int i = 0; i < programs.Count; i++)
+        {
+            Hangs += LoneEmulator.Hangs(traces[i]) ? 1 : 0;
+            foreach (string gap in LoneEmulator.Gaps(traces[i]))
+                _gaps[gap] = _gaps.GetValueOrDefault(gap) + 1;
+            if (LoneEmulator.DefectOf(programs[i], traces[i]) is not { } defect || !IsWanted(Signature.Of(programs[i], defect)))
+                continue;
+            var finding = await _profile.MeasureAsync("shrink", alone.ShrinkAsync(programs[i], options.ShrinkTime, cancellation))
+                ?? new(programs[i], defect, Signature.Of(programs[i], defect), $"Seen once, not again: the emulator said '{defect.Emulator}' at step {defect.Step}, '{defect.Call}'.", 0);
+            File(finding);
+        }
+    }
+
+    /// <summary>True while there are few of a kind.</summary>
+    private bool IsWanted(Signature signature)
+    {
+        int before = _seen.GetValueOrDefault(signature);
+        _seen[signature] = before + 1;
+        return before < options.MostOfAKind;
+    }
+
+    private void File(Finding finding)
+    {
+        if (Findings.Exists(f => f.IsLike(finding)))
+            return;
+        Findings.Add(finding);
+        string file = finding.Save(options.Output, Findings.Count);
+        progress.Report($"difference {Findings.Count}, {finding.Scenario.Steps.Count} steps after {finding.Tried} tries: {file}\n{finding.Scenario.Source}{finding.Text}");
     }
 
     private async Task DifferentAsync(Scenario program, IFuzzSide reference, IFuzzSide real, StepTrace ours, StepTrace theirs, CancellationToken cancellation)
@@ -199,9 +235,7 @@ internal sealed class FuzzRun(FuzzOptions options, Progress progress) : IAsyncDi
         if (comparison.Divergences.FirstOrDefault(static d => d.Listed is null) is not { } first)
             return;
         var signature = Signature.Of(program, first);
-        int before = _seen.GetValueOrDefault(signature);
-        _seen[signature] = before + 1;
-        if (before >= options.MostOfAKind)
+        if (!IsWanted(signature))
             return;
         progress.Report($"{program.Name} step {first.Step} of {program.Steps.Count} on {real.Name}: {signature}");
         if (await _profile.MeasureAsync("shrink", ShrinkAsync(program, reference, real, cancellation)) is not { } finding)
@@ -216,12 +250,8 @@ internal sealed class FuzzRun(FuzzOptions options, Progress progress) : IAsyncDi
             progress.Report($"{program.Name}: not seen again when run alone; seed 0x{options.Seed:x}, kept as it is; {sides}");
             finding = new(program, first, signature, $"Seen once, not again when run alone (state from another program, or a race): {sides}", 0);
         }
-        if (Findings.Exists(f => f.IsLike(finding)))
-            return;
-        finding = await AskAgainAsync(finding, reference, real, cancellation);
-        Findings.Add(finding);
-        string file = finding.Save(options.Output, Findings.Count);
-        progress.Report($"difference {Findings.Count}, {finding.Scenario.Steps.Count} steps after {finding.Tried} tries: {file}\n{finding.Scenario.Source}{finding.Text}");
+        if (!Findings.Exists(f => f.IsLike(finding)))
+            File(await AskAgainAsync(finding, reference, real, cancellation));
     }
 
     /// <summary>

@@ -30,16 +30,20 @@ internal interface IFuzzSide : IAsyncDisposable
 /// <param name="profile">The kernel to be.</param>
 /// <param name="boot">Boots an emulator; null for the one that there is.</param>
 /// <param name="times">Takes the time of each call; null to measure none.</param>
-internal sealed class EmulatedSide(KernelProfile profile, Func<KernelProfile, IKernel>? boot = null, VerbTimes? times = null) : IFuzzSide
+/// <param name="lanes">Programs that run at the same time: one where a real kernel runs beside it.</param>
+internal sealed class EmulatedSide(KernelProfile profile, Func<KernelProfile, IKernel>? boot = null, VerbTimes? times = null, int lanes = 1) : IFuzzSide
 {
+    /// <summary>The first words of why a run broke when the reason is an exception that no scenario may end with.</summary>
+    public const string DefectPrefix = "emulator defect: ";
+
     public string Name => $"emulator of {profile.Version.Line}";
 
     public KernelProfile Profile => profile;
 
-    public int Batch => 64;
+    public int Batch => 64 * lanes;
 
-    public Task<IReadOnlyList<StepTrace>> RunAsync(IReadOnlyList<Scenario> programs, CancellationToken cancellation) =>
-        Task.Run<IReadOnlyList<StepTrace>>(() => [.. programs.Select(p => Run(p, cancellation))], cancellation);
+    public Task<IReadOnlyList<StepTrace>> RunAsync(IReadOnlyList<Scenario> programs, CancellationToken cancellation) => Task.Run<IReadOnlyList<StepTrace>>(
+        () => lanes == 1 ? [.. programs.Select(p => Run(p, cancellation))] : [.. programs.AsParallel().AsOrdered().WithDegreeOfParallelism(lanes).Select(p => Run(p, cancellation))], cancellation);
 
     /// <summary>Runs one program on the calling thread.</summary>
     public StepTrace Run(Scenario program, CancellationToken cancellation)
@@ -54,7 +58,7 @@ internal sealed class EmulatedSide(KernelProfile profile, Func<KernelProfile, IK
         }
         catch (Exception e) when (e is not OutOfMemoryException)
         {
-            trace.End(RunStatus.Broken, $"emulator defect: {Render.Text(e.ToString())}");
+            trace.End(RunStatus.Broken, DefectPrefix + Render.Text(e.ToString()));
         }
         return trace;
     }

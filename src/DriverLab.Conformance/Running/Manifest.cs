@@ -30,7 +30,7 @@ internal static class Manifest
         c.Run.Labels.Overlay.Sort(names, name => Describe(c, Child(path, name)));
         foreach (var (name, type, _, _) in names)
         {
-            if (path is [(byte)'/'] && (name.AsSpan().SequenceEqual("dev"u8) || name.AsSpan().SequenceEqual("proc"u8)))
+            if (path is [(byte)'/'] && IsOfKernel(name))
                 continue;
             byte[] child = Child(path, name);
             string shownChild = (shown.EndsWith('/') ? shown : shown + "/") + c.Run.Labels.Overlay.Name(name);
@@ -46,6 +46,9 @@ internal static class Manifest
             Entry(c, child, shownChild, childStat, ref count);
         }
     }
+
+    /// <summary>Folders whose contents are the machine's.</summary>
+    private static bool IsOfKernel(ReadOnlySpan<byte> name) => name.SequenceEqual("dev"u8) || name.SequenceEqual("proc"u8) || name.SequenceEqual("sys"u8);
 
     private static byte[] Child(byte[] path, byte[] name) => path is [.., (byte)'/'] ? [.. path, .. name] : [.. path, (byte)'/', .. name];
 

@@ -20,7 +20,7 @@ internal static class ObserveVerbs
         {
             RepeatsLast = true, Options = [P.Switch("noino"), P.Switch("nodirsize")],
         },
-        new("checkpoint", [], "The manifest of the whole sandbox, /dev and /proc left out.", static c => Manifest.Take(c, "/"u8.ToArray())) { Options = [P.Switch("noino"), P.Switch("nodirsize")] },
+        new("checkpoint", [], "The manifest of the whole sandbox; /dev, /proc and /sys left out.", static c => Manifest.Take(c, "/"u8.ToArray())) { Options = [P.Switch("noino"), P.Switch("nodirsize")] },
         new("kmsg", [P.Data("text").Optional()], "The kernel's log since the scenario began, without time stamps; only lines that hold TEXT. Device numbers and loop names are labels.", KernelLog),
     ];
 
