@@ -15,6 +15,8 @@ public sealed partial class DmControl(DeviceMapper driver)
 {
     private const uint MostData = DmIoctl.DM_MAX_TARGETS * 1024u;
 
+    private byte[] _working = [];
+
     /// <summary>One call at work: the header is a copy, the data are those of a working buffer.</summary>
     private sealed class Call(byte[] buffer, int inputSize, IBlockCaller caller)
     {
@@ -86,8 +88,9 @@ public sealed partial class DmControl(DeviceMapper driver)
             size = DmIoctl.DataOffset;
         if (size > argument.Length)
             return Errno.EFAULT;
-        byte[] buffer = new byte[Math.Max(size, DmIoctl.Size)];
+        byte[] buffer = Working(Math.Max((int)size, DmIoctl.Size));
         argument[..(int)size].CopyTo(buffer);
+        buffer.AsSpan((int)size).Clear();
         var call = new Call(buffer, (int)size, caller);
         call.Header.DataSize = size;
         if (CheckNames(command, call) is var error and not Errno.OK)
@@ -99,6 +102,9 @@ public sealed partial class DmControl(DeviceMapper driver)
         buffer.AsSpan(0, (int)Math.Min(call.Header.DataSize, (uint)Math.Min(buffer.Length, argument.Length))).CopyTo(argument);
         return 0;
     }
+
+    /// <summary>The working buffer. One with room for a reply is kept, for the next call most likely asks for as much.</summary>
+    private byte[] Working(int bytes) => bytes <= DmIoctl.Size ? new byte[bytes] : _working.Length == bytes ? _working : _working = new byte[bytes];
 
     private Errno CheckNames(DmCommand command, Call call)
     {

@@ -13,6 +13,10 @@ public static class DmKernel
     private const uint VersionMajor = 4, VersionMinor = 0, VersionPatch = 0;
     private const int FirstReply = 16 * 1024, LargestReply = 64 * 1024 * 1024;
 
+    /// <summary>Room for replies that are read before the next one comes.</summary>
+    [ThreadStatic]
+    private static byte[]? t_reply;
+
     extension(IKernel kernel)
     {
         /// <summary>Version: of the interface; only the three version numbers are filled in.</summary>
@@ -134,12 +138,14 @@ public static class DmKernel
         return result.IsOk ? MemoryMarshal.Read<DmIoctl>(buffer) : result.Error;
     }
 
-    /// <summary>Repeats a command with a larger buffer until its reply fits.</summary>
+    /// <summary>Repeats a command with a larger buffer until its reply fits. The data are good until this thread's next command.</summary>
     private static Errno Reply(IKernel kernel, Fd control, DmCommand command, DmKey device, DmFlags flags, uint eventNr, ReadOnlySpan<byte> payload, out DmIoctl header, out Span<byte> data)
     {
         for (int size = FirstReply; ; size *= 4)
         {
-            byte[] buffer = new byte[Math.Max(size, DmIoctl.Size + payload.Length)];
+            int bytes = Math.Max(size, DmIoctl.Size + payload.Length);
+            byte[] buffer = bytes == FirstReply ? t_reply ??= new byte[FirstReply] : new byte[bytes];
+            buffer.AsSpan(0, DmIoctl.Size).Clear();
             payload.CopyTo(buffer.AsSpan(DmIoctl.Size));
             FillHeader(buffer, device, flags, 0, eventNr);
             var result = kernel.Ioctl(control, DmIoctl.Request(command), buffer);

@@ -45,6 +45,11 @@ internal abstract class ExceptionStore(BlockDevice cow, uint chunkSectors)
     {
     }
 
+    /// <summary>Gives back what it holds: nothing uses it any more.</summary>
+    public virtual void Release()
+    {
+    }
+
     /// <summary>Sectors in use, of all, and those of them that hold metadata.</summary>
     public abstract (long Allocated, long Total, long Metadata) Usage { get; }
 

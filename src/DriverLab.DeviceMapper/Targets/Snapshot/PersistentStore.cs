@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Runtime.InteropServices;
 using DriverLab.Block;
 using DriverLab.Formats;
@@ -14,6 +15,7 @@ internal sealed class PersistentStore(BlockDevice origin, BlockDevice cow, uint 
     private const int HeaderChunks = 1;
     private readonly List<IExceptionCommitted> _waiting = [];
     private byte[] _area = [];
+    private int _areaBytes;
     private ulong _currentArea, _next = HeaderChunks + 1;
     private int _committed, _pending;
     private bool _isValid = true;
@@ -22,9 +24,9 @@ internal sealed class PersistentStore(BlockDevice origin, BlockDevice cow, uint 
 
     public override string Name => KeepsOverflow ? "PO" : "P";
 
-    private int PerArea => _area.Length / 16;
+    private int PerArea => _areaBytes / 16;
 
-    private Span<SnapshotException> Exceptions => MemoryMarshal.Cast<byte, SnapshotException>(_area.AsSpan());
+    private Span<SnapshotException> Exceptions => MemoryMarshal.Cast<byte, SnapshotException>(_area.AsSpan(0, _areaBytes));
 
     private void Log(string line) => driver.Log("persistent snapshot", line);
 
@@ -40,7 +42,7 @@ internal sealed class PersistentStore(BlockDevice origin, BlockDevice cow, uint 
             bio.Op = op;
             bio.Flags = flags;
             bio.Sector = (long)chunk * ChunkSectors;
-            bio.Sectors = data.Length >> 9;
+            bio.Sectors = _areaBytes >> 9;
             bio.Data = data;
             return Cow.Layer.SubmitAndWait(bio) == BlkStatus.OK;
         }
@@ -56,7 +58,35 @@ internal sealed class PersistentStore(BlockDevice origin, BlockDevice cow, uint 
 
     private bool ReadArea() => Transfer(BioOp.Read, AreaChunk(_currentArea), _area);
 
-    private bool ZeroArea(ulong area) => Transfer(BioOp.Write, AreaChunk(area), new byte[_area.Length]);
+    private bool ZeroArea(ulong area)
+    {
+        byte[] zeros = Zeros();
+        bool isOk = Transfer(BioOp.Write, AreaChunk(area), zeros);
+        ArrayPool<byte>.Shared.Return(zeros);
+        return isOk;
+    }
+
+    /// <summary>A chunk of zeros, to be returned to the pool: chunks may have 32 MiB.</summary>
+    private byte[] Zeros()
+    {
+        byte[] chunk = ArrayPool<byte>.Shared.Rent(_areaBytes);
+        chunk.AsSpan(0, _areaBytes).Clear();
+        return chunk;
+    }
+
+    private void NewArea()
+    {
+        Release();
+        _areaBytes = (int)ChunkSectors << 9;
+        _area = Zeros();
+    }
+
+    public override void Release()
+    {
+        if (_area.Length > 0)
+            ArrayPool<byte>.Shared.Return(_area);
+        (_area, _areaBytes) = ([], 0);
+    }
 
     private void SkipMetadata()
     {
@@ -89,11 +119,11 @@ internal sealed class PersistentStore(BlockDevice origin, BlockDevice cow, uint 
         bool wasGiven = ChunkSectors != 0;
         if (!wasGiven)
             ChunkSectors = Math.Max(DefaultChunkSectors, Cow.Limits.LogicalBlockSize >> 9);
-        _area = new byte[(int)ChunkSectors << 9];
-        byte[] block = new byte[_area.Length];
-        if (!Transfer(BioOp.Read, 0, block))
+        NewArea();
+        // The area's room is free until it is read or made.
+        if (!Transfer(BioOp.Read, 0, _area))
             return Errno.EIO;
-        ref readonly var header = ref DiskView.Read<SnapshotHeader>(block);
+        var header = DiskView.Read<SnapshotHeader>(_area);
         if (header.Magic.Value == 0)
         {
             isNew = true;
@@ -117,12 +147,13 @@ internal sealed class PersistentStore(BlockDevice origin, BlockDevice cow, uint 
             return Errno.EINVAL;
         }
         ChunkSectors = chunk;
-        _area = new byte[(int)chunk << 9];
+        NewArea();
         return Errno.OK;
     }
 
     private Errno MakeNew()
     {
+        _area.AsSpan(0, _areaBytes).Clear();
         if (!WriteHeader())
         {
             Log("write_header failed");
@@ -136,13 +167,15 @@ internal sealed class PersistentStore(BlockDevice origin, BlockDevice cow, uint 
 
     private bool WriteHeader()
     {
-        byte[] block = new byte[_area.Length];
+        byte[] block = Zeros();
         ref var header = ref DiskView.Edit<SnapshotHeader>(block);
         header.Magic = SnapshotHeader.ExpectedMagic;
         header.Valid = _isValid ? 1u : 0u;
         header.Version = Version;
         header.ChunkSizeSectors = ChunkSectors;
-        return Transfer(BioOp.Write, 0, block);
+        bool isOk = Transfer(BioOp.Write, 0, block);
+        ArrayPool<byte>.Shared.Return(block);
+        return isOk;
     }
 
     private Errno ReadExceptions(Action<ulong, ulong> add)
@@ -194,7 +227,7 @@ internal sealed class PersistentStore(BlockDevice origin, BlockDevice cow, uint 
         {
             _committed = 0;
             _currentArea++;
-            _area.AsSpan().Clear();
+            _area.AsSpan(0, _areaBytes).Clear();
         }
         IExceptionCommitted[] told = [.. _waiting];
         _waiting.Clear();

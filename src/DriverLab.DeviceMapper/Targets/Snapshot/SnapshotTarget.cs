@@ -135,6 +135,7 @@ internal sealed partial class SnapshotTarget : DmTarget
     {
         StopMerge();
         _snapshots.Remove(this);
+        _store.Release();
     }
 
     public override void Presuspend() => StopMerge();
