@@ -14,7 +14,7 @@ namespace DriverLab.Cli.Mutating;
 /// </summary>
 /// <remarks>
 /// Left out is what no kernel's behaviour follows from: constructors of types, what a compiler made, text and hashes for people and collections, checks of arguments, and the
-/// faults with names (<see cref="Simulation.Mutation"/>), which are switched off; further the room that an interpolated text is begun with, the words of a gap, and throws that the compiler put
+/// faults with names (<see cref="Simulation.Mutation"/>), which are switched off; further the room that an interpolated text is begun with, whether a pool clears a buffer, the words of a gap, and throws that the compiler put
 /// behind a switch that has all cases. <see cref="UnseenConstants"/> are left out too, but count among their neighbours. Single places of which the same is known are in <see cref="UnseenPlaces"/>.
 /// </remarks>
 internal sealed class FaultSites : IDisposable
@@ -24,7 +24,8 @@ internal sealed class FaultSites : IDisposable
     /// <summary>Branches and their opposites, both lengths; comparisons and operations and what stands for them.</summary>
     private static readonly Dictionary<OpCode, (OpCode Other, string What)> s_swaps = Swaps();
 
-    private const string Handler = "DefaultInterpolatedStringHandler";
+    /// <summary>How the types end that put an interpolated text together.</summary>
+    private const string Handler = "InterpolatedStringHandler";
 
     private readonly byte[] _image;
     private readonly PEReader _pe;
@@ -103,7 +104,7 @@ internal sealed class FaultSites : IDisposable
     private (byte[] Bytes, string What, int Skip)? Edit(byte[] il, List<Instruction> code, int i)
     {
         var at = code[i];
-        if (IsNamedFault(il, code, i + 1) || IsNamedFault(il, code, i - 1) || IsRoomOfText(il, code, i))
+        if (IsNamedFault(il, code, i + 1) || IsNamedFault(il, code, i - 1) || IsRoomOfText(il, code, i) || IsClearingOfBuffer(il, code, i))
             return null;
         if (at.Code == OpCodes.Ceq && i > 0 && code[i - 1].Code == OpCodes.Ldc_I4_0)
             return (Bytes(OpCodes.Cgt_Un), "negation dropped", 0);
@@ -126,7 +127,7 @@ internal sealed class FaultSites : IDisposable
             return null;
         if (Callee(il, code[i]) is not { } callee || callee.Name is ".ctor" or "Dispose" || callee.Type.StartsWith("Argument", StringComparison.Ordinal) || callee.Type is "ObjectDisposedException" or "Debug" or "<PrivateImplementationDetails>")
             return null;
-        if (callee.Returns != "Void" || callee.Arguments > 5 || (callee.Type == Handler && IsTextOfGap(il, code, i)))
+        if (callee.Returns != "Void" || callee.Arguments > 5 || (callee.Type.EndsWith(Handler, StringComparison.Ordinal) && IsTextOfGap(il, code, i)))
             return null;
         byte[] bytes = new byte[5]; // nop is 0
         bytes.AsSpan(0, callee.Arguments).Fill((byte)OpCodes.Pop.Value);
@@ -136,17 +137,21 @@ internal sealed class FaultSites : IDisposable
     /// <summary>A constant that says how long a text may become: one of the first two arguments of its handler, with one instruction for each that follows.</summary>
     private bool IsRoomOfText(byte[] il, List<Instruction> code, int i)
     {
-        for (int ahead = 1; ahead <= 3 && i + ahead < code.Count; ahead++)
-            if (CalleeAt(il, code, i + ahead) is { Type: Handler, Name: ".ctor" } handler)
+        for (int ahead = 1; ahead <= 4 && i + ahead < code.Count; ahead++)
+            if (CalleeAt(il, code, i + ahead) is { Name: ".ctor" } handler && handler.Type.EndsWith(Handler, StringComparison.Ordinal))
                 return handler.Arguments - 1 - ahead is 0 or 1; // one argument is the handler itself
         return false;
     }
+
+    /// <summary>Whether a pool clears what it gets back: who rents it writes it before it is read.</summary>
+    private bool IsClearingOfBuffer(byte[] il, List<Instruction> code, int i) =>
+        i + 1 < code.Count && code[i].Code == OpCodes.Ldc_I4_0 && CalleeAt(il, code, i + 1) is { Type: "ArrayPool`1" or "", Name: "Return", Arguments: 3 };
 
     /// <summary>The text that this call adds to goes into an exception that says that something is not modelled: for people only.</summary>
     private bool IsTextOfGap(byte[] il, List<Instruction> code, int i)
     {
         for (; i + 1 < code.Count && code[i].Code.FlowControl is FlowControl.Next or FlowControl.Call or FlowControl.Meta; i++)
-            if (CalleeAt(il, code, i) is { Type: Handler, Name: "ToStringAndClear" })
+            if (CalleeAt(il, code, i) is { Name: "ToStringAndClear" } end && end.Type.EndsWith(Handler, StringComparison.Ordinal))
                 return CalleeAt(il, code, i + 1) is { Type: "NotModelledException" };
         return false;
     }
