@@ -16,6 +16,9 @@ internal sealed class BlockManager(BlockDevice device, DeviceMapper driver)
     private const int CachedBlocks = 1 << 19;
     private readonly BlockTable _blocks = new();
     private readonly List<MetadataBuffer> _ring = [], _dirty = [];
+
+    /// <summary>Blocks that were read and are not sound: they stay in memory, and everyone who asks for one is told so anew. Linux drivers/md/dm-bufio.c: dm_bufio_release() lets go of what could not be read only.</summary>
+    private readonly Dictionary<ulong, MetadataBuffer> _unsound = [];
     private int _hand;
 
     /// <summary>True: every attempt to change a block is refused with EPERM.</summary>
@@ -39,15 +42,21 @@ internal sealed class BlockManager(BlockDevice device, DeviceMapper driver)
             cached.WasUsed = true;
             return cached;
         }
-        var buffer = Allocate(number, kind);
-        Load(buffer);
+        if (!_unsound.TryGetValue(number, out var buffer))
+            Load(buffer = Allocate(number, kind));
         Check(buffer, kind);
         Insert(buffer);
         return buffer;
     }
 
-    /// <summary>A block that is in memory, for callers that may not wait; null when it is not.</summary>
-    public MetadataBuffer? Cached(ulong number) => _blocks[number];
+    /// <summary>A node of a tree that is in memory, for callers that may not wait; null when it is not.</summary>
+    /// <exception cref="MetadataException">EILSEQ, ENOTBLK: it is there and is not sound.</exception>
+    public MetadataBuffer? CachedNode(ulong number)
+    {
+        if (_unsound.Count > 0 && _unsound.TryGetValue(number, out var unsound))
+            Check(unsound, MetadataBlockKind.BtreeNode);
+        return _blocks[number];
+    }
 
     /// <summary>Reads a block that will be asked for soon. One that cannot be read, or is not sound, is left to who asks.</summary>
     /// <remarks>Linux drivers/md/persistent-data/dm-block-manager.c: dm_bm_prefetch().</remarks>
@@ -56,8 +65,12 @@ internal sealed class BlockManager(BlockDevice device, DeviceMapper driver)
         if (_blocks[number] is not null)
             return;
         var buffer = Allocate(number, kind);
-        if (TryLoad(buffer) && FindFault(buffer, kind) is null)
+        if (_unsound.ContainsKey(number) || !TryLoad(buffer))
+            return;
+        if (FindFault(buffer, kind) is null)
             Insert(buffer);
+        else
+            _unsound.Add(number, buffer);
     }
 
     /// <summary>A block for changing in place.</summary>
@@ -105,6 +118,7 @@ internal sealed class BlockManager(BlockDevice device, DeviceMapper driver)
 
     private void Insert(MetadataBuffer buffer)
     {
+        _ = _unsound.Remove(buffer.Number);
         _blocks.Add(buffer);
         _ring.Add(buffer);
         AreKeysInOrder &= buffer.Kind != MetadataBlockKind.BtreeNode || buffer.Node.AreKeysInOrder;
@@ -203,6 +217,7 @@ internal sealed class BlockManager(BlockDevice device, DeviceMapper driver)
             return;
         driver.Log(fault.Part, fault.Line);
         string name = kind switch { MetadataBlockKind.Superblock => "superblock", MetadataBlockKind.BtreeNode => "btree_node", MetadataBlockKind.Bitmap => "sm_bitmap", MetadataBlockKind.Index => "index" };
+        _unsound[buffer.Number] = buffer;
         driver.Log("block manager", $"{name} validator check failed for block {buffer.Number}");
         throw new MetadataException(fault.Error);
     }

@@ -93,7 +93,7 @@ internal sealed partial class Btree(TransactionManager transactions, BtreeValues
         value = 0;
         for (ulong block = root; ;)
         {
-            if (transactions.Blocks.Cached(block) is not { } buffer)
+            if (transactions.Blocks.CachedNode(block) is not { } buffer)
                 return Errno.EAGAIN;
             buffer.WasUsed = true;
             var node = buffer.Node;

@@ -10,7 +10,7 @@ namespace DriverLab.DeviceMapper.Targets;
 internal sealed partial class ThinMetadata
 {
     /// <summary>The data block of a virtual block, from what is in memory.</summary>
-    /// <returns>OK, ENODATA (not mapped), EAGAIN (would have to read).</returns>
+    /// <returns>OK, ENODATA (not mapped), EAGAIN (would have to read), EILSEQ, ENOTBLK (not sound).</returns>
     public Errno FindCached(ThinDevice device, ulong block, out ThinLookup result)
     {
         result = default;
@@ -18,17 +18,24 @@ internal sealed partial class ThinMetadata
             return Errno.EINVAL;
         if (IsBusy)
             return Errno.EAGAIN;
-        if (device.MappingRootOf != _root)
+        try
         {
-            var top = _top.TryFindCached(_root, device.Id, out ulong root);
-            if (top != Errno.OK)
-                return top;
-            (device.MappingRoot, device.MappingRootOf) = (root, _root);
+            if (device.MappingRootOf != _root)
+            {
+                var top = _top.TryFindCached(_root, device.Id, out ulong root);
+                if (top != Errno.OK)
+                    return top;
+                (device.MappingRoot, device.MappingRootOf) = (root, _root);
+            }
+            var error = _mappings.TryFindCached(device.MappingRoot, block, out ulong packed);
+            if (error == Errno.OK)
+                result = Lookup(device, packed);
+            return error;
         }
-        var error = _mappings.TryFindCached(device.MappingRoot, block, out ulong packed);
-        if (error == Errno.OK)
-            result = Lookup(device, packed);
-        return error;
+        catch (MetadataException e)
+        {
+            return e.Error;
+        }
     }
 
     /// <returns>OK, ENODATA (not mapped), and what the metadata say.</returns>

@@ -145,7 +145,7 @@ internal sealed partial class ThinTarget
                 Provision(bio, block, cell);
                 break;
             default:
-                LogThin($"{_pool.Device.Number}: dm_thin_find_block() failed: error = -{(int)error}");
+                LogThin($"process_cell: dm_thin_find_block() failed: error = -{(int)error}");
                 LeaveCell(cell);
                 bio.End(BlkStatus.IoError);
                 break;
@@ -192,7 +192,7 @@ internal sealed partial class ThinTarget
                 RetryCell(cell);
                 break;
             default:
-                LogThin($"{_pool.Device.Number}: alloc_data_block() failed: error = -{(int)error}");
+                LogThin($"provision_block: alloc_data_block() failed: error = -{(int)error}");
                 FailCell(cell, BlkStatus.IoError);
                 break;
         }
@@ -229,7 +229,7 @@ internal sealed partial class ThinTarget
                 RetryCell(cell);
                 break;
             default:
-                LogThin($"{_pool.Device.Number}: alloc_data_block() failed: error = -{(int)error}");
+                LogThin($"break_sharing: alloc_data_block() failed: error = -{(int)error}");
                 FailCell(cell, BlkStatus.IoError);
                 break;
         }

@@ -105,8 +105,10 @@ internal sealed partial class ThinTarget : DmTarget
                 _ = text.Append($" {_origin.Name}");
             return;
         }
-        if (_pool.Metadata.HighestMapped(_device, out bool isAny, out ulong highest) != Errno.OK)
+        var error = _pool.Metadata.HighestMapped(_device, out bool isAny, out ulong highest);
+        if (error != Errno.OK)
         {
+            LogThin($"dm_thin_get_highest_mapped_block returned -{(int)error}");
             _ = text.Append("Error");
             return;
         }
