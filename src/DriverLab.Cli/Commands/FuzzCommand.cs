@@ -65,7 +65,7 @@ internal static class FuzzCommand
             if (run.Beside > 0)
                 error.WriteLine($"{run.Beside} programs differed beside others and not alone: what they share, such as device numbers, is handed out to whoever comes first");
             if (run.Hangs > 0)
-                error.WriteLine($"{run.Hangs} programs ended before a call that the emulator says would hang");
+                error.WriteLine($"{run.Hangs} programs have a call that the emulator says would hang: a real kernel is not asked for it");
             if (parsed.GetValue(profile))
                 run.Profile.Write(error, run.Operations);
             FuzzOutput.Write(run, chosen, progress.Seconds, parsed.GetValue(json), output);

@@ -16,6 +16,9 @@ internal sealed class PersistentStore(BlockDevice origin, BlockDevice cow, uint 
     private readonly List<IExceptionCommitted> _waiting = [];
     private byte[] _area = [];
     private int _areaBytes;
+
+    /// <summary>A request has not ended: a call that hangs leaves it behind, and its memory must not serve another store.</summary>
+    private bool _isUnderWay;
     private ulong _currentArea, _next = HeaderChunks + 1;
     private int _committed, _pending;
     private bool _isValid = true;
@@ -44,7 +47,10 @@ internal sealed class PersistentStore(BlockDevice origin, BlockDevice cow, uint 
             bio.Sector = (long)chunk * ChunkSectors;
             bio.Sectors = _areaBytes >> 9;
             bio.Data = data;
-            return Cow.Layer.SubmitAndWait(bio) == BlkStatus.OK;
+            _isUnderWay = true;
+            var status = Cow.Layer.SubmitAndWait(bio);
+            _isUnderWay = false;
+            return status == BlkStatus.OK;
         }
         finally
         {
@@ -83,7 +89,7 @@ internal sealed class PersistentStore(BlockDevice origin, BlockDevice cow, uint 
 
     public override void Release()
     {
-        if (_area.Length > 0)
+        if (_area.Length > 0 && !_isUnderWay)
             ArrayPool<byte>.Shared.Return(_area);
         (_area, _areaBytes) = ([], 0);
     }
