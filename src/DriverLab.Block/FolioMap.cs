@@ -33,14 +33,10 @@ internal sealed class ReadAhead(int mostPages)
 /// bad block. The new pages of a window are also what one request reads, which shows where a device answers for requests as a whole. Kernels without large folios (no first order) cache single pages.
 /// </summary>
 /// <remarks>Linux mm/readahead.c: page_cache_sync_ra(), page_cache_async_ra(), page_cache_ra_order(). What is written is cached in single pages.</remarks>
-internal sealed class FolioMap(Func<long, bool> isCachedPage, int? firstOrder, bool windowsFollow)
+internal sealed class FolioMap(PageTree pages, int? firstOrder, bool windowsFollow)
 {
-    /// <summary>Slots of a node of the kernel's tree of cached pages.</summary>
-    private const int NodePages = 64;
-
     private readonly int _largestOrder = firstOrder is null ? 0 : 9;
     private readonly List<(long Start, long End)> _requests = [];
-    private readonly Dictionary<long, Folio> _folios = [];
     private readonly HashSet<long> _marked = [];
 
     /// <summary>Pages that a folio of several may have, from the first: all, but where what is cached as one is larger than a page the last one may be there in part.</summary>
@@ -56,7 +52,7 @@ internal sealed class FolioMap(Func<long, bool> isCachedPage, int? firstOrder, b
     {
         if (!IsPresent(page) && ahead.MostPages > 0)
             Missed(page, Wanted(page), Most(page), lastPage, ahead);
-        var folio = _folios.GetValueOrDefault(page, new(page, 1));
+        var folio = pages.FolioOf(page) ?? new(page, 1);
         if (ahead.MostPages > 0 && _marked.Remove(folio.Start))
             GoOn(folio, Wanted(folio.Start), Most(folio.Start), lastPage, ahead);
         return folio;
@@ -66,7 +62,7 @@ internal sealed class FolioMap(Func<long, bool> isCachedPage, int? firstOrder, b
         int Most(long from) => Wanted(from) > ahead.MostPages && largestRequestPages > ahead.MostPages ? Math.Min(Wanted(from), largestRequestPages) : ahead.MostPages;
     }
 
-    private bool IsPresent(long page) => _folios.ContainsKey(page) || isCachedPage(page);
+    private bool IsPresent(long page) => pages.IsPresent(page);
 
     private void Missed(long page, int wanted, int most, long lastPage, ReadAhead ahead)
     {
@@ -144,7 +140,7 @@ internal sealed class FolioMap(Func<long, bool> isCachedPage, int? firstOrder, b
     /// <remarks>Linux mm/filemap.c: page_cache_next_miss(), with lib/xarray.c: xas_next(), __xas_next().</remarks>
     private long MissAfter(Folio folio, int most)
     {
-        long next = folio.Start + 1, lag = folio.Pages is > 1 and < NodePages ? 1 : 0, nodeEnd = (folio.Start | (NodePages - 1)) + 1;
+        long next = folio.Start + 1, lag = folio.Pages is > 1 and < PageTree.NodePages ? 1 : 0, nodeEnd = (folio.Start | (PageTree.NodePages - 1)) + 1;
         while (next - folio.Start <= most && IsPresent(next - lag < nodeEnd ? next - lag : next))
             next++;
         return next;
@@ -208,30 +204,20 @@ internal sealed class FolioMap(Func<long, bool> isCachedPage, int? firstOrder, b
         for (long page = folio.Start; page < folio.End; page++)
             if (IsPresent(page))
                 return false;
-        for (long page = folio.Start; page < folio.End; page++)
-            _folios.Add(page, folio);
+        pages.Add(folio);
         return true;
     }
 
     /// <summary>The pages that lie in one folio with a page, from the first to behind the last.</summary>
-    public (long First, long End) Around(long page) => _folios.TryGetValue(page, out var folio) ? (folio.Start, folio.End) : (page, page + 1);
+    public (long First, long End) Around(long page) => pages.FolioOf(page) is { } folio ? (folio.Start, folio.End) : (page, page + 1);
 
     /// <summary>The folios that touch a range of pages are gone.</summary>
-    public void Drop(long firstPage, long endPage)
-    {
-        foreach (var (page, folio) in _folios)
-        {
-            if (folio.End <= firstPage || folio.Start >= endPage)
-                continue;
-            _ = _folios.Remove(page);
-            _ = _marked.Remove(folio.Start);
-        }
-    }
+    public void Drop(long firstPage, long endPage) => pages.DropFolios(firstPage, endPage, folio => _marked.Remove(folio.Start));
 
-    /// <summary>Nothing is cached any more.</summary>
+    /// <summary>No page has a folio any more.</summary>
     public void Clear()
     {
-        _folios.Clear();
+        Drop(0, long.MaxValue);
         _marked.Clear();
     }
 }

@@ -96,10 +96,8 @@ public sealed partial class PageCache
         for (long index = start; index < end; index++)
         {
             var page = GetPage(index);
-            if (page.Valid != 0)
-                continue;
-            data.Slice((int)(index - start) * _unit, _unit).CopyTo(page.Data);
-            page.Valid = 0xFF;
+            if (page.Valid == 0)
+                page.Fill(data.Slice((int)(index - start) * _unit, _unit));
         }
     }
 }

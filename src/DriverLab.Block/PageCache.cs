@@ -1,5 +1,4 @@
 using System.Numerics;
-using System.Runtime.InteropServices;
 using DriverLab.Linux;
 
 namespace DriverLab.Block;
@@ -14,18 +13,13 @@ public sealed partial class PageCache
     /// <summary>Size of a page, in bytes.</summary>
     public const int PageBytes = 4096;
 
-    private const int MostKept = 1024;
-
     private readonly BlockDevice _device;
-    private readonly Dictionary<long, Page> _pages = [];
-    private readonly List<Page> _dirty = [];
-    /// <summary>Pages of the usual size that no cache of this thread's kernels uses.</summary>
-    [ThreadStatic]
-    private static Stack<Page>? t_freePages;
+    private readonly PageTree _pages = new();
+    private readonly List<CachedPage> _dirty = [];
     private readonly WriteCompletion _writeCompletion;
     private readonly ReadCompletion _readCompletion;
     private readonly FolioMap _folios;
-    private Page? _last;
+    private CachedPage? _last;
     private int _unit = PageBytes;
     private int _writesInFlight;
     private BlkStatus _writeStatus;
@@ -36,7 +30,7 @@ public sealed partial class PageCache
         _device = device;
         _writeCompletion = new(this);
         _readCompletion = new(this);
-        _folios = new(_pages.ContainsKey, device.Layer.Quirks.FirstFolioOrder, device.Layer.Quirks.WindowsFollow);
+        _folios = new(_pages, device.Layer.Quirks.FirstFolioOrder, device.Layer.Quirks.WindowsFollow);
     }
 
     /// <summary>Size of a block, in bytes.</summary>
@@ -47,17 +41,6 @@ public sealed partial class PageCache
 
     /// <summary>Number of pages held.</summary>
     public int PageCount => _pages.Count;
-
-    /// <summary>One page, or a larger block: a bit for each eighth (of a page: each sector) that is valid and for each that must be written.</summary>
-    private sealed class Page(int bytes)
-    {
-        public readonly byte[] Data = GC.AllocateUninitializedArray<byte>(bytes);
-        public long Index;
-        public byte Valid;
-        public byte Dirty;
-        public bool IsListed;
-        public int ReadsInFlight;
-    }
 
     /// <summary>The kernel's choice at the first open: as large as the device's size allows, a page at the most.</summary>
     /// <remarks>Linux block/bdev.c: set_init_blocksize().</remarks>
@@ -110,7 +93,7 @@ public sealed partial class PageCache
             byte touched = BlockMask(offset, count);
             if (!Validate(page, PartialBlocks(offset, count), wholePage: false))
                 return done > 0 ? done : Errno.EIO;
-            data.Slice(done, count).CopyTo(page.Data.AsSpan(offset));
+            data.Slice(done, count).CopyTo(page.Own().AsSpan(offset));
             page.Valid |= touched;
             MarkDirty(page, touched);
             done += count;
@@ -118,7 +101,7 @@ public sealed partial class PageCache
         return done;
     }
 
-    private void MarkDirty(Page page, byte sectors)
+    private void MarkDirty(CachedPage page, byte sectors)
     {
         if ((sectors & ~page.Dirty) == 0)
             return; // a block that is dirty already makes no page dirty
@@ -128,22 +111,7 @@ public sealed partial class PageCache
         page.IsListed = true;
     }
 
-    private Page GetPage(long index)
-    {
-        if (_last is { } last && last.Index == index)
-            return last;
-        ref var slot = ref CollectionsMarshal.GetValueRefOrAddDefault(_pages, index, out bool exists);
-        if (!exists)
-        {
-            var page = _unit == PageBytes && t_freePages is { } kept && kept.TryPop(out var free) ? free : new Page(_unit);
-            page.Index = index;
-            page.Valid = 0;
-            page.Dirty = 0;
-            page.IsListed = false;
-            slot = page;
-        }
-        return _last = slot!;
-    }
+    private CachedPage GetPage(long index) => _last is { } last && last.Index == index ? last : _last = _pages.Get(index, _unit);
 
     /// <summary>Bits of the eighths, which are sectors of a page, that a byte range touches.</summary>
     private byte SectorMask(int offset, int count)
@@ -172,7 +140,7 @@ public sealed partial class PageCache
     }
 
     /// <summary>Makes sure that sectors are valid; reads them, or the page's every block.</summary>
-    private bool Validate(Page page, byte needed, bool wholePage)
+    private bool Validate(CachedPage page, byte needed, bool wholePage)
     {
         if ((page.Valid & needed) == needed)
             return true;
@@ -186,10 +154,11 @@ public sealed partial class PageCache
             long position = page.Index * _unit + offset;
             if (position >= end)
             {
-                page.Data.AsSpan(offset, step).Clear();
+                page.Own().AsSpan(offset, step).Clear();
                 page.Valid |= mask;
                 continue;
             }
+            _ = page.Own();
             var bio = MakeBio(page, BioOp.Read, BioFlags.None, offset, (int)Math.Min(step, end - position) >> 9);
             bio.Data.AsSpan(offset + (bio.Sectors << 9), step - (bio.Sectors << 9)).Clear();
             page.ReadsInFlight++;
@@ -201,7 +170,7 @@ public sealed partial class PageCache
         return (page.Valid & needed) == needed;
     }
 
-    private Bio MakeBio(Page page, BioOp op, BioFlags flags, int offset, int sectors)
+    private Bio MakeBio(CachedPage page, BioOp op, BioFlags flags, int offset, int sectors)
     {
         var bio = _device.Layer.AllocBio();
         bio.Device = _device;
@@ -220,7 +189,7 @@ public sealed partial class PageCache
     {
         public override void EndIo(Bio bio)
         {
-            var page = (Page)bio.Private!;
+            var page = (CachedPage)bio.Private!;
             page.ReadsInFlight--;
             int offset = (int)(bio.PrivateValue << 9) & (cache._unit - 1);
             if (bio.Status == BlkStatus.OK)
@@ -260,7 +229,7 @@ public sealed partial class PageCache
         return _writeStatus;
     }
 
-    private void WritePage(Page page)
+    private void WritePage(CachedPage page)
     {
         long end = _device.CapacityBytes;
         page.IsListed = false;
@@ -300,7 +269,7 @@ public sealed partial class PageCache
     public void Drop()
     {
         _folios.Clear();
-        foreach (var page in _pages.Values)
+        foreach (var page in _pages.Pages)
             Recycle(page);
         _pages.Clear();
         _dirty.Clear();
@@ -312,11 +281,11 @@ public sealed partial class PageCache
     {
         _last = null;
         _folios.Clear();
-        foreach (var (index, page) in _pages)
+        foreach (var page in _pages.Pages)
         {
             if (page.Dirty != 0)
                 continue;
-            _ = _pages.Remove(index);
+            _pages.Remove(page.Index);
             Recycle(page);
         }
     }
@@ -328,9 +297,9 @@ public sealed partial class PageCache
     {
         bool all = true;
         _last = null;
-        foreach (var (index, page) in _pages)
+        foreach (var page in _pages.Pages)
         {
-            var (first, last) = _folios.Around(index);
+            var (first, last) = _folios.Around(page.Index);
             if (last * _unit <= start || first * _unit >= end)
                 continue;
             if (page.Dirty != 0 || IsDirty(first * _unit, last * _unit))
@@ -339,7 +308,7 @@ public sealed partial class PageCache
                 continue;
             }
             _folios.Drop(first, last);
-            _ = _pages.Remove(index);
+            _pages.Remove(page.Index);
             Recycle(page);
         }
         return all;
@@ -359,9 +328,9 @@ public sealed partial class PageCache
     {
         _last = null;
         _folios.Drop(start / _unit, (end + _unit - 1) / _unit);
-        foreach (var (index, page) in _pages)
+        foreach (var page in _pages.Pages)
         {
-            long pageStart = index * _unit, pageEnd = pageStart + _unit;
+            long pageStart = page.Index * _unit, pageEnd = pageStart + _unit;
             if (pageEnd <= start || pageStart >= end)
                 continue;
             if (pageStart < start || pageEnd > end)
@@ -372,15 +341,15 @@ public sealed partial class PageCache
             if (page.IsListed)
                 _ = _dirty.Remove(page);
             (page.Dirty, page.IsListed) = (0, false);
-            _ = _pages.Remove(index);
+            _pages.Remove(page.Index);
             Recycle(page);
         }
     }
 
     /// <summary>Zeroes a part of a cached page; blocks that lie in the part are clean from now on.</summary>
-    private void ZeroPart(Page page, int from, int to)
+    private void ZeroPart(CachedPage page, int from, int to)
     {
-        page.Data.AsSpan(from, to - from).Clear();
+        page.Own().AsSpan(from, to - from).Clear();
         for (int offset = 0; offset < _unit; offset += BlockBytes)
             if (offset >= from && offset + BlockBytes <= to)
                 page.Dirty &= unchecked((byte)~SectorMask(offset, BlockBytes));
@@ -391,14 +360,11 @@ public sealed partial class PageCache
         }
     }
 
-    private void Recycle(Page page)
+    private void Recycle(CachedPage page)
     {
         page.Dirty = 0;
-        if (_unit != PageBytes || page.ReadsInFlight != 0 || _writesInFlight != 0)
-            return;
-        var kept = t_freePages ??= new();
-        if (kept.Count < MostKept)
-            kept.Push(page);
+        if (page.ReadsInFlight == 0 && _writesInFlight == 0)
+            page.Return();
     }
 }
 

@@ -19,10 +19,17 @@ internal static class AloneRow
     private const int Batch = 64;
     private static readonly TimeSpan s_warmUp = TimeSpan.FromSeconds(8), s_time = TimeSpan.FromSeconds(10);
 
-    public static int Print(TextWriter output)
+    /// <summary>Prints a row for each suite, or for some.</summary>
+    /// <returns>The exit code.</returns>
+    public static int Print(IReadOnlyList<string> suites, TextWriter output)
     {
+        if (suites.FirstOrDefault(static s => !ProgramGenerator.Suites.Contains(s)) is { } unknown)
+        {
+            Console.Error.WriteLine($"bench: '{unknown}': expected suites after --alone, of {string.Join(' ', ProgramGenerator.Suites)}");
+            return 2;
+        }
         output.WriteLine($"{"suite",-10} {"operations/s",14} {"calls/operation",16} {"calls/s",14} {"bytes/operation",16}");
-        foreach (string suite in ProgramGenerator.Suites)
+        foreach (string suite in suites.Count > 0 ? suites : ProgramGenerator.Suites)
         {
             var (programs, profile) = (new ProgramGenerator(suite, Seed), Profiles.ForSuite(suite));
             long next = 0;

@@ -6,7 +6,7 @@ using DriverLab.Benchmarks;
 // driverlab-bench --large    a merged directory of a million entries and a file of a TiB, beside the machine's kernel
 // driverlab-bench --thin     check, dump and restore of thin metadata beside thin-provisioning-tools (and those in the folder DRIVERLAB_THIN_PEER)
 // driverlab-bench --crash    states of a power cut built and judged per second
-// driverlab-bench --alone    programs of the fuzzer on the emulator alone: operations and system calls a second of one processor
+// driverlab-bench --alone [suites]  programs of the fuzzer on the emulator alone: operations and system calls a second of one processor
 // driverlab-bench --layers   layers unpacked and written out beside GNU tar and umoci, a stack of 100 layers, and containers a second beside containerd's own snapshotter and Docker's overlay2
 // driverlab-bench --thin-scale  their cost per mapping from 10^4 to 10^7 mappings
 // driverlab-bench --thin-io  bios of 4 KiB through a thin device in process: fresh, provisioned, after a snapshot
@@ -14,7 +14,9 @@ using DriverLab.Benchmarks;
 // driverlab-bench --nbd      4 KiB at depth 1 and 32, 1 MiB in sequence with fio, beside nbdkit and qemu-nbd
 if (NbdPeers.IsWorker(args))
     return NbdPeers.Work(args);
-string[] known = ["--thin", "--thin-scale", "--thin-io", "--thin-io-scale", "--nbd", "--quick", "--memory", "--layers", "--crash", "--alone", "--large"];
+if (args is ["--alone", .. var suites])
+    return AloneRow.Print(suites, Console.Out);
+string[] known = ["--thin", "--thin-scale", "--thin-io", "--thin-io-scale", "--nbd", "--quick", "--memory", "--layers", "--crash", "--large"];
 if (args.FirstOrDefault(argument => !known.Contains(argument)) is { } unknown)
 {
     Console.Error.WriteLine($"bench: '{unknown}': expected {string.Join(" or ", known)}, or nothing");
@@ -26,8 +28,6 @@ if (args.Contains("--thin"))
     return ThinPeers.Print(Console.Out);
 if (args.Contains("--crash"))
     return CrashRow.Print(Console.Out);
-if (args.Contains("--alone"))
-    return AloneRow.Print(Console.Out);
 if (args.Contains("--thin-io"))
     ThinIo.Print(Console.Out);
 if (args.Contains("--thin-io-scale"))

@@ -25,7 +25,7 @@ public sealed partial class DmControl
             at += next;
             if (TextAt(call, at + DmTargetSpec.Size) is not { } parameters)
                 return RefuseSpec("populate_table: target parameters not NUL-terminated");
-            var spec = MemoryMarshal.Read<DmTargetSpec>(call.Buffer.AsSpan((int)at));
+            var spec = MemoryMarshal.Read<DmTargetSpec>(call.Buffer[(int)at..]);
             var error = table.AddRow(TextAt(call, at + TypeOffset)!, unchecked((long)spec.SectorStart), unchecked((long)spec.Length), parameters);
             if (error != Errno.OK)
             {

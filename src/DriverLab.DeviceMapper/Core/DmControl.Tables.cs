@@ -125,7 +125,7 @@ public sealed partial class DmControl
             driver.Log("ioctl", "Invalid target message parameters.");
             return Errno.EINVAL;
         }
-        long sector = MemoryMarshal.Read<long>(call.Buffer.AsSpan((int)call.Header.DataStart));
+        long sector = MemoryMarshal.Read<long>(call.Buffer[(int)call.Header.DataStart..]);
         string[] words = DmText.Split(text);
         if (words.Length == 0)
         {

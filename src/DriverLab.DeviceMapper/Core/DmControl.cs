@@ -1,3 +1,4 @@
+using System.Numerics;
 using System.Runtime.InteropServices;
 using System.Text;
 using DriverLab.Block;
@@ -15,17 +16,21 @@ public sealed partial class DmControl(DeviceMapper driver)
 {
     private const uint MostData = DmIoctl.DM_MAX_TARGETS * 1024u;
 
-    private byte[] _working = [];
+    private const int MostKept = 64 << 10;
+
+    /// <summary>The working buffer of the calls of this thread's kernels, of which one is made at a time.</summary>
+    [ThreadStatic]
+    private static byte[]? t_working;
 
     /// <summary>One call at work: the header is a copy, the data are those of a working buffer.</summary>
-    private sealed class Call(byte[] buffer, int inputSize, IBlockCaller caller)
+    private sealed class Call(Memory<byte> buffer, int inputSize, IBlockCaller caller)
     {
         /// <summary>The kernel's copy of everything that was passed.</summary>
-        public readonly byte[] Buffer = buffer;
+        public Span<byte> Buffer => buffer.Span;
         public readonly int InputSize = inputSize;
         public readonly IBlockCaller Caller = caller;
 
-        public ref DmIoctl Header => ref MemoryMarshal.AsRef<DmIoctl>(Buffer.AsSpan());
+        public ref DmIoctl Header => ref MemoryMarshal.AsRef<DmIoctl>(Buffer);
 
         public bool Has(DmFlags flag) => Header.Has(flag);
 
@@ -88,10 +93,11 @@ public sealed partial class DmControl(DeviceMapper driver)
             size = DmIoctl.DataOffset;
         if (size > argument.Length)
             return Errno.EFAULT;
-        byte[] buffer = Working(Math.Max((int)size, DmIoctl.Size));
+        var working = Working(Math.Max((int)size, DmIoctl.Size));
+        var buffer = working.Span;
         argument[..(int)size].CopyTo(buffer);
-        buffer.AsSpan((int)size).Clear();
-        var call = new Call(buffer, (int)size, caller);
+        buffer[(int)size..].Clear();
+        var call = new Call(working, (int)size, caller);
         call.Header.DataSize = size;
         if (CheckNames(command, call) is var error and not Errno.OK)
             return error;
@@ -99,12 +105,18 @@ public sealed partial class DmControl(DeviceMapper driver)
         error = Dispatch(command, call);
         if (error != Errno.OK)
             return error;
-        buffer.AsSpan(0, (int)Math.Min(call.Header.DataSize, (uint)Math.Min(buffer.Length, argument.Length))).CopyTo(argument);
+        buffer[..(int)Math.Min(call.Header.DataSize, (uint)Math.Min(buffer.Length, argument.Length))].CopyTo(argument);
         return 0;
     }
 
-    /// <summary>The working buffer. One with room for a reply is kept, for the next call most likely asks for as much.</summary>
-    private byte[] Working(int bytes) => bytes <= DmIoctl.Size ? new byte[bytes] : _working.Length == bytes ? _working : _working = new byte[bytes];
+    private static Memory<byte> Working(int bytes)
+    {
+        if (bytes > MostKept)
+            return new byte[bytes];
+        if (t_working is not { } kept || kept.Length < bytes)
+            t_working = kept = GC.AllocateUninitializedArray<byte>((int)BitOperations.RoundUpToPowerOf2((uint)bytes));
+        return kept.AsMemory(0, bytes);
+    }
 
     private Errno CheckNames(DmCommand command, Call call)
     {
@@ -203,7 +215,7 @@ public sealed partial class DmControl(DeviceMapper driver)
     private static Span<byte> ResultBuffer(Call call)
     {
         call.Header.DataStart = DmIoctl.Size;
-        return DmIoctl.Size < call.InputSize ? call.Buffer.AsSpan(DmIoctl.Size, call.InputSize - DmIoctl.Size) : default;
+        return DmIoctl.Size < call.InputSize ? call.Buffer[DmIoctl.Size..call.InputSize] : default;
     }
 
     /// <summary>A string in the data; null when it does not end inside.</summary>
@@ -214,7 +226,7 @@ public sealed partial class DmControl(DeviceMapper driver)
     {
         if (offset >= call.InputSize)
             return null;
-        var rest = call.Buffer.AsSpan((int)offset, call.InputSize - (int)offset);
+        var rest = call.Buffer[(int)offset..call.InputSize];
         int end = rest.IndexOf((byte)0);
         return end < 0 ? null : DmText.Decode(rest[..end]);
     }
