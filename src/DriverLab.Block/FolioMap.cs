@@ -212,7 +212,7 @@ internal sealed class FolioMap(PageTree pages, int? firstOrder, bool windowsFoll
     public (long First, long End) Around(long page) => pages.FolioOf(page) is { } folio ? (folio.Start, folio.End) : (page, page + 1);
 
     /// <summary>The folios that touch a range of pages are gone.</summary>
-    public void Drop(long firstPage, long endPage) => pages.DropFolios(firstPage, endPage, folio => _marked.Remove(folio.Start));
+    public void Drop(long firstPage, long endPage) => pages.DropFolios(firstPage, endPage, _marked);
 
     /// <summary>No page has a folio any more.</summary>
     public void Clear()

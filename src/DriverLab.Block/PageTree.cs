@@ -89,7 +89,8 @@ internal sealed class PageTree
     private readonly Dictionary<long, Node> _nodes = [];
     private Node? _last;
 
-    private sealed class Node
+    /// <summary>The pages of one range.</summary>
+    internal sealed class Node
     {
         public readonly CachedPage?[] Pages = new CachedPage?[NodePages];
         /// <summary>One more than the order of the folio; zero is none.</summary>
@@ -101,17 +102,39 @@ internal sealed class PageTree
     public int Count { get; private set; }
 
     /// <summary>The pages, in no order. One of them may be removed while they are listed.</summary>
-    public IEnumerable<CachedPage> Pages
+    public PageList Pages => new(_nodes);
+
+    /// <summary>Lists pages without allocating.</summary>
+    public struct PageList
     {
-        get
+        private Dictionary<long, Node>.ValueCollection.Enumerator _nodes;
+        private Node? _node;
+        private int _next;
+
+        internal PageList(Dictionary<long, Node> nodes) => _nodes = nodes.Values.GetEnumerator();
+
+        /// <summary>The page.</summary>
+        public CachedPage Current { get; private set; } = null!;
+
+        /// <summary>The list itself.</summary>
+        public readonly PageList GetEnumerator() => this;
+
+        /// <summary>Goes to the next page.</summary>
+        public bool MoveNext()
         {
-            foreach (var node in _nodes.Values)
+            while (true)
             {
-                for (int i = 0; i < NodePages; i++)
+                for (; _node is { } node && _next < NodePages; _next++)
                 {
-                    if (node.Pages[i] is { } page)
-                        yield return page;
+                    if (node.Pages[_next] is not { } page)
+                        continue;
+                    Current = page;
+                    _next++;
+                    return true;
                 }
+                if (!_nodes.MoveNext())
+                    return false;
+                (_node, _next) = (_nodes.Current, 0);
             }
         }
     }
@@ -157,8 +180,8 @@ internal sealed class PageTree
     /// <summary>Forgets the folios that touch a range of pages.</summary>
     /// <param name="firstPage">The first.</param>
     /// <param name="endPage">The one behind the last.</param>
-    /// <param name="dropped">Told of each page.</param>
-    public void DropFolios(long firstPage, long endPage, Action<Folio> dropped)
+    /// <param name="marked">The first pages of some of them, which are taken out too.</param>
+    public void DropFolios(long firstPage, long endPage, HashSet<long> marked)
     {
         foreach (var node in _nodes.Values)
         {
@@ -167,7 +190,7 @@ internal sealed class PageTree
                 if (node.Folios[i] == 0 || Aligned((node.Number << Shift) + i, node.Folios[i] - 1) is var folio && (folio.End <= firstPage || folio.Start >= endPage))
                     continue;
                 node.Folios[i] = 0;
-                dropped(folio);
+                _ = marked.Remove(folio.Start);
             }
         }
     }
