@@ -40,7 +40,7 @@ public sealed class ModuleSet(params IReadOnlyList<Module> all)
         new DeviceMapperModule(),
         // The order of the machines that real kernels run in: dmsetup targets shows it, the last one first.
         new DmTargetModule("dm_zero", static k => [new ZeroType(k.DeviceMapper!.Quirks)]),
-        new DmTargetModule("dm_thin_pool", static k => ThinTypes(k.DeviceMapper!)),
+        new DmTargetModule("dm_thin_pool", ThinTypes),
         new DmTargetModule("dm_snapshot", static _ => SnapshotTypes()),
         new DmTargetModule("dm_flakey", static k => [new FlakeyType(k.DeviceMapper!.Quirks)]),
         new DmTargetModule("dm_delay", static k => [new DelayType(k.DeviceMapper!.Quirks)]),
@@ -53,10 +53,11 @@ public sealed class ModuleSet(params IReadOnlyList<Module> all)
         return [new SnapshotType(snapshots, isMerge: false), new SnapshotOriginType(snapshots), new SnapshotType(snapshots, isMerge: true)];
     }
 
-    private static DeviceMapper.DmTargetType[] ThinTypes(DeviceMapper.DeviceMapper driver)
+    private static DeviceMapper.DmTargetType[] ThinTypes(KernelState kernel)
     {
-        var pools = new ThinPools();
-        return [new ThinType(pools, driver.Quirks), new ThinPoolType(pools, driver.Quirks)];
+        var (pools, quirks) = (new ThinPools(), kernel.DeviceMapper!.Quirks);
+        kernel.Core.SysfsSources.Add(new ModuleParameter("dm_thin_pool", "no_space_timeout", () => pools.NoSpaceTimeoutSeconds, seconds => pools.NoSpaceTimeoutSeconds = seconds));
+        return [new ThinType(pools, quirks), new ThinPoolType(pools, quirks)];
     }
 
     /// <summary>The modules.</summary>

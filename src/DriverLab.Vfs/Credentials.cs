@@ -23,6 +23,7 @@ public enum Capabilities : ulong
     CAP_SYS_RESOURCE = 1UL << 24,
     CAP_MKNOD = 1UL << 27,
     CAP_SETFCAP = 1UL << 31,
+    CAP_SYSLOG = 1UL << 34,
     /// <summary>Everything the superuser has.</summary>
     All = (1UL << 41) - 1,
     /// <summary>What a file system operation may use: dropped and restored with the fsuid.</summary>

@@ -176,6 +176,9 @@ public readonly record struct SysfsFile(string Path, Func<Caller, string>? Conte
     /// <summary>Permissions: 0444 when nothing can be written to it.</summary>
     public Mode Mode { get; init; } = (Mode)0x124;
 
+    /// <summary>What writing to it does, with some bytes and a page at the most; null where that is not modelled.</summary>
+    public Func<ReadOnlyMemory<byte>, Errno>? Store { get; init; }
+
     /// <summary>Where a symbolic link leads; null for what is none.</summary>
     public string? Target { get; init; }
 }

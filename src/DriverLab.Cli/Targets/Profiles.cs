@@ -24,7 +24,7 @@ internal static class Profiles
     {
         ["CONFIG_BLK_DEV_LOOP"] = "m", ["CONFIG_BLK_DEV_LOOP_MIN_COUNT"] = "8",
         ["CONFIG_BLK_DEV_DM"] = "m", ["CONFIG_TMPFS"] = "y", ["CONFIG_TMPFS_XATTR"] = "y", ["CONFIG_TMPFS_POSIX_ACL"] = "y",
-        ["CONFIG_OVERLAY_FS"] = "m", ["CONFIG_DEVTMPFS"] = "y", ["CONFIG_HZ"] = "250", ["CONFIG_FS_VERITY"] = "y",
+        ["CONFIG_OVERLAY_FS"] = "m", ["CONFIG_DEVTMPFS"] = "y", ["CONFIG_HZ"] = "250", ["CONFIG_FS_VERITY"] = "y", ["CONFIG_SECURITY_DMESG_RESTRICT"] = "y",
         ["CONFIG_OVERLAY_FS_REDIRECT_ALWAYS_FOLLOW"] = "y",
     }.ToFrozenDictionary();
 

@@ -113,6 +113,9 @@ public sealed record DmQuirks
     /// <summary>Completions are polled for where nothing below objects, as in a table without devices (6.11: features are part of the limits; seen on 6.12, not on 6.1).</summary>
     public bool PollingIsStacked { get; init; }
 
+    /// <summary>Counts of neighbouring data blocks are changed as one (5.13).</summary>
+    public bool CountsRuns { get; init; }
+
     /// <summary>The quirks of a kernel.</summary>
     public static DmQuirks For(KernelProfile profile) => new()
     {
@@ -125,6 +128,7 @@ public sealed record DmQuirks
         MessagesWithoutTableVanish = profile.AtLeast(6, 16) && !profile.AtLeast(6, 18),
         RefusalsNameError = profile.AtLeast(5, 17),
         DiskAtCreation = !profile.AtLeast(5, 16),
+        CountsRuns = profile.AtLeast(5, 13),
         LimitsCheckedOnce = !profile.AtLeast(5, 16),
         TinyGranularityCrashes = profile.AtLeast(6, 16),
         ZeroAndErrorDiscard = profile.AtLeast(6, 4),

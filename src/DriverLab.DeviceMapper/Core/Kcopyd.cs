@@ -102,9 +102,13 @@ public sealed class Kcopyd(BlockLayer layer)
             if (From is not null)
                 ArrayPool<byte>.Shared.Return(Buffer);
             owner._jobs.Push(this);
+            owner.HasFailedReading = status != BlkStatus.OK && _isReading;
             done.CopyDone(status);
         }
     }
+
+    /// <summary>True while a completion is told of a copy that could not be read; else it is the writing that failed.</summary>
+    public bool HasFailedReading { get; private set; }
 
     private BlockLayer Layer => layer;
 }

@@ -18,7 +18,7 @@ internal static class MemDevices
         kernel.AddCharDevice(new(1, 7), new MemDevice("full", static (p, f, _) => new NullFile(p, f, Filling.Zeroes) { IsFull = true }));
         kernel.AddCharDevice(new(1, 8), new MemDevice("random", static (p, f, w) => new RandomFile(p, f, w)));
         kernel.AddCharDevice(new(1, 9), new MemDevice("urandom", static (p, f, w) => new RandomFile(p, f, w)));
-        kernel.AddCharDevice(new(1, 11), new MemDevice("kmsg", static (p, f, w) => new KmsgFile(p, f, w.Log)) { Permissions = (Mode)0x1A4 });
+        kernel.AddCharDevice(new(1, 11), new KmsgDevice(kernel.Profile));
     }
 }
 
@@ -69,8 +69,26 @@ internal sealed class RandomFile(VfsPath path, OpenFlags flags, World world) : O
     public override SysResult<long> LSeek(Caller caller, long offset, SeekWhence whence) => 0;
 }
 
-/// <summary>/dev/kmsg: one record a read; a line written is a line logged.</summary>
-internal sealed class KmsgFile(VfsPath path, OpenFlags flags, KernelLog log) : OpenFile(path, flags)
+/// <summary>/dev/kmsg. Where the log is for the privileged, others may not even open it for reading.</summary>
+/// <remarks>Linux kernel/printk/printk.c: devkmsg_open(), check_syslog_permissions().</remarks>
+internal sealed class KmsgDevice(KernelProfile profile) : CharDevice
+{
+    // Room for a record, and since 6.3 without what may stand before its text.
+    private readonly int _mostBytes = profile.AtLeast(6, 3) ? 1024 : 992;
+    private readonly bool _isRestricted = profile.Has("CONFIG_SECURITY_DMESG_RESTRICT");
+
+    public override string Name => "kmsg";
+
+    public override Mode NodeMode => (Mode)0x1A4;
+
+    public override SysResult<OpenFile> Open(Caller caller, in VfsPath path, OpenFlags flags) =>
+        _isRestricted && (flags & OpenFlags.O_ACCMODE) != OpenFlags.O_WRONLY && !caller.Credentials.Capable(Capabilities.CAP_SYSLOG) ? Errno.EPERM
+            : new KmsgFile(path, flags, path.Inode.Sb.Core.World.Log, _mostBytes);
+}
+
+/// <summary>One record a read; a line written is a line logged.</summary>
+/// <remarks>Linux kernel/printk/printk.c: devkmsg_read(), devkmsg_write(), devkmsg_llseek().</remarks>
+internal sealed class KmsgFile(VfsPath path, OpenFlags flags, KernelLog log, int mostBytes) : OpenFile(path, flags)
 {
     private int _next;
 
@@ -92,9 +110,11 @@ internal sealed class KmsgFile(VfsPath path, OpenFlags flags, KernelLog log) : O
 
     public override SysResult<int> Write(Caller caller, ReadOnlySpan<byte> data, ref long position)
     {
-        var text = data.Length > 0 && data[^1] == '\n' ? data[..^1] : data;
-        if (text.Length > 3 && text[0] == '<' && text.IndexOf((byte)'>') is > 0 and < 5 and var end)
-            text = text[(end + 1)..];
+        if (data.Length > mostBytes)
+            return Errno.EINVAL;
+        var text = data.EndsWith("\n"u8) ? data[..^1] : data;
+        if (text.StartsWith("<"u8) && text[1..].IndexOfAnyExceptInRange((byte)'0', (byte)'9') is >= 0 and var digits && text[1 + digits] == '>')
+            text = text[(digits + 2)..]; // level and facility
         log.Add(Encoding.UTF8.GetString(text));
         return data.Length;
     }

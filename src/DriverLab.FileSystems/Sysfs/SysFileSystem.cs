@@ -150,9 +150,23 @@ internal sealed class SysFile : Inode
         Size = Limits.PAGE_SIZE;
     }
 
-    public override SysResult<OpenFile> Open(Caller caller, in VfsPath path, OpenFlags flags) =>
-        (flags & OpenFlags.O_ACCMODE) == OpenFlags.O_RDONLY ? new SysOpenFile(path, flags, System.Text.Encoding.UTF8.GetBytes(_file.Content!(caller)))
-            : (Mode & Mode.S_IWUSR) == 0 ? Errno.EACCES : NotModelledException.Throw($"writing to /sys/{_file.Path}");
+    public override SysResult<OpenFile> Open(Caller caller, in VfsPath path, OpenFlags flags)
+    {
+        var access = flags & OpenFlags.O_ACCMODE;
+        if (access != OpenFlags.O_RDONLY && (Mode & Mode.S_IWUSR) == 0)
+            return Errno.EACCES;
+        if (access != OpenFlags.O_RDONLY && _file.Store is null)
+            return NotModelledException.Throw($"writing to /sys/{_file.Path}");
+        return new SysOpenFile(path, flags, access == OpenFlags.O_WRONLY ? [] : System.Text.Encoding.UTF8.GetBytes(_file.Content!(caller)), _file.Store);
+    }
+
+    /// <summary>A size can be set and stays what it was.</summary>
+    /// <remarks>Linux fs/kernfs/inode.c: kernfs_iop_setattr().</remarks>
+    public override Errno SetAttr(Caller caller, Dentry dentry, ref Iattr attr)
+    {
+        attr.Valid &= ~AttrValid.ATTR_SIZE;
+        return base.SetAttr(caller, dentry, ref attr);
+    }
 }
 
 /// <summary>A symbolic link: to a device's directory, mostly.</summary>
@@ -169,8 +183,20 @@ internal sealed class SysLink : Inode
     public override SysResult<LinkTarget> GetLink(Caller caller, Dentry dentry) => new LinkTarget(_target, default);
 }
 
-internal sealed class SysOpenFile(VfsPath path, OpenFlags flags, byte[] text) : OpenFile(path, flags)
+internal sealed class SysOpenFile(VfsPath path, OpenFlags flags, byte[] text, Func<ReadOnlyMemory<byte>, Errno>? store) : OpenFile(path, flags)
 {
+    /// <summary>Each write is a value of its own, wherever it is made; what does not fit into a page is left.</summary>
+    /// <remarks>Linux fs/kernfs/file.c: kernfs_fop_write_iter().</remarks>
+    public override SysResult<int> Write(Caller caller, ReadOnlySpan<byte> data, ref long position)
+    {
+        byte[] value = data[..Math.Min(data.Length, Limits.PAGE_SIZE)].ToArray();
+        var error = value.Length == 0 ? Errno.OK : store!(value);
+        if (error != Errno.OK)
+            return error;
+        position += value.Length;
+        return value.Length;
+    }
+
     public override SysResult<int> Read(Caller caller, Span<byte> buffer, ref long position)
     {
         int count = (int)Math.Clamp(text.Length - position, 0, buffer.Length);

@@ -94,17 +94,16 @@ internal sealed partial class SnapshotTarget : ICopyCompletion
     }
 
     /// <summary>A run of chunks is back on the origin.</summary>
-    public void CopyDone(BlkStatus status) => Layer.World.Queue.Add(new Merged(this, status), Layer.World.Clock.NowNs);
+    public void CopyDone(BlkStatus status) => Layer.World.Queue.Add(new Merged(this, status == BlkStatus.OK ? null : _copier.HasFailedReading ? "Read error: shutting down merge." : "Write error: shutting down merge."), Layer.World.Clock.NowNs);
 
-    private sealed class Merged(SnapshotTarget snapshot, BlkStatus status) : Simulation.WorkItem
+    private sealed class Merged(SnapshotTarget snapshot, string? complaint) : Simulation.WorkItem
     {
-        public override void Run() => snapshot.FinishRun(status);
+        public override void Run() => snapshot.FinishRun(complaint);
     }
 
-    private void FinishRun(BlkStatus status)
+    private void FinishRun(string? complaint)
     {
-        string? complaint = status != BlkStatus.OK ? "Write error: shutting down merge"
-            : OriginDevice.IssueFlush() != Errno.OK ? "Flush after merge failed: shutting down merge"
+        complaint ??= OriginDevice.IssueFlush() != Errno.OK ? "Flush after merge failed: shutting down merge"
             : !_store.CommitMerge(_mergingCount) ? "Write error in exception store: shutting down merge" : null;
         if (complaint is null)
         {

@@ -448,19 +448,36 @@ internal sealed partial class ThinMetadata
         }
     }
 
-    /// <summary>Data blocks, by virtual block.</summary>
+    /// <summary>Data blocks, by virtual block. Counts that cannot be changed stay, and who changes the tree is not told.</summary>
+    /// <remarks>Linux drivers/md/dm-thin-metadata.c: data_block_inc(), data_block_dec(), with_runs().</remarks>
     private sealed class MappingValues(ThinMetadata metadata) : BtreeValues(8)
     {
-        public override void Inc(ReadOnlySpan<byte> values)
-        {
-            foreach (var value in System.Runtime.InteropServices.MemoryMarshal.Cast<byte, Le<ulong>>(values))
-                metadata._dataMap.Inc(value.Value >> 24);
-        }
+        public override void Inc(ReadOnlySpan<byte> values) => ForEach(values, metadata._dataMap.Inc);
 
-        public override void Dec(ReadOnlySpan<byte> values)
+        public override void Dec(ReadOnlySpan<byte> values) => ForEach(values, metadata._dataMap.Dec);
+
+        /// <summary>A run of neighbours ends with the first that fails, where the kernel counts runs.</summary>
+        private void ForEach(ReadOnlySpan<byte> values, Action<ulong> action)
         {
+            ulong? failed = null;
             foreach (var value in System.Runtime.InteropServices.MemoryMarshal.Cast<byte, Le<ulong>>(values))
-                metadata._dataMap.Dec(value.Value >> 24);
+            {
+                ulong block = value.Value >> 24;
+                if (failed is { } last && last + 1 == block && metadata._driver.Quirks.CountsRuns)
+                {
+                    failed = block;
+                    continue;
+                }
+                failed = null;
+                try
+                {
+                    action(block);
+                }
+                catch (MetadataException)
+                {
+                    failed = block;
+                }
+            }
         }
 
         public override bool Same(ReadOnlySpan<byte> a, ReadOnlySpan<byte> b)

@@ -26,7 +26,7 @@ public sealed class ThinPools
     internal List<ThinPool> All { get; } = [];
 
     /// <summary>How long writes wait for space in a full pool, in seconds; 0: for ever. The module's parameter.</summary>
-    public long NoSpaceTimeoutSeconds { get; set; } = 60;
+    public uint NoSpaceTimeoutSeconds { get; set; } = 60;
 
     internal ThinPool? Find(MappedDevice device) => All.Find(p => p.Device == device);
 
