@@ -32,7 +32,7 @@ internal sealed class LogReader
     public List<string> ReadNew()
     {
         var lines = new List<string>();
-        var buffer = new byte[8192];
+        Span<byte> buffer = stackalloc byte[8192];
         while (true)
         {
             var read = _task.Read(_fd, buffer);
@@ -40,7 +40,7 @@ internal sealed class LogReader
                 continue; // records were overwritten; the next read goes on with the oldest one there is
             if (!read.IsOk || read.Value == 0)
                 return lines;
-            string record = Encoding.UTF8.GetString(buffer.AsSpan(0, read.Value));
+            string record = Encoding.UTF8.GetString(buffer[..read.Value]);
             int text = record.IndexOf(';') + 1;
             int end = record.IndexOf('\n', text);
             lines.Add(end < 0 ? record[text..] : record[text..end]);

@@ -129,7 +129,7 @@ public sealed class ScenarioRunner(IKernel kernel) : IDisposable
                 return "none: the actor's task is gone";
             context.Enter(step, task);
             // A task that ends on its own thread would close its files later than the call returns.
-            return step.Verb.Name == "exit" ? step.Verb.Action(context) : task.RunFor(() => step.Verb.Action(context));
+            return step.Verb.Name == "exit" ? step.Verb.Action(context) : context.Act();
         }
         catch (NotModelledException gap)
         {

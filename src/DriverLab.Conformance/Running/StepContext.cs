@@ -9,7 +9,14 @@ namespace DriverLab.Conformance.Running;
 /// <summary>What a verb's action sees: the actor's task, its arguments, and the run's memory.</summary>
 public sealed class StepContext
 {
-    internal StepContext(RunState run) => Run = run;
+    private readonly Action _act;
+    private string _outcome = "";
+
+    internal StepContext(RunState run)
+    {
+        Run = run;
+        _act = () => _outcome = Step.Verb.Action(this);
+    }
 
     internal RunState Run { get; }
 
@@ -30,6 +37,14 @@ public sealed class StepContext
         Task = task;
         _details = 0;
         _pending.Clear();
+    }
+
+    /// <summary>Lets the actor's task make the call.</summary>
+    /// <returns>Its outcome.</returns>
+    internal string Act()
+    {
+        Task.Run(_act);
+        return _outcome;
     }
 
     private readonly List<(string Key, string Text)> _pending = [];

@@ -55,7 +55,7 @@ internal sealed class BlockSysfs(KernelState kernel) : ISysfsSource
 
     private IEnumerable<SysfsFile> FilesOf(BlockDevice device)
     {
-        yield return File("alignment_offset", Number(device.Limits.Misaligned ? -1 : device.Limits.AlignmentOffset));
+        yield return File("alignment_offset", Number(AlignmentOffset(device)));
         yield return File("dev", $"{device.Number}");
         yield return File("discard_alignment", Number(DiscardAlignment(device)));
         yield return File("ro", Flag(device.IsReadOnly));
@@ -78,7 +78,11 @@ internal sealed class BlockSysfs(KernelState kernel) : ISysfsSource
             yield return file;
     }
 
-    private static long DiscardAlignment(BlockDevice device) => device.Limits.DiscardMisaligned ? -1 : device.Limits.DiscardAlignment;
+    private static long AlignmentOffset(BlockDevice device) => device.Limits.Misaligned ? -1 : device.Limits.AlignmentOffset;
+
+    /// <remarks>Since 5.19 a disk tells its alignment offset under this name too. Linux block/genhd.c: disk_discard_alignment_show().</remarks>
+    private long DiscardAlignment(BlockDevice device) =>
+        kernel.Profile.AtLeast(5, 19) && device is not Partition ? AlignmentOffset(device) : device.Limits.DiscardMisaligned ? -1 : device.Limits.DiscardAlignment;
 
     private static SysfsFile[] FilesOf(LoopDevice loop)
     {

@@ -127,15 +127,16 @@ internal static class XinoFile
         {
             if (!branch.IsWritable)
                 continue;
+            byte[] shown = [.. Whiteouts.PathOf(sb, branch), (byte)'/', .. DefaultName];
             // One for the bitmap, one to copy from, and one for each file system.
             int files = 2 + sb.Branches.Select(static b => b.Root.Sb).Distinct().Count();
             for (int i = 0; i < files; i++)
             {
-                var error = MakeAndUnlink(sb, branch.Path, DefaultName, [.. Whiteouts.PathOf(sb, branch), (byte)'/', .. DefaultName]);
+                var error = MakeAndUnlink(sb, branch.Path, DefaultName, shown);
                 if (error != Errno.OK)
                     return error;
             }
-            sb.SetXino([.. Whiteouts.PathOf(sb, branch), (byte)'/', .. DefaultName]);
+            sb.SetXino(shown);
             return Errno.OK;
         }
         byte[] path = [.. "/tmp/"u8, .. DefaultName];

@@ -201,8 +201,8 @@ internal static class Whiteouts
     /// <summary>The path of a branch's root as seen from a root.</summary>
     public static byte[] PathOf(in VfsPath from, Branch branch)
     {
-        var buffer = new byte[Limits.PATH_MAX];
+        Span<byte> buffer = stackalloc byte[Limits.PATH_MAX];
         var length = PathWalk.Print(branch.Path, from, buffer, out _);
-        return length.IsOk ? buffer.AsSpan(buffer.Length - length.Value).ToArray() : [];
+        return length.IsOk ? buffer[^length.Value..].ToArray() : [];
     }
 }
