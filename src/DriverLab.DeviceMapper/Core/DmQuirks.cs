@@ -116,6 +116,9 @@ public sealed record DmQuirks
     /// <summary>Counts of neighbouring data blocks are changed as one (5.13).</summary>
     public bool CountsRuns { get; init; }
 
+    /// <summary>A device is not suspended when what is dirty in its cache cannot be written (6.8: bdev_freeze()).</summary>
+    public bool FreezingCanFail { get; init; }
+
     /// <summary>The quirks of a kernel.</summary>
     public static DmQuirks For(KernelProfile profile) => new()
     {
@@ -128,6 +131,7 @@ public sealed record DmQuirks
         MessagesWithoutTableVanish = profile.AtLeast(6, 16) && !profile.AtLeast(6, 18),
         RefusalsNameError = profile.AtLeast(5, 17),
         DiskAtCreation = !profile.AtLeast(5, 16),
+        FreezingCanFail = profile.AtLeast(6, 8),
         CountsRuns = profile.AtLeast(5, 13),
         LimitsCheckedOnce = !profile.AtLeast(5, 16),
         TinyGranularityCrashes = profile.AtLeast(6, 16),

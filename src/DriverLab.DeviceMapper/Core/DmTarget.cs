@@ -106,6 +106,11 @@ public abstract class DmTarget
     {
     }
 
+    /// <summary>The suspend has failed: takes back what <see cref="Presuspend"/> did.</summary>
+    public virtual void PresuspendUndo()
+    {
+    }
+
     /// <summary>After a suspend: no I/O is in flight.</summary>
     public virtual void Postsuspend()
     {

@@ -189,7 +189,7 @@ public sealed partial class MappedDevice : BlockDevice
                 throw new NotModelledException("resume of a device-mapper table that leads back to its own device");
             if (!IsSuspended && Suspend(freeze, noFlush) is var failed and not Errno.OK)
             {
-                table.Destroy();
+                InactiveTable = table; // for the next attempt
                 return failed;
             }
             var error = Swap(table, out old);
@@ -253,8 +253,13 @@ public sealed partial class MappedDevice : BlockDevice
         _isNoFlushSuspending = noFlush;
         foreach (var row in rows)
             row.Presuspend();
-        if (freeze && !noFlush && Openers > 0)
-            _ = Cache.WriteBack();
+        var flushed = freeze && !noFlush && Openers > 0 ? Cache.WriteBack() : BlkStatus.OK;
+        if (flushed != BlkStatus.OK && Driver.Quirks.FreezingCanFail)
+        {
+            foreach (var row in rows)
+                row.PresuspendUndo();
+            return Errno.EIO; // whatever it was: Linux fs/buffer.c: mark_buffer_write_io_error()
+        }
         _holdsIo = true;
         WaitForInFlight();
         IsSuspended = true;

@@ -398,6 +398,13 @@ internal sealed partial class ThinPool
             thin.Table.Device.SuspendInternally();
     }
 
+    public void PresuspendUndo()
+    {
+        foreach (var thin in ActiveThins)
+            thin.Table.Device.ResumeInternally();
+        IsSuspended = false;
+    }
+
     public void Postsuspend()
     {
         _noSpaceTimer = null;

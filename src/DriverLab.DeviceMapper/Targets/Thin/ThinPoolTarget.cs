@@ -64,6 +64,8 @@ internal sealed partial class ThinPoolTarget : DmTarget
 
     public override void Presuspend() => _pool.Presuspend();
 
+    public override void PresuspendUndo() => _pool.PresuspendUndo();
+
     public override void Postsuspend() => _pool.Postsuspend();
 
     public override Errno Preresume() => _pool.Preresume(this);
