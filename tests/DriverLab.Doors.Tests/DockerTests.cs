@@ -28,6 +28,8 @@ public sealed class DockerTests
         string name = $"driverlab{Environment.ProcessId}", socket = $"{plugin}/{name}.sock", data = _machine.At("docker");
         if (driver == "btrfs")
             _machine.MountBtrfs(data);
+        else
+            _machine.MountShared(data);
         bool made = !Directory.Exists(plugin);
         _ = Directory.CreateDirectory(plugin);
         using var kernel = NativeKernel.NewTask();

@@ -143,7 +143,7 @@ public sealed partial class Machine : IDisposable
     {
         foreach (var process in Enumerable.Reverse(_processes).ToArray())
             Stop(process);
-        foreach (string directory in _btrfs)
+        foreach (string directory in _mounts)
             _ = TryRun("umount", directory); // what holds it is told by the count below
         // runc leaves the empty parents of its groups; whoever started it has to take them away.
         foreach (string group in ControlGroups().Except(_before.Groups.Split(' ')))

@@ -2,7 +2,7 @@ namespace DriverLab.Doors.Tests;
 
 public sealed partial class Machine
 {
-    private readonly List<string> _btrfs = [];
+    private readonly List<string> _mounts = [];
 
     /// <summary>Mounts an empty btrfs on a directory, in a sparse file on a loop device that goes with the mount.</summary>
     public void MountBtrfs(string directory)
@@ -16,6 +16,15 @@ public sealed partial class Machine
         _ = Run("mkfs.btrfs", "-q", image);
         _ = Directory.CreateDirectory(directory);
         _ = Run("mount", "-o", "loop", image, directory);
-        _btrfs.Add(directory);
+        _mounts.Add(directory);
+    }
+
+    /// <summary>A directory that is a shared mount of its own. Where the mount that it lies in is not shared, as in a bare root without an init, dockerd makes one of its data, and leaves it.</summary>
+    public void MountShared(string directory)
+    {
+        _ = Directory.CreateDirectory(directory);
+        _ = Run("mount", "--bind", directory, directory);
+        _mounts.Add(directory);
+        _ = Run("mount", "--make-shared", directory);
     }
 }
