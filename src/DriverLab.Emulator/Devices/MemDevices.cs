@@ -101,10 +101,10 @@ internal sealed class KmsgFile(VfsPath path, OpenFlags flags, KernelLog log, int
             return (Flags & OpenFlags.O_NONBLOCK) != 0 ? Errno.EAGAIN : throw new WouldHangException("a line in /dev/kmsg");
         }
         byte[] record = Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"6,{_next},0,-;{log.Lines[_next]}\n"));
-        if (record.Length > buffer.Length)
-            return Errno.EINVAL;
-        record.CopyTo(buffer);
         _next++;
+        if (record.Length > buffer.Length)
+            return Errno.EINVAL; // and the record counts as read
+        record.CopyTo(buffer);
         return record.Length;
     }
 
