@@ -139,9 +139,6 @@ internal sealed class PageTree
         }
     }
 
-    /// <summary>A page, or null.</summary>
-    public CachedPage? Find(long index) => At(index >> Shift)?.Pages[index & Mask];
-
     /// <summary>A page, which is made if it is not there.</summary>
     public CachedPage Get(long index, int bytes)
     {

@@ -11,7 +11,7 @@ namespace DriverLab.Benchmarks;
 
 /// <summary>
 /// The programs of <c>driverlab fuzz</c> on the emulator alone, on one thread that is warm: their operations, and the system calls that those make, per second of processor time. Booting a kernel for each program,
-/// comparing content and cleaning up are in the time; generating is not.
+/// taking digests and cleaning up are in the time; generating is not.
 /// </summary>
 internal static class AloneRow
 {
