@@ -219,23 +219,11 @@ public sealed class BlockLayer
     /// <exception cref="WouldHangException">Nothing is left to run that could end them.</exception>
     public BlkStatus Wait(IoBatch batch)
     {
-        while (batch.Pending > 0)
-            RunSomething("block I/O");
+        if (batch.Pending > 0)
+            World.Scheduler.Wait(batch, static b => b.Pending == 0, "block I/O");
         var status = batch.Status;
         _batches.Push(batch);
         return status;
-    }
-
-    /// <summary>Runs the next piece of background work; moves the clock when it lies in the future.</summary>
-    /// <exception cref="WouldHangException">There is none.</exception>
-    public void RunSomething(string waitingFor)
-    {
-        if (World.Queue.RunOne(World.Clock.NowNs))
-            return;
-        long due = World.Queue.NextDueNs;
-        if (due == long.MaxValue)
-            throw new WouldHangException(waitingFor);
-        World.Clock.Advance(due - World.Clock.NowNs);
     }
 
     /// <summary>Submits one bio from the pool and waits; the bio goes back to the pool.</summary>

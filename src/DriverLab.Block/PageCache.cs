@@ -165,8 +165,8 @@ public sealed partial class PageCache
             bio.Completion = _readCompletion;
             _device.Layer.Submit(bio);
         }
-        while (page.ReadsInFlight > 0)
-            _device.Layer.RunSomething("a page to be read");
+        if (page.ReadsInFlight > 0)
+            _device.Layer.World.Scheduler.Wait(page, static p => p.ReadsInFlight == 0, "a page to be read");
         return (page.Valid & needed) == needed;
     }
 
@@ -224,8 +224,8 @@ public sealed partial class PageCache
                 WritePage(page);
         }
         _dirty.RemoveRange(kept, _dirty.Count - kept);
-        while (_writesInFlight > 0)
-            _device.Layer.RunSomething("writeback");
+        if (_writesInFlight > 0)
+            _device.Layer.World.Scheduler.Wait(this, static c => c._writesInFlight == 0, "writeback");
         return _writeStatus;
     }
 

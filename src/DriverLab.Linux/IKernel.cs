@@ -30,6 +30,11 @@ public partial interface IKernel : IDisposable
     /// <remarks>The thread's descriptors and root are the task's: what belongs to the caller (its streams, its other tasks, its callbacks) is used through <see cref="Outside"/>.</remarks>
     void Run(Action program) => program();
 
+    /// <summary>Begins to run code as this task, which may sleep in its calls, and comes back when it has ended or sleeps until something else happens.</summary>
+    /// <remarks>Until it has ended nothing else is asked of the task. An exception of the code reaches whoever settles it.</remarks>
+    /// <exception cref="NotSupportedException">The calls of this task are made elsewhere, one at a time.</exception>
+    IBackgroundCall Begin(Action program) => throw new NotSupportedException($"{GetType().Name} makes no calls in the background.");
+
     /// <summary>For code inside <see cref="Run"/>: runs other code on the thread that called <see cref="Run"/>, and waits for it. Elsewhere a plain call.</summary>
     void Outside(Action code) => code();
 

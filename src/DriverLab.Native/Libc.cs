@@ -23,7 +23,7 @@ internal static unsafe partial class Libc
 /// <remarks>Linux arch/x86/entry/syscalls/syscall_64.tbl.</remarks>
 internal static class Nr
 {
-    internal const int Read = 0, Write = 1, Close = 3, Lseek = 8, RtSigprocmask = 14, Ioctl = 16, Pread64 = 17, Pwrite64 = 18, Dup = 32, Nanosleep = 35, Uname = 63,
+    internal const int Read = 0, Write = 1, Close = 3, Lseek = 8, RtSigaction = 13, RtSigprocmask = 14, Ioctl = 16, Pread64 = 17, Pwrite64 = 18, Dup = 32, Nanosleep = 35, Uname = 63,
         Fcntl = 72, Fsync = 74, Fdatasync = 75, Truncate = 76, Ftruncate = 77, Getcwd = 79, Chdir = 80, Fchdir = 81, Fchmod = 91, Umask = 95, Setgroups = 116,
         Setresuid = 117, Setresgid = 119, Statfs = 137, Fstatfs = 138, Chroot = 161, Sync = 162, Mount = 165, Umount2 = 166, Gettid = 186, Setxattr = 188, Lsetxattr = 189,
         Fsetxattr = 190, Getxattr = 191, Lgetxattr = 192, Fgetxattr = 193, Listxattr = 194, Llistxattr = 195, Flistxattr = 196, Removexattr = 197, Lremovexattr = 198,

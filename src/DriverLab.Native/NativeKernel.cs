@@ -71,6 +71,17 @@ public sealed unsafe partial class NativeKernel : IKernel, IProgramHost
     }
 
     /// <inheritdoc/>
+    /// <exception cref="NotSupportedException">The task is a process in a user name space: no signal can reach it.</exception>
+    public IBackgroundCall Begin(Action program)
+    {
+        if (_task is not TaskThread thread)
+            throw new NotSupportedException("A task in a user name space makes no calls in the background.");
+        var call = new BackgroundCall(thread, () => Run(program));
+        _ = call.Settle(patiently: true);
+        return call;
+    }
+
+    /// <inheritdoc/>
     public void Outside(Action code) => _task.Outside(code);
 
     /// <inheritdoc/>

@@ -3,9 +3,7 @@ namespace DriverLab.Native;
 /// <summary>The machine code that a <see cref="TaskProcess"/> is made of. It uses neither stack nor thread-local storage nor libc: those belong to the thread that started it.</summary>
 internal static unsafe class ProcessCode
 {
-    private const int PageBytes = 4096, ReadWrite = 3, ReadExecute = 5, PrivateAnonymous = 0x22;
-
-    private static readonly Lazy<nint> s_page = new(Load);
+    private static readonly Lazy<nint> s_page = new(static () => ExecutablePage.Load(Code));
 
     /// <summary>clone(2) with these flags. The child answers the mailbox from then on; here comes its id, or a negated errno.</summary>
     /// <remarks>The caller has blocked every signal: a handler would run on a stack that is in use.</remarks>
@@ -13,13 +11,6 @@ internal static unsafe class ProcessCode
 
     /// <summary>Brings the code into memory.</summary>
     internal static void Prepare() => _ = s_page.Value;
-
-    private static nint Load()
-    {
-        nint page = Libc.Syscall(Nr.Mmap, 0, PageBytes, ReadWrite, PrivateAnonymous, -1, 0);
-        Code.CopyTo(new Span<byte>((void*)page, PageBytes));
-        return Libc.Syscall(Nr.Mprotect, page, PageBytes, ReadExecute, 0, 0, 0) == 0 ? page : throw new PlatformNotSupportedException("No memory can be made executable here.");
-    }
 
     // The mailbox comes in rdi and the flags in rsi. Of a clone that was posted, the child goes on with the mailbox that is its sixth argument.
     private static ReadOnlySpan<byte> Code =>
@@ -76,4 +67,18 @@ internal static unsafe class ProcessCode
         0x48, 0x89, 0x43, 0x50, // result: mov [rbx+Result], rax
         0xeb, 0x8a, // jmp done
     ];
+}
+
+/// <summary>Machine code in memory.</summary>
+internal static unsafe class ExecutablePage
+{
+    private const int PageBytes = 4096, ReadWrite = 3, ReadExecute = 5, PrivateAnonymous = 0x22;
+
+    /// <summary>Where the code lies from now on: up to a page of it.</summary>
+    internal static nint Load(ReadOnlySpan<byte> code)
+    {
+        nint page = Libc.Syscall(Nr.Mmap, 0, PageBytes, ReadWrite, PrivateAnonymous, -1, 0);
+        code.CopyTo(new Span<byte>((void*)page, PageBytes));
+        return Libc.Syscall(Nr.Mprotect, page, PageBytes, ReadExecute, 0, 0, 0) == 0 ? page : throw new PlatformNotSupportedException("No memory can be made executable here.");
+    }
 }

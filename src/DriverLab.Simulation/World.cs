@@ -19,6 +19,9 @@ public sealed class World(ulong seed, MutationSet? mutations = null)
     /// <summary>Work that the kernel does in the background.</summary>
     public RunQueue Queue { get; } = new();
 
+    /// <summary>Who goes on while somebody sleeps.</summary>
+    public Scheduler Scheduler => field ??= new(Clock, Queue);
+
     /// <summary>The kernel's log, as /dev/kmsg shows it.</summary>
     public KernelLog Log { get; } = new();
 

@@ -4,7 +4,7 @@ using DriverLab.Linux.Abi;
 namespace DriverLab.Vfs;
 
 /// <summary>The advisory locks on one inode: whole-file ones of flock, and regions owned by a task (POSIX) or by an open file (OFD).</summary>
-/// <remarks>Linux fs/locks.c: flock_lock_inode(), posix_lock_inode(), fcntl_getlk(), fcntl_setlk(), locks_remove_posix(), locks_remove_file().</remarks>
+/// <remarks>Linux fs/locks.c: flock_lock_inode(), posix_lock_inode(), posix_locks_deadlock(), fcntl_getlk(), fcntl_setlk(), locks_remove_posix(), locks_remove_file().</remarks>
 internal sealed class FileLocks
 {
     // Last is the last byte, not the one behind it.
@@ -12,13 +12,16 @@ internal sealed class FileLocks
 
     private readonly List<(OpenFile Owner, bool Exclusive)> _whole = [];
 
+    /// <summary>A task that sleeps until no region is in the way.</summary>
+    internal sealed record Waiter(object Owner, Func<object?> InTheWay);
+
     // Grouped by owner in the order in which owners came, then by first byte.
     private readonly List<Region> _regions = [];
 
     // ---- flock ---------------------------------------------------------------------------------------------------------------------------------
 
     /// <summary>flock(2) of an open file. A change of kind gives up the old lock first, also when the new one is refused then.</summary>
-    /// <returns>EINVAL (operation), EBADF (neither readable nor writable), EAGAIN.</returns>
+    /// <returns>EINVAL (operation), EBADF (neither readable nor writable), EAGAIN, EINTR.</returns>
     public static Errno Flock(OpenFile file, FlockOperation operation)
     {
         var kind = operation & ~FlockOperation.LOCK_NB;
@@ -33,10 +36,25 @@ internal sealed class FileLocks
             locks._whole.RemoveAt(own);
         if (kind == FlockOperation.LOCK_UN)
             return Errno.OK;
-        if (locks._whole.Exists(l => exclusive || l.Exclusive))
-            return (operation & FlockOperation.LOCK_NB) != 0 ? Errno.EAGAIN : throw new WouldHangException("a flock to be given up");
+        if (!locks.IsFree(exclusive))
+        {
+            if ((operation & FlockOperation.LOCK_NB) != 0)
+                return Errno.EAGAIN;
+            if (!file.Inode.Sb.Core.World.Scheduler.WaitInterruptible((locks, exclusive), static s => s.locks.IsFree(s.exclusive), "a flock to be given up"))
+                return Errno.EINTR;
+        }
         locks._whole.Add((file, exclusive));
         return Errno.OK;
+    }
+
+    private bool IsFree(bool exclusive)
+    {
+        foreach (var held in _whole)
+        {
+            if (exclusive || held.Exclusive)
+                return false;
+        }
+        return true;
     }
 
     /// <summary>Is this an operation? Asked before the descriptor is looked at.</summary>
@@ -47,6 +65,7 @@ internal sealed class FileLocks
     // ---- regions -------------------------------------------------------------------------------------------------------------------------------
 
     /// <summary>fcntl(2) with a region.</summary>
+    /// <returns>EINVAL, EOVERFLOW, EBADF, EAGAIN, EDEADLK (tasks would wait for each other), EINTR.</returns>
     public static Errno Fcntl(Caller caller, OpenFile file, LockCommand command, ref FileLock region)
     {
         if (!Enum.IsDefined(command))
@@ -70,10 +89,51 @@ internal sealed class FileLocks
             locks.Tell(wanted, ref region);
             return Errno.OK;
         }
-        if (region.Type != LockType.F_UNLCK && locks._regions.Exists(l => Conflict(l, wanted)))
-            return command is LockCommand.F_SETLK or LockCommand.F_OFD_SETLK ? Errno.EAGAIN : throw new WouldHangException("a region of a file to be unlocked");
+        if (region.Type != LockType.F_UNLCK && locks.InTheWay(wanted) is not null)
+        {
+            error = command is LockCommand.F_SETLK or LockCommand.F_OFD_SETLK ? Errno.EAGAIN : locks.WaitFor(file.Inode.Sb.Core, wanted);
+            if (error != Errno.OK)
+                return error;
+        }
         locks.Set(wanted);
         return Errno.OK;
+    }
+
+    /// <summary>The owner of the first region in the way.</summary>
+    private object? InTheWay(in Region wanted)
+    {
+        foreach (var held in _regions)
+        {
+            if (Conflict(held, wanted))
+                return held.Owner;
+        }
+        return null;
+    }
+
+    private Errno WaitFor(VfsCore core, Region wanted)
+    {
+        if (wanted.Owner is FdTable && Deadlocks(core.LockWaiters, wanted.Owner, InTheWay(wanted)))
+            return Errno.EDEADLK;
+        var waiter = new Waiter(wanted.Owner, () => InTheWay(wanted));
+        core.LockWaiters.Add(waiter);
+        bool isFree = core.World.Scheduler.WaitInterruptible(waiter, static w => w.InTheWay() is null, "a region of a file to be unlocked");
+        _ = core.LockWaiters.Remove(waiter);
+        return isFree ? Errno.OK : Errno.EINTR;
+    }
+
+    /// <summary>Does the owner in the way wait, through others, for the one who asks? The kernel looks at ten of them.</summary>
+    private static bool Deadlocks(List<Waiter> waiters, object asks, object? inTheWay)
+    {
+        const int most = 10;
+        for (int i = 0; i <= most && inTheWay is FdTable; i++)
+        {
+            if (waiters.Find(w => ReferenceEquals(w.Owner, inTheWay)) is not { } waiter)
+                return false;
+            inTheWay = waiter.InTheWay();
+            if (ReferenceEquals(inTheWay, asks))
+                return true;
+        }
+        return false;
     }
 
     // Linux fs/locks.c: flock64_to_posix_lock().
@@ -168,7 +228,7 @@ internal sealed class FileLocks
 public static class Locks
 {
     /// <summary>flock(2).</summary>
-    /// <returns>EINVAL (operation), EBADF, EAGAIN.</returns>
+    /// <returns>EINVAL (operation), EBADF, EAGAIN, EINTR.</returns>
     public static Errno Flock(OpenFile? file, FlockOperation operation)
     {
         if (!FileLocks.IsOperation(operation))

@@ -205,10 +205,17 @@ internal sealed class InotifyFile(VfsCore core, OpenFlags flags) : OpenFile(core
     }
 
     /// <summary>As many events as fit.</summary>
-    /// <returns>EAGAIN, EINVAL (no room for the first).</returns>
+    /// <returns>EAGAIN, EINTR, EINVAL (no room for the first).</returns>
     public override SysResult<int> Read(Caller caller, Span<byte> buffer, ref long position)
     {
         int written = 0;
+        if (_queue.Count == 0)
+        {
+            if ((Flags & OpenFlags.O_NONBLOCK) != 0)
+                return Errno.EAGAIN;
+            if (!core.World.Scheduler.WaitInterruptible(_queue, static q => q.Count > 0, "an event of inotify"))
+                return Errno.EINTR;
+        }
         while (_queue.First is { } first)
         {
             var e = first.Value;
@@ -222,9 +229,7 @@ internal sealed class InotifyFile(VfsCore core, OpenFlags flags) : OpenFile(core
             written += 16 + padded;
             _queue.RemoveFirst();
         }
-        if (written > 0)
-            return written;
-        return (Flags & OpenFlags.O_NONBLOCK) != 0 ? Errno.EAGAIN : throw new WouldHangException("an event of inotify");
+        return written;
     }
 
     protected override void Release()

@@ -66,6 +66,9 @@ public sealed class VfsCore(World world, KernelProfile profile)
     /// <summary>FIFOs that are open, by inode.</summary>
     internal Dictionary<Inode, Pipe> Pipes { get; } = new(ReferenceEqualityComparer.Instance);
 
+    /// <summary>Tasks that wait for regions of files.</summary>
+    internal List<FileLocks.Waiter> LockWaiters { get; } = [];
+
     /// <summary>Every mount that hangs somewhere, of all namespaces.</summary>
     internal HashSet<Mount> AttachedMounts { get; } = [];
 

@@ -72,12 +72,7 @@ internal sealed class DeviceKeeper(IKernel keeper)
             foreach (var name in _maps.Keys.Reverse().ToArray())
             {
                 byte[] key = Encoding.UTF8.GetBytes(name);
-                // A table that waits holds the devices that it names open.
-                _ = keeper.DmClear(control.Value, key); // what matters is the removal below
-                // A suspended device would let its removal, or what is above it, wait for ever: an error table lets its requests fail.
-                var info = keeper.DmInfo(control.Value, key);
-                if (info.IsOk && info.Value.Has(DmFlags.DM_SUSPEND_FLAG))
-                    _ = keeper.DmResume(control.Value, key); // what matters is the removal below
+                var info = Resume(control.Value, key);
                 last = info.Error == Errno.ENXIO ? Errno.OK : keeper.DmRemove(control.Value, key).Error;
                 if (last is Errno.OK or Errno.ENXIO)
                     ForgetMap(name);
@@ -86,6 +81,28 @@ internal sealed class DeviceKeeper(IKernel keeper)
         foreach (var name in _maps.Keys)
             problems.Add($"dm device {name} {last}");
         _ = keeper.Close(control.Value); // holds no data
+    }
+
+    /// <summary>Lets requests go on that suspended devices hold.</summary>
+    public void Resume()
+    {
+        var control = keeper.OpenAt(Fd.Cwd, "/dev/mapper/control"u8, OpenFlags.O_RDWR, Mode.None);
+        if (!control.IsOk)
+            return;
+        foreach (var name in _maps.Keys)
+            _ = Resume(control.Value, Encoding.UTF8.GetBytes(name)); // what waits for them shows whether that helped
+        _ = keeper.Close(control.Value); // holds no data
+    }
+
+    private SysResult<DmIoctl> Resume(Fd control, byte[] key)
+    {
+        // A table that waits holds the devices that it names open.
+        _ = keeper.DmClear(control, key); // what matters is what comes after it
+        // A suspended device would let its removal, or what is above it, wait for ever.
+        var info = keeper.DmInfo(control, key);
+        if (info.IsOk && info.Value.Has(DmFlags.DM_SUSPEND_FLAG))
+            _ = keeper.DmResume(control, key); // what matters is what comes after it
+        return info;
     }
 
     /// <summary>A loop device below another one goes only after that has gone, so all are asked again until none is bound.</summary>

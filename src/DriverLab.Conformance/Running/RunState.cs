@@ -28,6 +28,9 @@ internal sealed class RunState(Scenario scenario, Sandbox sandbox)
     /// <summary>Archives from outside.</summary>
     public ILayerAssets Assets { get; init; } = new NoLayerAssets();
 
+    /// <summary>Calls in the background by actor, until somebody has been told how they ended.</summary>
+    public Dictionary<string, RunningCall> Calls { get; } = [];
+
     /// <summary>Tasks by actor. An actor whose task waits for ever, or has gone, has none.</summary>
     public Dictionary<string, IKernel?> Tasks { get; } = [];
 

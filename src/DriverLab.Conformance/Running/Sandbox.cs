@@ -110,6 +110,13 @@ internal sealed class Sandbox : IDisposable
         return error != Errno.OK ? error : _keeper.Mount("none"u8, target, default, MountFlags.MS_REMOUNT | MountFlags.MS_BIND | MountFlags.MS_RELATIME | flags, default);
     }
 
+    /// <summary>Lets requests go on that suspended devices of the scenario hold.</summary>
+    public void ResumeDevices() => _ = OnKeeper(() =>
+    {
+        Devices.Resume();
+        return "";
+    });
+
     /// <summary>Undoes what a scenario did, and says what could not be undone.</summary>
     public string CleanUp() => OnKeeper(RemoveAll);
 

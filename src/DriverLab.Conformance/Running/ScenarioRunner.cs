@@ -98,11 +98,35 @@ public sealed class ScenarioRunner(IKernel kernel) : IDisposable
         else
             MakeSteps(run, sink);
         sink.Entering(0);
-        foreach (var task in run.Tasks.Values)
-            task?.Dispose();
-        string problems = run.Sandbox.CleanUp();
+        string problems = EndCalls(run);
+        foreach (var (actor, task) in run.Tasks)
+        {
+            if (!run.Calls.ContainsKey(actor)) // its thread would not answer
+                task?.Dispose();
+        }
+        problems += run.Sandbox.CleanUp();
         sink.Line(new("end", "-", "clean up", problems.Length == 0 ? "ok" : problems));
         return problems.Length == 0 ? (RunStatus.Done, "") : (RunStatus.Broken, $"left behind: {problems}");
+    }
+
+    /// <summary>Ends what still sleeps, by signals first, then by letting requests go on that suspended devices hold; says what does not end.</summary>
+    private static string EndCalls(RunState run)
+    {
+        if (run.Calls.Count == 0)
+            return "";
+        foreach (var call in run.Calls.Values)
+            call.Interrupt();
+        if (run.Calls.Values.Any(static call => !call.HasEnded))
+            run.Sandbox.ResumeDevices();
+        string problems = "";
+        foreach (var (actor, call) in run.Calls.ToArray())
+        {
+            if (call.End())
+                _ = run.Calls.Remove(actor);
+            else
+                problems += $"the call of actor '{actor}', ";
+        }
+        return problems;
     }
 
     private static void MakeSteps(RunState run, ITraceSink sink)
@@ -117,6 +141,8 @@ public sealed class ScenarioRunner(IKernel kernel) : IDisposable
             string outcome = Make(run, context, step);
             sink.Outcome(step, outcome);
             context.FlushDetails(sink);
+            foreach (var call in run.Calls.Values)
+                call.Settle();
         }
     }
 
@@ -128,8 +154,32 @@ public sealed class ScenarioRunner(IKernel kernel) : IDisposable
             if (task is null)
                 return "none: the actor's task is gone";
             context.Enter(step, task);
+            if (context.Background is not null && step.Verb.Name is not ("wait" or "interrupt"))
+                return "none: the actor's call in the background comes first";
+            if (!step.IsBackground)
+                return Perform(run, context);
+            var call = new RunningCall(run, step, task);
+            run.Calls.Add(step.Actor.Name, call);
+            return call.Join(context);
+        }
+        catch (NotModelledException gap)
+        {
+            return $"{TraceLine.GapPrefix}{Render.Text(gap.Message)}";
+        }
+        catch (ScenarioRunException problem)
+        {
+            return $"scenario: {problem.Message}";
+        }
+    }
+
+    /// <summary>Makes the step that a context has entered, and tells how it went, whatever that was.</summary>
+    internal static string Perform(RunState run, StepContext context)
+    {
+        var step = context.Step;
+        try
+        {
             // A task that ends on its own thread would close its files later than the call returns.
-            return step.Verb.Name == "exit" ? step.Verb.Action(context) : context.Act();
+            return step.Verb.IsOfRunner ? step.Verb.Action(context) : context.Act();
         }
         catch (NotModelledException gap)
         {

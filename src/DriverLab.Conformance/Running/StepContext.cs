@@ -29,6 +29,9 @@ public sealed class StepContext
     /// <summary>The number of positional arguments.</summary>
     public int Count => Step.Arguments.Count;
 
+    /// <summary>The call that the actor has in the background, or null.</summary>
+    internal RunningCall? Background => Run.Calls.GetValueOrDefault(Step.Actor.Name);
+
     private int _details;
 
     internal void Enter(Step step, IKernel task)
@@ -61,10 +64,21 @@ public sealed class StepContext
         _pending.Clear();
     }
 
-    /// <summary>Sets the step's result variable, if it has one.</summary>
+    /// <summary>Takes over the details and the result of a call that has ended.</summary>
+    internal void TakeOver(StepContext call)
+    {
+        _pending.AddRange(call._pending);
+        if (call.Step.Result is { } name && call._result is { } value)
+            Run.Variables[name] = value;
+    }
+
+    private string? _result;
+
+    /// <summary>Sets the step's result variable, if it has one; of a call in the background when somebody has waited for it.</summary>
     public void SetResult(string value)
     {
-        if (Step.Result is { } name)
+        _result = value;
+        if (Step is { Result: { } name, IsBackground: false })
             Run.Variables[name] = value;
     }
 

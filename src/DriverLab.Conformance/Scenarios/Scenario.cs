@@ -65,6 +65,9 @@ public sealed record Step
     /// <summary>What is called.</summary>
     public required Verb Verb { get; init; }
 
+    /// <summary>True when the actor makes the call in the background: others go on while it sleeps.</summary>
+    public bool IsBackground { get; init; }
+
     /// <summary>Positional arguments.</summary>
     public required IReadOnlyList<Word> Arguments { get; init; }
 

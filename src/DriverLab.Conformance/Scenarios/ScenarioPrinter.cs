@@ -58,6 +58,8 @@ internal static class ScenarioPrinter
             if (option.Value is { } value)
                 _ = text.Append('=').Append(value.Source);
         }
+        if (step.IsBackground)
+            _ = text.Append(' ').Append(StepReader.Background);
         return text.ToString();
     }
 

@@ -6,9 +6,16 @@ namespace DriverLab.Conformance.Scenarios;
 /// <summary>Makes the steps of one statement: finds the verb, sorts words into arguments and options, checks each against its parameter.</summary>
 internal sealed class StepReader(string file, Actor actor, List<Word> words, HashSet<string> variables)
 {
+    /// <summary>The last word of a statement whose call is made in the background.</summary>
+    public const string Background = "&";
+
+    private readonly Word? _background = words.Count > 1 && words[^1] is { Source: Background, IsQuoted: false } last ? last : null;
+
     /// <summary>Adds the statement's steps.</summary>
     public void Read(List<Step> steps, string source)
     {
+        if (_background is not null)
+            words.RemoveAt(words.Count - 1);
         string? result = null;
         int at = 0;
         if (words.Count > 1 && words[1] is { Source: "=", IsQuoted: false })
@@ -23,6 +30,8 @@ internal sealed class StepReader(string file, Actor actor, List<Word> words, Has
         var (verb, first) = FindVerb(at);
         if (result is not null && verb.Returns is null)
             throw At(words[0], $"'{verb.Name}' gives no result that '{result}' could hold");
+        if (_background is { } background)
+            CheckBackground(verb, background);
         var (arguments, options) = Sort(verb, words[at], first);
         CheckArguments(verb, words[at], arguments);
         foreach (var option in options)
@@ -32,6 +41,16 @@ internal sealed class StepReader(string file, Actor actor, List<Word> words, Has
             _ = variables.Add(result);
     }
 
+    private void CheckBackground(Verb verb, Word background)
+    {
+        if (actor == Actor.Main)
+            throw At(background, $"'main' makes no calls in the background, since it is the one who goes on; give the call to another actor: 'alice: {verb.Name} … &'");
+        if (actor.Maps is not null)
+            throw At(background, $"actor '{actor.Name}' lives in a user namespace and makes no calls in the background, since no signal could end them");
+        if (verb.IsOfRunner)
+            throw At(background, $"'{verb.Name}' is no call that could sleep; only calls of the kernel are made in the background");
+    }
+
     private void Add(List<Step> steps, Verb verb, List<Word> arguments, List<Option> options, string? result, string source)
     {
         int fixedCount = verb.Parameters.Count - 1;
@@ -39,6 +58,8 @@ internal sealed class StepReader(string file, Actor actor, List<Word> words, Has
         int times = repeat ? arguments.Count - fixedCount : 1;
         if (repeat && result is not null)
             throw At(words[0], $"'{verb.Name}' with several arguments is several calls and has no single result");
+        if (repeat && _background is { } background)
+            throw At(background, $"'{verb.Name}' with several arguments is several calls, and an actor makes one in the background");
         for (int i = 0; i < times; i++)
         {
             List<Word> own = repeat ? [.. arguments[..fixedCount], arguments[fixedCount + i]] : arguments;
@@ -50,6 +71,7 @@ internal sealed class StepReader(string file, Actor actor, List<Word> words, Has
                 Actor = actor,
                 Result = result,
                 Verb = verb,
+                IsBackground = _background is not null,
                 Arguments = own,
                 Options = options,
                 Text = repeat ? Rebuild(verb, own, options) : Squeeze(source),

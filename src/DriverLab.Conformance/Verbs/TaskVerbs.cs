@@ -22,7 +22,9 @@ internal static class TaskVerbs
         {
             Returns = "fd", Options = [new("gids", ParameterKind.Data)],
         },
-        new("exit", [], "The actor's task ends, which closes its descriptors; the actor does nothing afterwards.", Exit),
+        new("exit", [], "The actor's task ends, which closes its descriptors; the actor does nothing afterwards.", Exit) { IsOfRunner = true },
+        new("wait", [], "The outcome of the call that the actor has in the background: of one that has ended what it said, with its details and its result, else 'sleeps'. An actor with such a call does nothing else until then.", Wait) { IsOfRunner = true },
+        new("interrupt", [], "A signal with a handler that does nothing reaches the actor's task, whose call is in the background; then as 'wait'.", static c => c.Background is { } call ? Interrupt(c, call) : NoCall) { IsOfRunner = true },
         new("sleep", [P.Duration()], "nanosleep(2): 10ms, 2s, 500us, 20ns. The emulator moves its own clock.", Sleep),
         new("fault", [P.Path("device"), P.Choice("operation", "read", "write", "flush")], "Reserved for planned faults of a device; a gap everywhere for now.", static _ => "gap: planned faults")
         {
@@ -67,6 +69,16 @@ internal static class TaskVerbs
         c.Task.Dispose();
         c.Run.Tasks[c.Step.Actor.Name] = null;
         return "ok";
+    }
+
+    private const string NoCall = "none: no call in the background";
+
+    private static string Wait(StepContext c) => c.Background?.Join(c) ?? NoCall;
+
+    private static string Interrupt(StepContext c, RunningCall call)
+    {
+        call.Interrupt();
+        return call.Join(c);
     }
 
     private static string Sleep(StepContext c)

@@ -70,6 +70,9 @@ public sealed record Verb(string Name, IReadOnlyList<Parameter> Parameters, stri
     /// <summary>True when any word after the parameters is taken, as mount options are.</summary>
     public bool TakesRest { get; init; }
 
+    /// <summary>True when the runner does it, and not the actor's task: what is about the task, and what is no call of the kernel.</summary>
+    public bool IsOfRunner { get; init; }
+
     /// <summary>What the result variable holds, or null when there is none.</summary>
     public string? Returns { get; init; }
 

@@ -154,8 +154,8 @@ public sealed partial class DmControl
         uint known = call.Header.EventNr;
         if (Find(call) is not { } device)
             return Errno.ENXIO;
-        while (device.EventNr == known && !device.IsDeleting)
-            driver.Layer.RunSomething("an event of a mapped device");
+        if (!driver.Layer.World.Scheduler.WaitInterruptible((device, known), static s => s.device.EventNr != s.known || s.device.IsDeleting, "an event of a mapped device"))
+            return Errno.EINTR;
         FillStatus(call, device);
         WriteRows(call, call.Has(DmFlags.DM_QUERY_INACTIVE_TABLE_FLAG) ? device.InactiveTable : device.LiveTable);
         return Errno.OK;

@@ -322,11 +322,7 @@ public sealed partial class MappedDevice
         }
     }
 
-    private void WaitForInFlight()
-    {
-        while (_inFlight > 0)
-            Layer.RunSomething("I/O in flight on a device that is being suspended");
-    }
+    private void WaitForInFlight() => Layer.World.Scheduler.Wait(this, static d => d._inFlight == 0, "I/O in flight on a device that is being suspended");
 
     private void ReleaseDeferred()
     {

@@ -300,11 +300,7 @@ public sealed partial class MappedDevice : BlockDevice
             ReleaseDeferred();
     }
 
-    private void WaitForInternalResume()
-    {
-        while (_internalSuspends > 0)
-            Layer.RunSomething("the device below to be resumed");
-    }
+    private void WaitForInternalResume() => Layer.World.Scheduler.Wait(this, static d => d._internalSuspends == 0, "the device below to be resumed");
 
     /// <summary>Something happened that user space may wait for.</summary>
     internal void RaiseEvent() => EventNr = unchecked(EventNr + (Layer.World.Mutations.Has(Mutation.EventsNotCounted) ? 0u : 1u));

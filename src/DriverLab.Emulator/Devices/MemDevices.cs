@@ -98,7 +98,10 @@ internal sealed class KmsgFile(VfsPath path, OpenFlags flags, KernelLog log, int
     {
         if (_next >= log.Lines.Count)
         {
-            return (Flags & OpenFlags.O_NONBLOCK) != 0 ? Errno.EAGAIN : throw new WouldHangException("a line in /dev/kmsg");
+            if ((Flags & OpenFlags.O_NONBLOCK) != 0)
+                return Errno.EAGAIN;
+            if (!Inode.Sb.Core.World.Scheduler.WaitInterruptible((log, next: _next), static s => s.next < s.log.Lines.Count, "a line in /dev/kmsg"))
+                return Errno.EINTR;
         }
         byte[] record = Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"6,{_next},0,-;{log.Lines[_next]}\n"));
         _next++;

@@ -110,15 +110,8 @@ public partial class EmulatedTask
     public long ClockGetTimeNs(ClockId clock) => clock == ClockId.CLOCK_MONOTONIC ? State.World.Clock.MonotonicNs : State.World.Clock.NowNs;
 
     /// <inheritdoc/>
-    public void Sleep(long nanoseconds)
-    {
-        var (clock, queue) = (State.World.Clock, State.World.Queue);
-        long until = clock.NowNs + Math.Max(0, nanoseconds);
-        while (queue.NextDueNs <= until)
-        {
-            clock.Advance(Math.Max(0, queue.NextDueNs - clock.NowNs));
-            _ = queue.RunOne(clock.NowNs); // false only if an earlier item took it out
-        }
-        clock.Advance(Math.Max(0, until - clock.NowNs));
-    }
+    public IBackgroundCall Begin(Action program) => State.World.Scheduler.Begin(program);
+
+    /// <inheritdoc/>
+    public void Sleep(long nanoseconds) => State.World.Scheduler.Sleep(nanoseconds);
 }

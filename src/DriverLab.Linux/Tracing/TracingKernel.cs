@@ -28,6 +28,9 @@ public sealed partial class TracingKernel : IKernel
     public void Run(Action program) => _inner.Run(program);
 
     /// <inheritdoc/>
+    public IBackgroundCall Begin(Action program) => _inner.Begin(program);
+
+    /// <inheritdoc/>
     public void Outside(Action code) => _inner.Outside(code);
 
     /// <inheritdoc/>

@@ -49,8 +49,7 @@ internal sealed partial class SnapshotTarget : ICopyCompletion
     /// <summary>Ends merging when the run of chunks under way is done.</summary>
     private void StopMerge()
     {
-        while (_isCopying)
-            Layer.RunSomething("chunks to be merged");
+        Layer.World.Scheduler.Wait(this, static s => !s._isCopying, "chunks to be merged");
         _isMerging = false;
     }
 
@@ -89,8 +88,7 @@ internal sealed partial class SnapshotTarget : ICopyCompletion
     {
         long step = _snapshots.SmallestChunk(OriginDevice);
         for (long at = sector; at < sector + sectors; at += step)
-            while (_snapshots.OriginWrite(OriginDevice, at, null))
-                Layer.RunSomething("chunks to be copied to another snapshot");
+            Layer.World.Scheduler.Wait((this, at), static s => !s.Item1._snapshots.OriginWrite(s.Item1.OriginDevice, s.at, null), "chunks to be copied to another snapshot");
     }
 
     /// <summary>A run of chunks is back on the origin.</summary>

@@ -76,11 +76,9 @@ internal sealed partial class ThinPool
         ScheduleCommit();
     }
 
-    private void DrainWork()
-    {
-        while (_hasMore || _worker.IsQueued || _preparedMappings.Count + _preparedDiscards.Count + _doneDiscards.Count > 0)
-            Device.Layer.RunSomething("a thin pool's worker");
-    }
+    private void DrainWork() => Device.Layer.World.Scheduler.Wait(this, static p => !p.HasWork, "a thin pool's worker");
+
+    private bool HasWork => _hasMore || _worker.IsQueued || _preparedMappings.Count + _preparedDiscards.Count + _doneDiscards.Count > 0;
 
     private static void Process(Queue<ThinJob> jobs)
     {
