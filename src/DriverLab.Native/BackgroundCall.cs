@@ -10,6 +10,9 @@ internal sealed unsafe class BackgroundCall : IBackgroundCall
     /// <summary>Looks that must all show the same time, and what lies between two of them, in nanoseconds. Each look lets others have the processor, so that a busy machine does not matter.</summary>
     private const int PatientLooks = 20, Looks = 6, PatientPause = 5_000_000, Pause = 500_000;
 
+    /// <summary>Looks after which a call that still uses the processor is taken to be one that looks again and again itself: some waits of the kernel do.</summary>
+    private const int MostLooks = 400;
+
     private const int Interruption = 12; // SIGUSR2, which the runtime leaves alone and tasks do not block
 
     private readonly TaskThread _task;
@@ -44,9 +47,10 @@ internal sealed unsafe class BackgroundCall : IBackgroundCall
     public bool Settle(bool patiently)
     {
         long last = -1;
-        for (int same = 0; same < (patiently ? PatientLooks : Looks) && !_hasEnded; same++)
+        int looks = 0;
+        for (int same = 0; same < (patiently ? PatientLooks : Looks) && looks < MostLooks && !_hasEnded; same++, looks++)
         {
-            if (same > 0)
+            if (looks > 0)
                 Sleep(patiently ? PatientPause : Pause);
             long now = ProcessorTime(_task.Tid) + ProcessorTime(_callerTid);
             if (now != last)

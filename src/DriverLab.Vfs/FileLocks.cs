@@ -121,17 +121,17 @@ internal sealed class FileLocks
         return isFree ? Errno.OK : Errno.EINTR;
     }
 
-    /// <summary>Does the owner in the way wait, through others, for the one who asks? The kernel looks at ten of them.</summary>
+    /// <summary>Does the owner in the way wait, through others, for the one who asks? Who waits for an open file's region is not known, and after eleven steps the kernel asks no more.</summary>
     private static bool Deadlocks(List<Waiter> waiters, object asks, object? inTheWay)
     {
-        const int most = 10;
-        for (int i = 0; i <= most && inTheWay is FdTable; i++)
+        const int most = 11;
+        for (int i = 0; i < most; i++)
         {
-            if (waiters.Find(w => ReferenceEquals(w.Owner, inTheWay)) is not { } waiter)
+            if (waiters.Find(w => ReferenceEquals(w.Owner, inTheWay))?.InTheWay() is not FdTable next)
                 return false;
-            inTheWay = waiter.InTheWay();
-            if (ReferenceEquals(inTheWay, asks))
+            if (ReferenceEquals(next, asks))
                 return true;
+            inTheWay = next;
         }
         return false;
     }

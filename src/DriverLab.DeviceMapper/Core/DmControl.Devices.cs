@@ -120,6 +120,7 @@ public sealed partial class DmControl
     {
         if (Find(call) is not { } device)
             return Errno.ENXIO;
+        using var hold = device.Hold();
         if (!device.IsSuspended && device.Suspend(!call.Has(DmFlags.DM_SKIP_LOCKFS_FLAG), call.Has(DmFlags.DM_NOFLUSH_FLAG)) is var error and not Errno.OK)
             return error;
         FillStatus(call, device);
@@ -130,6 +131,7 @@ public sealed partial class DmControl
     {
         if (Find(call) is not { } device)
             return Errno.ENXIO;
+        using var hold = device.Hold();
         call.Set(DmFlags.DM_INACTIVE_PRESENT_FLAG, false);
         bool resumes = device.IsSuspended || device.InactiveTable is not null;
         var error = device.DoResume(!call.Has(DmFlags.DM_SKIP_LOCKFS_FLAG), call.Has(DmFlags.DM_NOFLUSH_FLAG));
@@ -154,7 +156,8 @@ public sealed partial class DmControl
         uint known = call.Header.EventNr;
         if (Find(call) is not { } device)
             return Errno.ENXIO;
-        if (!driver.Layer.World.Scheduler.WaitInterruptible((device, known), static s => s.device.EventNr != s.known || s.device.IsDeleting, "an event of a mapped device"))
+        using var hold = device.Hold();
+        if (!driver.Layer.World.Scheduler.WaitInterruptible((device, known), static s => s.device.EventNr != s.known, "an event of a mapped device"))
             return Errno.EINTR;
         FillStatus(call, device);
         WriteRows(call, call.Has(DmFlags.DM_QUERY_INACTIVE_TABLE_FLAG) ? device.InactiveTable : device.LiveTable);

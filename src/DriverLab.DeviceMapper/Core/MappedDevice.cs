@@ -228,6 +228,7 @@ public sealed partial class MappedDevice : BlockDevice
     {
         if (LiveTable is not { SizeSectors: > 0 } table)
             return Errno.EINVAL;
+        using var changing = ChangeState();
         WaitForInternalResume();
         foreach (var row in table.Rows)
         {
@@ -245,10 +246,15 @@ public sealed partial class MappedDevice : BlockDevice
     }
 
     /// <summary>Stops I/O: what is in flight ends, what comes is kept.</summary>
-    /// <remarks>Linux drivers/md/dm.c: __dm_suspend().</remarks>
+    /// <returns>EINVAL (another call has suspended it meanwhile), EIO (dirty pages cannot be written), EINTR.</returns>
+    /// <remarks>Linux drivers/md/dm.c: dm_suspend(), __dm_suspend().</remarks>
     internal Errno Suspend(bool freeze, bool noFlush)
     {
-        WaitForInternalResume();
+        using var changing = ChangeState();
+        if (IsSuspended)
+            return Errno.EINVAL;
+        if (!Layer.World.Scheduler.WaitInterruptible(this, static d => d._internalSuspends == 0, "the device below to be resumed"))
+            return Errno.EINTR;
         var rows = LiveTable?.Rows ?? [];
         _isNoFlushSuspending = noFlush;
         foreach (var row in rows)
@@ -261,12 +267,50 @@ public sealed partial class MappedDevice : BlockDevice
             return Errno.EIO; // whatever it was: Linux fs/buffer.c: mark_buffer_write_io_error()
         }
         _holdsIo = true;
-        WaitForInFlight();
-        IsSuspended = true;
+        IsSuspended = Layer.World.Scheduler.WaitInterruptible(this, static d => d._inFlight == 0, "I/O in flight on a device that is being suspended");
         _isNoFlushSuspending = false;
+        if (!IsSuspended)
+        {
+            ReleaseDeferred();
+            foreach (var row in rows)
+                row.PresuspendUndo();
+            return Errno.EINTR;
+        }
         foreach (var row in rows)
             row.Postsuspend();
         return Errno.OK;
+    }
+
+    private bool _changesState;
+    private int _holders;
+
+    /// <summary>Waits until nobody else suspends or resumes the device, and keeps others from it until the result is disposed.</summary>
+    /// <remarks>Linux drivers/md/dm-core.h: struct mapped_device, suspend_lock.</remarks>
+    private StateChange ChangeState()
+    {
+        Layer.World.Scheduler.Wait(this, static d => !d._changesState, "another suspend or resume of the device");
+        _changesState = true;
+        return new StateChange(this);
+    }
+
+    private readonly struct StateChange(MappedDevice device) : IDisposable
+    {
+        public void Dispose() => device._changesState = false;
+    }
+
+    /// <summary>Keeps the device from going until the result is disposed: its removal waits.</summary>
+    /// <remarks>Linux drivers/md/dm.c: dm_get_md(), dm_put().</remarks>
+    internal Holder Hold()
+    {
+        _holders++;
+        return new Holder(this);
+    }
+
+    /// <summary>Somebody who holds a device.</summary>
+    internal readonly struct Holder(MappedDevice device) : IDisposable
+    {
+        /// <summary>Lets the device go.</summary>
+        public void Dispose() => device._holders--;
     }
 
     /// <summary>Sets the event counter, for a kernel that goes on from a kept state.</summary>
@@ -325,6 +369,7 @@ public sealed partial class MappedDevice : BlockDevice
                 row.Postsuspend();
         }
         FailDeferred();
+        Layer.World.Scheduler.Wait(this, static d => d._holders == 0, "the end of other calls for a device that is being removed");
         var old = LiveTable;
         LiveTable = null;
         old?.Destroy();
