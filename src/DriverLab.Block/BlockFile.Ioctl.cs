@@ -77,9 +77,21 @@ public sealed partial class BlockFile
     {
         if (!caller.IsSysAdmin)
             return Errno.EACCES;
+        if (AnsweredByDriver(Blk.BLKFLSBUF, caller) is { } answer)
+            return answer;
         _ = Device.Cache.WriteBack();
         Device.Cache.DropClean();
         return Errno.OK;
+    }
+
+    /// <summary>What the driver says of a request that the block layer knows, where it is asked; null when it does not know the request.</summary>
+    /// <remarks>Linux 5.10 block/ioctl.c: __blkdev_driver_ioctl(), is_unrecognized_ioctl().</remarks>
+    private Errno? AnsweredByDriver(uint request, IBlockCaller caller)
+    {
+        if (!Device.Layer.Quirks.DriverIsAskedFirst)
+            return null;
+        var error = Device.Ioctl(request, 0L, _forWriting, _exclusive, caller).Error;
+        return error is Errno.EINVAL or Errno.ENOTTY ? null : error;
     }
 
     /// <remarks>Linux block/ioctl.c: blkdev_common_ioctl(); block/genhd.c: disk_scan_partitions().</remarks>
@@ -135,6 +147,8 @@ public sealed partial class BlockFile
     {
         if (!caller.IsSysAdmin)
             return Errno.EACCES;
+        if (AnsweredByDriver(Blk.BLKROSET, caller) is { } answer)
+            return answer;
         var error = Device.OnSetReadOnly(readOnly);
         if (error != Errno.OK)
             return error;

@@ -70,6 +70,9 @@ public sealed record BlockQuirks
     /// <summary>A disk has one read-only state, which BLKROSET and the driver both change (until 5.10; 5.11: "block: add a hard-readonly flag to struct gendisk").</summary>
     public bool OneReadOnlyState { get; init; }
 
+    /// <summary>The driver is asked before the block layer does what BLKFLSBUF and BLKROSET say (until 5.10; 5.11: "block: don't call into the driver for BLKFLSBUF", "block: don't call into the driver for BLKROSET").</summary>
+    public bool DriverIsAskedFirst { get; init; }
+
     /// <summary>BLKSECDISCARD goes the way of BLKDISCARD, with its checks, before it says that a device cannot (5.10; BLKSECDISCARD has a way of its own since 5.19: "block: decouple REQ_OP_SECURE_ERASE from REQ_OP_DISCARD").</summary>
     public bool SecureDiscardIsADiscard { get; init; }
 
@@ -134,6 +137,7 @@ public sealed record BlockQuirks
         WindowsFollow = !profile.AtLeast(6, 11),
         CapacityIsToldInBytes = !profile.AtLeast(5, 11),
         OneReadOnlyState = !profile.AtLeast(5, 11),
+        DriverIsAskedFirst = !profile.AtLeast(5, 11),
         SecureDiscardIsADiscard = !profile.AtLeast(5, 19),
         LoopRemovesUnspecified = !profile.AtLeast(5, 14),
         ReadAheadOnlyGrows = profile.AtLeast(6, 11),

@@ -11,7 +11,7 @@ internal sealed unsafe class BackgroundCall : IBackgroundCall
     private const int PatientLooks = 20, Looks = 6, PatientPause = 5_000_000, Pause = 500_000;
 
     /// <summary>Looks after which a call that still uses the processor is taken to be one that looks again and again itself: some waits of the kernel do.</summary>
-    private const int MostLooks = 400;
+    private const int MostLooks = 200;
 
     private const int Interruption = 12; // SIGUSR2, which the runtime leaves alone and tasks do not block
 

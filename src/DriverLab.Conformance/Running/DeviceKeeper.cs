@@ -72,7 +72,12 @@ internal sealed class DeviceKeeper(IKernel keeper)
             foreach (var name in _maps.Keys.Reverse().ToArray())
             {
                 byte[] key = Encoding.UTF8.GetBytes(name);
-                var info = Resume(control.Value, key);
+                // A table that waits holds the devices that it names open.
+                _ = keeper.DmClear(control.Value, key); // what matters is the removal below
+                // A suspended device would let its removal, or what is above it, wait for ever: an error table lets its requests fail.
+                var info = keeper.DmInfo(control.Value, key);
+                if (info.IsOk && info.Value.Has(DmFlags.DM_SUSPEND_FLAG))
+                    _ = keeper.DmResume(control.Value, key); // what matters is the removal below
                 last = info.Error == Errno.ENXIO ? Errno.OK : keeper.DmRemove(control.Value, key).Error;
                 if (last is Errno.OK or Errno.ENXIO)
                     ForgetMap(name);
@@ -83,26 +88,23 @@ internal sealed class DeviceKeeper(IKernel keeper)
         _ = keeper.Close(control.Value); // holds no data
     }
 
-    /// <summary>Lets requests go on that suspended devices hold.</summary>
-    public void Resume()
+    /// <summary>Gives each mapped device a table of errors, as dmsetup remove --force does, so that requests that it holds or that wait in its targets fail.</summary>
+    public void FailRequests()
     {
         var control = keeper.OpenAt(Fd.Cwd, "/dev/mapper/control"u8, OpenFlags.O_RDWR, Mode.None);
         if (!control.IsOk)
             return;
-        foreach (var name in _maps.Keys)
-            _ = Resume(control.Value, Encoding.UTF8.GetBytes(name)); // what waits for them shows whether that helped
+        // Whoever waits for a device shows whether that helped.
+        foreach (var name in _maps.Keys.Reverse())
+        {
+            byte[] key = Encoding.UTF8.GetBytes(name);
+            var table = keeper.DmTable(control.Value, key);
+            if (table is { IsOk: true, Value.Rows: [.., var last] })
+                _ = keeper.DmLoad(control.Value, key, [new(0, last.Start + last.Length, "error", "")], false);
+            _ = keeper.DmSuspend(control.Value, key, DmFlags.DM_NOFLUSH_FLAG | DmFlags.DM_SKIP_LOCKFS_FLAG);
+            _ = keeper.DmResume(control.Value, key);
+        }
         _ = keeper.Close(control.Value); // holds no data
-    }
-
-    private SysResult<DmIoctl> Resume(Fd control, byte[] key)
-    {
-        // A table that waits holds the devices that it names open.
-        _ = keeper.DmClear(control, key); // what matters is what comes after it
-        // A suspended device would let its removal, or what is above it, wait for ever.
-        var info = keeper.DmInfo(control, key);
-        if (info.IsOk && info.Value.Has(DmFlags.DM_SUSPEND_FLAG))
-            _ = keeper.DmResume(control, key); // what matters is what comes after it
-        return info;
     }
 
     /// <summary>A loop device below another one goes only after that has gone, so all are asked again until none is bound.</summary>

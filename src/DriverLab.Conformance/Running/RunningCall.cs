@@ -44,11 +44,18 @@ internal sealed class RunningCall
         return _outcome;
     }
 
-    /// <summary>Gives up what has not ended by now.</summary>
+    /// <summary>Gives up what does not end in a while.</summary>
     /// <returns>False when the kernel is still in the call.</returns>
-    public bool End()
+    public bool End(IKernel keeper)
     {
+        const int tries = 50;
+        const long pauseNs = 100_000_000;
         bool hasEnded = _call.Settle(patiently: true);
+        for (int i = 0; i < tries && !hasEnded; i++)
+        {
+            keeper.Sleep(pauseNs);
+            hasEnded = _call.Settle(patiently: true);
+        }
         _call.Dispose();
         return hasEnded;
     }

@@ -110,10 +110,10 @@ internal sealed class Sandbox : IDisposable
         return error != Errno.OK ? error : _keeper.Mount("none"u8, target, default, MountFlags.MS_REMOUNT | MountFlags.MS_BIND | MountFlags.MS_RELATIME | flags, default);
     }
 
-    /// <summary>Lets requests go on that suspended devices of the scenario hold.</summary>
-    public void ResumeDevices() => _ = OnKeeper(() =>
+    /// <summary>Fails the requests that mapped devices of the scenario hold, for those who wait for them.</summary>
+    public void FailRequests() => _ = OnKeeper(() =>
     {
-        Devices.Resume();
+        Devices.FailRequests();
         return "";
     });
 

@@ -106,10 +106,10 @@ public sealed class ScenarioRunner(IKernel kernel) : IDisposable
         }
         problems += run.Sandbox.CleanUp();
         sink.Line(new("end", "-", "clean up", problems.Length == 0 ? "ok" : problems));
-        return problems.Length == 0 ? (RunStatus.Done, "") : (RunStatus.Broken, $"left behind: {problems}");
+        return problems.Length == 0 ? (RunStatus.Done, "") : (RunStatus.Broken, $"{TraceLine.LeftPrefix}{problems}");
     }
 
-    /// <summary>Ends what still sleeps, by signals first, then by letting requests go on that suspended devices hold; says what does not end.</summary>
+    /// <summary>Ends what still sleeps, by signals first, then by failing the requests that devices hold; says what does not end.</summary>
     private static string EndCalls(RunState run)
     {
         if (run.Calls.Count == 0)
@@ -117,11 +117,11 @@ public sealed class ScenarioRunner(IKernel kernel) : IDisposable
         foreach (var call in run.Calls.Values)
             call.Interrupt();
         if (run.Calls.Values.Any(static call => !call.HasEnded))
-            run.Sandbox.ResumeDevices();
+            run.Sandbox.FailRequests();
         string problems = "";
         foreach (var (actor, call) in run.Calls.ToArray())
         {
-            if (call.End())
+            if (call.End(run.Sandbox.Keeper))
                 _ = run.Calls.Remove(actor);
             else
                 problems += $"the call of actor '{actor}', ";

@@ -14,6 +14,9 @@ public readonly record struct TraceLine(string Step, string Actor, string Op, st
     /// <summary>The first words of an outcome that is a gap of the emulator.</summary>
     public const string GapPrefix = "gap: ";
 
+    /// <summary>The first words of why a run broke whose kernel keeps something of it.</summary>
+    public const string LeftPrefix = "left behind: ";
+
     /// <summary>The first words of an outcome where the caller would wait for ever.</summary>
     public const string HangPrefix = "would-hang";
 

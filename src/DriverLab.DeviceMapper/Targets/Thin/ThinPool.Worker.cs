@@ -9,7 +9,7 @@ namespace DriverLab.DeviceMapper.Targets;
 internal sealed partial class ThinPool
 {
     private readonly Worker _worker;
-    private readonly Waker _waker;
+    private readonly Waker _waker, _retryWaker;
     private readonly Queue<ThinJob> _preparedMappings = new(), _preparedDiscards = new(), _doneDiscards = new();
     private readonly Stack<ThinJob> _freeJobs = new();
     private readonly List<ThinJob> _ready = [];
@@ -116,11 +116,15 @@ internal sealed partial class ThinPool
     /// <summary>The kernel looks each second, counted from the resume, whether a commit is due; here only when one will be.</summary>
     private void ScheduleCommit()
     {
-        if (IsSuspended || _waker.IsQueued || Mode >= PoolMode.OutOfMetadataSpace || !Metadata.HasChanges)
-            return;
-        long due = Math.Max(LastCommitNs + SecondNs, Clock.NowNs);
-        long ticks = (due - _resumedNs) / SecondNs + 1;
-        Device.Layer.World.Queue.Add(_waker, _resumedNs + ticks * SecondNs);
+        if (!IsSuspended && Mode < PoolMode.OutOfMetadataSpace && Metadata.HasChanges)
+            WakeAtTick(_waker, Math.Max(LastCommitNs + SecondNs, Clock.NowNs));
+    }
+
+    /// <summary>Queues an item for the first of the kernel's looks after a time.</summary>
+    private void WakeAtTick(Waker waker, long timeNs)
+    {
+        long ticks = (timeNs - _resumedNs) / SecondNs + 1;
+        Device.Layer.World.Queue.Add(waker, _resumedNs + ticks * SecondNs);
     }
 
     // ---- jobs --------------------------------------------------------------------------------------------------------------------
@@ -177,7 +181,6 @@ internal sealed partial class ThinPool
     {
         foreach (var thin in ActiveThins)
             thin.RequeueRetries();
-        Wake();
     }
 
     // ---- data blocks -------------------------------------------------------------------------------------------------------------

@@ -52,7 +52,7 @@ internal sealed partial class ThinPool
         LastCommitNs = Clock.NowNs;
         Copier = new(device.Layer);
         _worker = new(this);
-        _waker = new(this);
+        (_waker, _retryWaker) = (new(this), new(this));
         metadata.OnIdle = GoOn;
         pools.All.Add(this);
     }
@@ -265,6 +265,7 @@ internal sealed partial class ThinPool
         {
             SetMode(PoolMode.Write);
             RequeueRetries();
+            WakeAtTick(_retryWaker, Clock.NowNs); // nobody wakes the worker for them
         }
         return Errno.OK;
     }
