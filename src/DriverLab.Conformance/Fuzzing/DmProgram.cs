@@ -34,10 +34,15 @@ internal sealed class DmProgram(Draw draw, ProgramWriter writer) : BlockProgram(
         new("pwrite", 6, static p => p.Write()),
         // No fsync: a device without a table keeps a flush waiting for one.
         new("digest", 4, static p => p.Digest()),
+        new("waiters", 1, static p => p.Waiters()),
     ];
 
     private static readonly string[] s_names = ["d1", "d2", "d3"];
     private readonly List<string> _files = [];
+
+    /// <summary>Who makes calls in the background; in most programs nobody.</summary>
+    private readonly Actor[] _sleepers = [.. ((string[])["sam", "tom"]).Take(draw.Chance(25) ? 1 + draw.Next(2) : 0).Select(static name => new Actor(name, null))];
+    private int _timesSuspended;
 
     public override void Write(int steps)
     {
@@ -142,6 +147,48 @@ internal sealed class DmProgram(Draw draw, ProgramWriter writer) : BlockProgram(
         if (Draw.Chance(50))
             Writer.Add("dm load", [Writer.Word(name), .. Rows(name)]);
         Writer.Add("dm resume", Writer.Word(name));
+    }
+
+    /// <summary>Requests that a suspended device holds, while others look at it or give it another table.</summary>
+    private void Waiters()
+    {
+        const int most = 2; // each costs a real kernel's runner some tenths of a second
+        if (_sleepers.Length == 0 || ++_timesSuspended > most)
+            return;
+        string name = Name(), node = "/dev/mapper/" + name;
+        foreach (var sleeper in _sleepers)
+        {
+            Writer.Actor = sleeper;
+            Writer.Add(sleeper.Name + "s", "open", null, Writer.Word(node), Writer.Word(Draw.Of("O_RDWR|O_DIRECT", "O_RDWR|O_DIRECT", "O_RDWR", "O_RDONLY")));
+            Writer.Actor = Actor.Main;
+            if (sleeper == _sleepers[0])
+                Writer.Add("dm suspend", Draw.Chance(40) ? [new("noflush", null)] : null, Writer.Word(name));
+            Writer.Actor = sleeper;
+            HeldRequest(node, Writer.Word(sleeper.Name + "s"));
+            Writer.Actor = Actor.Main;
+        }
+        for (int i = Draw.Next(3); i > 0; i--)
+            Draw.Of<Action>(() => OnMap("dm info"), () => OnMap("dm status"), () => Writer.Add("dm load", [Writer.Word(name), .. Rows(name)]), () => OnMap("dm clear"), Remove)();
+        Writer.Add("dm resume", Draw.Chance(20) ? [new("noflush", null)] : null, Writer.Word(name));
+        foreach (var sleeper in _sleepers)
+        {
+            Writer.Actor = sleeper;
+            Writer.Add("wait");
+            Writer.Add("close", Writer.Word(sleeper.Name + "s"));
+        }
+        Writer.Actor = Actor.Main;
+    }
+
+    private void HeldRequest(string node, Word file)
+    {
+        var position = Writer.Word(Draw.Of("0", "512", "4096", "64K"));
+        switch (Draw.Next(6))
+        {
+            case 0 or 1: Writer.AddBackground(null, "pread", file, Writer.Word(Draw.Of("512", "4096", "8192")), position); break;
+            case 2 or 3: Writer.AddBackground(null, "pwrite", file, Writer.Word(Draw.Of("{h*512}", "{h*4096}", "{i*8192}")), position); break;
+            case 4: Writer.AddBackground(null, "fsync", file); break;
+            default: Writer.AddBackground(null, Draw.Of("blk discard", "blk zeroout"), Writer.Word(node), position, Writer.Word(Draw.Of("512", "4096", "64K"))); break;
+        }
     }
 
     private void Remove() => Writer.Add("dm remove", Draw.Chance(20) ? [new("deferred", null)] : null, Writer.Word(Name()));

@@ -26,6 +26,7 @@ public sealed class ProgramGenerator(string suite, ulong seed) : IProgramSource
         ["overlay"] = (["overlay", "tmpfs"], static (draw, writer, steps) => new OverlayProgram(draw, writer).Write(steps)),
         ["thin"] = (["dm-thin-pool", "dm-flakey", "loop", "tmpfs"], static (draw, writer, steps) => new ThinProgram(draw, writer).Write(steps)),
         ["vfs"] = (["tmpfs"], static (draw, writer, steps) => new VfsProgram(draw, writer).Write(steps)),
+        ["waits"] = (["tmpfs"], static (draw, writer, steps) => new WaitProgram(draw, writer).Write(steps)),
     };
 
     private readonly ProgramWriter _writer = new();
@@ -45,12 +46,13 @@ public sealed class ProgramGenerator(string suite, ulong seed) : IProgramSource
         var draw = new Draw(Prng.FromSeed(seed, string.Create(CultureInfo.InvariantCulture, $"{suite}/{number}")));
         var (needs, write) = s_families[suite];
         write(draw, _writer, 20 + draw.Next(draw.Chance(30) ? 300 : 80));
-        string name = string.Create(CultureInfo.InvariantCulture, $"{suite}/fuzz/{seed:x}-{number}");
+        string home = suite == "waits" ? "vfs" : suite;
+        string name = string.Create(CultureInfo.InvariantCulture, $"{home}/fuzz/{seed:x}-{number}");
         return new()
         {
             Name = name,
             File = name + ScenarioStore.Extension,
-            Suite = suite,
+            Suite = home,
             Description = string.Create(CultureInfo.InvariantCulture, $"Program {number} of seed 0x{seed:x}."),
             Needs = needs,
             Kernels = KernelRange.All,

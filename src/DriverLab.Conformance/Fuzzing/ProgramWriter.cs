@@ -24,7 +24,12 @@ internal sealed class ProgramWriter
     public void Add(string verb, IReadOnlyList<Option>? options, params ReadOnlySpan<Word> arguments) => Add(null, verb, options, arguments);
 
     /// <summary>Adds a step that sets a variable.</summary>
-    public void Add(string? result, string verb, IReadOnlyList<Option>? options, params ReadOnlySpan<Word> arguments) => _steps.Add(new()
+    public void Add(string? result, string verb, IReadOnlyList<Option>? options, params ReadOnlySpan<Word> arguments) => Add(result, verb, options, arguments, isBackground: false);
+
+    /// <summary>Adds a step in the background.</summary>
+    public void AddBackground(string? result, string verb, params ReadOnlySpan<Word> arguments) => Add(result, verb, null, arguments, isBackground: true);
+
+    private void Add(string? result, string verb, IReadOnlyList<Option>? options, ReadOnlySpan<Word> arguments, bool isBackground) => _steps.Add(new()
     {
         Number = _steps.Count + 1,
         Line = 0,
@@ -32,6 +37,7 @@ internal sealed class ProgramWriter
         Actor = Actor,
         Result = result,
         Verb = VerbTable.Find(verb)!,
+        IsBackground = isBackground,
         Arguments = arguments.ToArray(),
         Options = options ?? s_noOptions,
     });

@@ -99,8 +99,8 @@ internal sealed class DeviceKeeper(IKernel keeper)
         {
             byte[] key = Encoding.UTF8.GetBytes(name);
             var table = keeper.DmTable(control.Value, key);
-            if (table is { IsOk: true, Value.Rows: [.., var last] })
-                _ = keeper.DmLoad(control.Value, key, [new(0, last.Start + last.Length, "error", "")], false);
+            long sectors = table is { IsOk: true, Value.Rows: [.., var last] } ? last.Start + last.Length : 1;
+            _ = keeper.DmLoad(control.Value, key, [new(0, sectors, "error", "")], false);
             _ = keeper.DmSuspend(control.Value, key, DmFlags.DM_NOFLUSH_FLAG | DmFlags.DM_SKIP_LOCKFS_FLAG);
             _ = keeper.DmResume(control.Value, key);
         }
