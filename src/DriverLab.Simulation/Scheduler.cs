@@ -141,7 +141,9 @@ public sealed class Scheduler
         internal BackgroundCall(Scheduler scheduler, Action call)
         {
             (_scheduler, _call) = (scheduler, call);
+#pragma warning disable RS0030 // A stack that can be left and come back to is all that is wanted: one thread runs at a time, and which one is no matter of chance.
             new Thread(Run) { IsBackground = true, Name = "emulated task" }.Start();
+#pragma warning restore RS0030
         }
 
         public bool HasEnded { get; private set; }

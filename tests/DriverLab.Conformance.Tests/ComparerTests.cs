@@ -32,6 +32,13 @@ public class ComparerTests
     }
 
     [Test]
+    public void A_kernel_that_keeps_something_of_a_scenario_is_never_the_same()
+    {
+        var run = Texts.Run(s_scenario, s_real) with { Status = RunStatus.Broken, Reason = TraceLine.LeftPrefix + "dm device d EBUSY" };
+        Assert.That(new Comparer(NormaliserSet.None, Ledger.Empty).Compare(s_scenario, "6.1", run, run).Verdict, Is.EqualTo(Verdict.Different));
+    }
+
+    [Test]
     public void A_missing_step_is_a_difference() => Assert.That(Compare(s_real[..2]).Divergences, Has.Count.EqualTo(1).And.One.Property("Emulator").EqualTo(Divergence.Absent));
 
     [Test]

@@ -33,6 +33,11 @@ public class ParserTests
     [TestCase("gap because\nmkdir /a", 3, 1, "expected 'gap \"reason\"'")]
     [TestCase("mknod /a pipe", 3, 10, "'pipe' is not known for TYPE of 'mknod'")]
     [TestCase("sleep 10", 3, 7, "'10' is no time span")]
+    [TestCase("mkdir /a &", 3, 10, "'main' makes no calls in the background")]
+    [TestCase("alice(userns 0:1000:1): mkdir /a &", 3, 34, "lives in a user namespace and makes no calls in the background")]
+    [TestCase("alice: exit &", 3, 13, "'exit' is no call that could sleep")]
+    [TestCase("alice: wait &", 3, 13, "'wait' is no call that could sleep")]
+    [TestCase("alice: mkdir /a /b &", 3, 20, "an actor makes one in the background")]
     public void A_wrong_text_is_told_where_and_what(string steps, int line, int column, string problem)
     {
         var error = Assert.Throws<ScenarioException>(() => ScenarioParser.Parse("vfs/x", "x.scenario", $"# A test.\nsuite vfs\n{steps}\n"));

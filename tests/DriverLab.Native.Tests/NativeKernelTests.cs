@@ -178,4 +178,35 @@ public sealed class NativeKernelTests
             _ = kernel.Close(fd);
         }
     }
+
+    [Test]
+    public void A_call_in_the_background_sleeps_until_another_tasks_call_ends_it_or_a_signal()
+    {
+        string path = Path.GetTempFileName();
+        try
+        {
+            using var main = NativeKernel.NewTask();
+            using var other = main.Fork();
+            byte[] name = System.Text.Encoding.UTF8.GetBytes(path);
+            Fd a = main.OpenAt(Fd.Cwd, name, OpenFlags.O_RDONLY, 0).Value, b = other.OpenAt(Fd.Cwd, name, OpenFlags.O_RDONLY, 0).Value;
+            Assert.That(main.Flock(a, FlockOperation.LOCK_EX), Is.EqualTo(Errno.OK));
+            Errno? answer = null;
+            using (var call = other.Begin(() => answer = other.Flock(b, FlockOperation.LOCK_EX)))
+            {
+                Assert.That((call.HasEnded, answer), Is.EqualTo((false, (Errno?)null)));
+                call.Interrupt();
+                Assert.That((call.Settle(true), answer), Is.EqualTo((true, (Errno?)Errno.EINTR)));
+            }
+            using (var call = other.Begin(() => answer = other.Flock(b, FlockOperation.LOCK_EX)))
+            {
+                Assert.That(call.Settle(true), Is.False);
+                Assert.That(main.Flock(a, FlockOperation.LOCK_UN), Is.EqualTo(Errno.OK));
+                Assert.That((call.Settle(true), answer), Is.EqualTo((true, (Errno?)Errno.OK)));
+            }
+        }
+        finally
+        {
+            File.Delete(path);
+        }
+    }
 }

@@ -124,7 +124,7 @@ internal sealed class Sandbox : IDisposable
     {
         var problems = new List<string>();
         var error = _keeper.Umount(Root, UmountFlags.MNT_DETACH);
-        if (error != Errno.OK)
+        if (error is not (Errno.OK or Errno.EINVAL)) // a scenario may have detached its own root
             problems.Add($"umount {error}");
         // What the scenario has mounted over its root had only covered it.
         while (error == Errno.OK)

@@ -76,6 +76,9 @@ internal sealed class ShellCommands(ShellWriter writer, Step step)
         "umask" => $"umask {Text(0)}",
         "sleep" => Numbers.TryDuration(step.Arguments[0].Text, out long ns) ? $"sleep {ns / 1e9:0.#########}" : null,
         "exit" or "fork" => ":",
+        "wait" => $"if kill -0 \"${ShellWriter.Process(step.Actor)}\" 2>/dev/null; then echo sleeps; else wait \"${ShellWriter.Process(step.Actor)}\"; fi",
+        "interrupt" => $"kill \"${ShellWriter.Process(step.Actor)}\"; wait \"${ShellWriter.Process(step.Actor)}\"",
+        "flock" => $"flock {(Text(1).Contains("LOCK_UN", StringComparison.Ordinal) ? "-u" : Text(1).Contains("LOCK_SH", StringComparison.Ordinal) ? "-s" : "-x")}{(Text(1).Contains("LOCK_NB", StringComparison.Ordinal) ? " -n" : "")} {Fd(0)}",
         _ => null,
     };
 

@@ -60,8 +60,17 @@ public sealed class ShellWriter
     {
         Line($"step {Quote($"{step.Number} {(step.Actor.Name == "main" ? "" : step.Actor.Name + ": ")}{step.Text}")}");
         string command = new ShellCommands(this, step).Command();
-        Line(step.Actor == Actor.Main || command.StartsWith('#') || command.Contains("exec ", StringComparison.Ordinal) ? command : As(step.Actor, command));
+        if (step.Actor != Actor.Main && !command.StartsWith('#') && !command.Contains("exec ", StringComparison.Ordinal) && !step.Verb.IsOfRunner)
+            command = As(step.Actor, command);
+        if (step.IsBackground && command.Contains("exec ", StringComparison.Ordinal))
+            command = $"# a descriptor that a command in the background opens is that command's: {command}";
+        else if (step.IsBackground && !command.StartsWith('#'))
+            command = $"{{ {command}\n}} & {Process(step.Actor)}=$!; sleep 0.1";
+        Line(command);
     }
+
+    /// <summary>The variable with the number of an actor's process in the background.</summary>
+    internal static string Process(Actor actor) => "pid_" + actor.Name.Replace('-', '_');
 
     /// <summary>The command under an actor's ids. Its working directory and descriptors are those of the script.</summary>
     private static string As(Actor actor, string command)
