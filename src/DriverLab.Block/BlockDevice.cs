@@ -141,6 +141,7 @@ public abstract class BlockDevice(BlockLayer layer, DevT number, string name)
     {
         if (holder is not null && !MayClaim(holder))
             return Errno.EBUSY;
+        WaitForOpenLock();
         if (!IsLive)
             return Errno.ENXIO;
         var error = OnOpen(forWriting);
@@ -158,6 +159,9 @@ public abstract class BlockDevice(BlockLayer layer, DevT number, string name)
     public void Close(object? holder)
     {
         if (Openers == 1)
+            _ = Cache.WriteBack(); // others may open it meanwhile
+        WaitForOpenLock();
+        if (Openers == 1)
         {
             _ = Cache.WriteBack();
             Cache.Drop();
@@ -166,6 +170,32 @@ public abstract class BlockDevice(BlockLayer layer, DevT number, string name)
             Unclaim();
         Openers--;
         OnRelease();
+    }
+
+    /// <summary>Waits for the writes of an open device; nobody opens or closes it until they have ended.</summary>
+    /// <remarks>Linux block/bdev.c: sync_bdevs(), which holds open_mutex.</remarks>
+    public void WaitForWrites()
+    {
+        if (Openers == 0)
+            return;
+        WaitForOpenLock();
+        _isOpenLocked = true;
+        try
+        {
+            Cache.WaitForWrites();
+        }
+        finally
+        {
+            _isOpenLocked = false;
+        }
+    }
+
+    private bool _isOpenLocked;
+
+    private void WaitForOpenLock()
+    {
+        if (_isOpenLocked)
+            Layer.World.Scheduler.Wait(this, static d => !d._isOpenLocked, "the lock under which a device is opened");
     }
 
     /// <summary>True when a holder could claim the device now.</summary>

@@ -246,6 +246,7 @@ public sealed partial class BlockFile
     {
         if (!_exclusive && !Device.MayClaim(this))
             return Device.Cache.DropCleanRange(start, end) ? Errno.OK : Errno.EBUSY;
+        Device.Cache.WaitForWrites(); // a page goes only when its write has ended
         Device.Cache.DropRange(start, end);
         return Errno.OK;
     }

@@ -91,6 +91,7 @@ public sealed partial class PageCache
             int count = Math.Min(_unit - offset, data.Length - done);
             var page = GetPage(at / _unit);
             byte touched = BlockMask(offset, count);
+            WaitForReads(page); // of other tasks, who have the page locked
             if (!Validate(page, PartialBlocks(offset, count), wholePage: false))
                 return done > 0 ? done : Errno.EIO;
             data.Slice(done, count).CopyTo(page.Own().AsSpan(offset));
@@ -144,6 +145,9 @@ public sealed partial class PageCache
     {
         if ((page.Valid & needed) == needed)
             return true;
+        WaitForReads(page); // another task's may bring what is needed
+        if ((page.Valid & needed) == needed)
+            return true;
         long end = _device.CapacityBytes;
         int step = BlockBytes;
         for (int offset = 0; offset < _unit; offset += step)
@@ -165,9 +169,14 @@ public sealed partial class PageCache
             bio.Completion = _readCompletion;
             _device.Layer.Submit(bio);
         }
+        WaitForReads(page);
+        return (page.Valid & needed) == needed;
+    }
+
+    private void WaitForReads(CachedPage page)
+    {
         if (page.ReadsInFlight > 0)
             _device.Layer.World.Scheduler.Wait(page, static p => p.ReadsInFlight == 0, "a page to be read");
-        return (page.Valid & needed) == needed;
     }
 
     private Bio MakeBio(CachedPage page, BioOp op, BioFlags flags, int offset, int sectors)
@@ -212,8 +221,24 @@ public sealed partial class PageCache
     {
         if (_dirty.Count == 0 && _writesInFlight == 0)
             return BlkStatus.OK;
+        StartWriteBack(start, end);
+        WaitForWrites();
+        return _writeStatus;
+    }
+
+    /// <summary>Waits for the writes that are under way.</summary>
+    public void WaitForWrites()
+    {
+        if (_writesInFlight > 0)
+            _device.Layer.World.Scheduler.Wait(this, static c => c._writesInFlight == 0, "writeback");
+    }
+
+    /// <summary>Sends what is dirty in a range of bytes on its way, in order of position.</summary>
+    public void StartWriteBack(long start = 0, long end = long.MaxValue)
+    {
         _dirty.Sort(static (a, b) => a.Index.CompareTo(b.Index));
-        _writeStatus = BlkStatus.OK;
+        if (_writesInFlight == 0)
+            _writeStatus = BlkStatus.OK;
         int kept = 0;
         for (int i = 0; i < _dirty.Count; i++)
         {
@@ -224,9 +249,6 @@ public sealed partial class PageCache
                 WritePage(page);
         }
         _dirty.RemoveRange(kept, _dirty.Count - kept);
-        if (_writesInFlight > 0)
-            _device.Layer.World.Scheduler.Wait(this, static c => c._writesInFlight == 0, "writeback");
-        return _writeStatus;
     }
 
     private void WritePage(CachedPage page)

@@ -19,11 +19,11 @@ public partial interface IKernel
     SysResult<Fd> OpenByHandleAt(Fd mount, in FileHandle handle, OpenFlags flags);
 
     /// <summary>flock(2).</summary>
-    /// <returns>EINVAL (operation), EBADF, EAGAIN (LOCK_NB).</returns>
+    /// <returns>EINVAL (operation), EBADF, EAGAIN (LOCK_NB), EINTR.</returns>
     Errno Flock(Fd fd, FlockOperation operation);
 
     /// <summary>fcntl(2) with a region: F_GETLK, F_SETLK, F_SETLKW and their OFD forms.</summary>
-    /// <returns>EBADF, EINVAL (type, whence, before the start, pid of an OFD lock), EOVERFLOW, EBADF (access mode), EAGAIN, EDEADLK.</returns>
+    /// <returns>EBADF, EINVAL (type, whence, before the start, pid of an OFD lock), EOVERFLOW, EBADF (access mode), EAGAIN, EDEADLK, EINTR.</returns>
     Errno FcntlLock(Fd fd, LockCommand command, ref FileLock region);
 
     /// <summary>inotify_init1(2). read(2) gives events, EAGAIN with IN_NONBLOCK, EINVAL when the buffer is too small for the next.</summary>

@@ -8,7 +8,7 @@ namespace DriverLab.Linux;
 /// <remarks>
 /// <para>Implementations: the emulator, the machine's own kernel through libc, and decorators. Storage drivers and scenarios see nothing else.</para>
 /// <para>A task has credentials, a root and a working directory, a umask, a descriptor table and a mount namespace. <see cref="Fork"/> makes another one.
-/// A task is used by one thread at a time.</para>
+/// A task is used by one thread at a time, and makes one call at a time; <see cref="Begin"/> lets others go on while it sleeps in one.</para>
 /// <para>Each member lists its errors <em>in order of precedence</em>: of several that apply, the first listed is returned. The path walk's own errors come at the
 /// place where <c>(walk)</c> stands: EBADF (descriptor of a relative path), ENOENT (empty path), ENAMETOOLONG (path of 4096 bytes or more), then component by component
 /// ENOTDIR (not a directory), EACCES (no search permission), ENAMETOOLONG (component over NAME_MAX), ENOENT (missing), ELOOP (over 40 links), EIO.</para>

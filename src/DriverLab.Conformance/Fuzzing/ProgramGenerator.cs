@@ -26,7 +26,7 @@ public sealed class ProgramGenerator(string suite, ulong seed) : IProgramSource
         ["overlay"] = (["overlay", "tmpfs"], static (draw, writer, steps) => new OverlayProgram(draw, writer).Write(steps)),
         ["thin"] = (["dm-thin-pool", "dm-flakey", "loop", "tmpfs"], static (draw, writer, steps) => new ThinProgram(draw, writer).Write(steps)),
         ["vfs"] = (["tmpfs"], static (draw, writer, steps) => new VfsProgram(draw, writer).Write(steps)),
-        ["waits"] = (["tmpfs"], static (draw, writer, steps) => new WaitProgram(draw, writer).Write(steps)),
+        ["waits"] = (["overlay", "tmpfs"], static (draw, writer, steps) => new WaitProgram(draw, writer).Write(steps)),
     };
 
     private readonly ProgramWriter _writer = new();
@@ -46,7 +46,7 @@ public sealed class ProgramGenerator(string suite, ulong seed) : IProgramSource
         var draw = new Draw(Prng.FromSeed(seed, string.Create(CultureInfo.InvariantCulture, $"{suite}/{number}")));
         var (needs, write) = s_families[suite];
         write(draw, _writer, 20 + draw.Next(draw.Chance(30) ? 300 : 80));
-        string home = suite == "waits" ? "vfs" : suite;
+        string home = suite == "waits" ? "overlay" : suite;
         string name = string.Create(CultureInfo.InvariantCulture, $"{home}/fuzz/{seed:x}-{number}");
         return new()
         {

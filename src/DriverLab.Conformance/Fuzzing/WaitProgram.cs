@@ -2,7 +2,7 @@ using DriverLab.Conformance.Scenarios;
 
 namespace DriverLab.Conformance.Fuzzing;
 
-/// <summary>A program of tasks that wait for each other: locks of files, FIFOs, watches. A call sleeps in the background until another task's call ends it, or a signal.</summary>
+/// <summary>A program of tasks that wait for each other, on tmpfs or on a union: locks of files, FIFOs, watches. A call sleeps in the background until another task's call ends it, or a signal.</summary>
 /// <remarks>The generator does not know who sleeps: a task that does answers everything but 'wait' and 'interrupt' with the same words on all kernels.</remarks>
 internal sealed class WaitProgram(Draw draw, ProgramWriter writer)
 {
@@ -26,7 +26,7 @@ internal sealed class WaitProgram(Draw draw, ProgramWriter writer)
     ];
 
     private static readonly string[] s_names = ["alice", "bob", "carol"];
-    private static readonly string[] s_files = ["/f", "/f", "/g"];
+    private static readonly string[] s_files = ["f", "f", "g"];
     private static readonly string[] s_regions = ["0 10", "0 5", "5 5", "3 4", "0 0", "8 0", "20 10", "9 1"];
 
     private readonly Actor[] _actors = [.. s_names.Select(static name => new Actor(name, null))];
@@ -35,12 +35,26 @@ internal sealed class WaitProgram(Draw draw, ProgramWriter writer)
     private readonly Dictionary<Actor, Dictionary<string, string>> _open = [];
     private int _made;
 
+    /// <summary>Where the files are.</summary>
+    private readonly string _top = draw.Chance(40) ? "/m/" : "/";
+
+    private Word At(string name) => writer.Word(_top + name);
+
     public void Write(int steps)
     {
-        writer.Add("mkdir", writer.Word("/d"));
-        writer.Add("write", writer.Word("/f"), writer.Word("{zero:30}"));
-        writer.Add("write", writer.Word("/g"), writer.Word("x"));
-        writer.Add("mknod", writer.Word("/p"), writer.Word("fifo"));
+        bool isUnion = _top.Length > 1;
+        string below = isUnion ? "/l/" : "/";
+        if (isUnion)
+        {
+            foreach (string directory in (string[])["/l", "/u", "/w", "/m"])
+                writer.Add("mkdir", writer.Word(directory));
+        }
+        writer.Add("mkdir", writer.Word(below + "d"));
+        writer.Add("write", writer.Word(below + "f"), writer.Word("{zero:30}"));
+        writer.Add("write", writer.Word(below + "g"), writer.Word("x"));
+        writer.Add("mknod", writer.Word(below + "p"), writer.Word("fifo"));
+        if (isUnion)
+            writer.Add("mount", [writer.Option("lowerdir", "/l"), writer.Option("upperdir", "/u"), writer.Option("workdir", "/w")], writer.Word("overlay"), writer.Word("/m"));
         foreach (var actor in _actors)
         {
             _open.Add(actor, []);
@@ -80,13 +94,13 @@ internal sealed class WaitProgram(Draw draw, ProgramWriter writer)
         return name;
     }
 
-    private void Open() => writer.Add(NewName("file"), "open", null, writer.Word(draw.Of(s_files)), writer.Word(draw.Of("O_RDWR", "O_RDWR", "O_RDWR", "O_RDONLY", "O_WRONLY")));
+    private void Open() => writer.Add(NewName("file"), "open", null, At(draw.Of(s_files)), writer.Word(draw.Of("O_RDWR", "O_RDWR", "O_RDWR", "O_RDONLY", "O_WRONLY")));
 
     private void OpenFifo()
     {
         string kind = draw.Of("r", "w", "r", "w", "both");
         string flags = kind switch { "r" => "O_RDONLY", "w" => "O_WRONLY", _ => "O_RDWR" } + (draw.Chance(20) ? "|O_NONBLOCK" : "");
-        writer.AddBackground(NewName(kind == "both" ? draw.Of("r", "w") : kind), "open", writer.Word("/p"), writer.Word(flags));
+        writer.AddBackground(NewName(kind == "both" ? draw.Of("r", "w") : kind), "open", At("p"), writer.Word(flags));
     }
 
     private void Close()
@@ -140,7 +154,7 @@ internal sealed class WaitProgram(Draw draw, ProgramWriter writer)
     {
         if (Some("watch") is null)
             writer.Add(NewName("watch"), "inotify", null, writer.Word(draw.Of("0", "0", "IN_NONBLOCK")));
-        writer.Add("w", "watch", null, Some("watch")!, writer.Word(draw.Of("/d", "/d", "/f")), writer.Word(draw.Of("IN_CREATE|IN_DELETE", "IN_MODIFY|IN_ATTRIB", "IN_DELETE", "IN_CREATE|IN_ONESHOT")));
+        writer.Add("w", "watch", null, Some("watch")!, At(draw.Of("d", "d", "f")), writer.Word(draw.Of("IN_CREATE|IN_DELETE", "IN_MODIFY|IN_ATTRIB", "IN_DELETE", "IN_CREATE|IN_ONESHOT")));
     }
 
     private void ReadEvents()
@@ -152,13 +166,13 @@ internal sealed class WaitProgram(Draw draw, ProgramWriter writer)
     private void Change()
     {
         As(Actor.Main);
-        string name = "/d/" + draw.Of("x", "y");
+        string name = _top + "d/" + draw.Of("x", "y");
         switch (draw.Next(4))
         {
             case 0: writer.Add("write", writer.Word(name), writer.Word("x")); break;
             case 1: writer.Add("unlink", writer.Word(name)); break;
-            case 2: writer.Add("write", [new("append", null)], writer.Word("/f"), writer.Word("more")); break;
-            default: writer.Add("chmod", writer.Word("/f"), writer.Word(draw.Of("0600", "0644"))); break;
+            case 2: writer.Add("write", [new("append", null)], At("f"), writer.Word("more")); break;
+            default: writer.Add("chmod", At("f"), writer.Word(draw.Of("0600", "0644"))); break;
         }
     }
 

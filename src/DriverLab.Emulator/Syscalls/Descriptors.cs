@@ -130,8 +130,11 @@ public partial class EmulatedTask
     {
         foreach (var sb in State.Core.SuperBlocks.ToArray())
             _ = sb.SyncFs(wait: true); // sync(2) cannot fail
-        foreach (var device in State.Block.Devices.All.ToArray())
-            _ = device.Cache.WriteBack(); // likewise
+        var devices = State.Block.Devices.All.ToArray();
+        foreach (var device in devices)
+            device.Cache.StartWriteBack();
+        foreach (var device in devices)
+            device.WaitForWrites();
     }
 
     /// <inheritdoc/>
