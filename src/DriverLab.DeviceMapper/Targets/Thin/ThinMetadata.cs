@@ -99,7 +99,7 @@ internal sealed partial class ThinMetadata
         _mappings = new(_transactions, new MappingValues(this));
         _top = new(_transactions, new SubtreeValues(this));
         _details = new(_transactions, new PlainValues(24));
-        if (_blocks.ReadRaw(SuperblockAt).AsSpan().IndexOfAnyExcept((byte)0) < 0)
+        if (_blocks.IsZero(SuperblockAt))
         {
             if (!mayFormat)
                 throw new MetadataException(Errno.EPERM);
@@ -199,6 +199,7 @@ internal sealed partial class ThinMetadata
             _ = _blocks.WriteBack();
         else if (Commit() is var error and not Errno.OK)
             _driver.Log("thin metadata", $"{_device.Name}: dm_pool_metadata_close: __commit_transaction() failed, error = -{(int)error}");
+        _blocks.Release();
     }
 
     // ---- transactions ------------------------------------------------------------------------------------------------------------
