@@ -20,6 +20,7 @@ internal sealed class BlockManager(BlockDevice device, DeviceMapper driver)
     /// <summary>Blocks that were read and are not sound: they stay in memory, and everyone who asks for one is told so anew. Linux drivers/md/dm-bufio.c: dm_bufio_release() lets go of what could not be read only.</summary>
     private readonly Dictionary<ulong, MetadataBuffer> _unsound = [];
     private int _hand;
+    private bool _isWriting;
 
     /// <summary>True: every attempt to change a block is refused with EPERM.</summary>
     public bool IsReadOnly { get; set; }
@@ -192,7 +193,10 @@ internal sealed class BlockManager(BlockDevice device, DeviceMapper driver)
             batch.Submit(MakeBio(buffer, BioOp.Write));
         }
         _dirty.Clear();
-        return device.Layer.Wait(batch);
+        _isWriting = true;
+        var status = device.Layer.Wait(batch);
+        _isWriting = false;
+        return status;
     }
 
     /// <summary>Forgets blocks that have not been used for a while. Not during an operation that holds some.</summary>
@@ -215,9 +219,11 @@ internal sealed class BlockManager(BlockDevice device, DeviceMapper driver)
         }
     }
 
-    /// <summary>Forgets all blocks, which nobody uses any more, and gives their memory back.</summary>
+    /// <summary>Forgets all blocks and gives their memory back. Not during an operation that holds some; after one that hangs the device still has them.</summary>
     public void Release()
     {
+        if (_isWriting)
+            return;
         foreach (var buffer in _ring)
         {
             _blocks.Remove(buffer.Number);

@@ -194,7 +194,10 @@ internal sealed partial class ThinMetadata
     public void Close()
     {
         if (_failed)
+        {
+            _blocks.Release();
             return;
+        }
         if (_blocks.IsReadOnly)
             _ = _blocks.WriteBack();
         else if (Commit() is var error and not Errno.OK)
@@ -287,6 +290,8 @@ internal sealed partial class ThinMetadata
         try
         {
             bool isReadOnly = _blocks.IsReadOnly;
+            if (_depth == 1)
+                _blocks.Release();
             Open(mayFormat: false);
             _blocks.IsReadOnly = isReadOnly;
             RestoreThreshold();
