@@ -51,7 +51,7 @@ internal sealed class CachedPage
     /// <summary>Takes content that a device gave; the whole page is valid then.</summary>
     public void Fill(ReadOnlySpan<byte> content)
     {
-        if (Data != s_zeros || content.ContainsAnyExcept((byte)0))
+        if (Data != s_zeros || !Zeros.Only(content))
             content.CopyTo(Own());
         Valid = 0xFF;
     }
