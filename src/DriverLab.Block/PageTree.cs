@@ -11,8 +11,6 @@ internal sealed class CachedPage
     private const int MostKept = 4096;
 
     [ThreadStatic]
-    private static Stack<byte[]>? t_freeMemory;
-    [ThreadStatic]
     private static Stack<CachedPage>? t_freePages;
 
     private CachedPage() { }
@@ -44,7 +42,7 @@ internal sealed class CachedPage
     {
         if (Data != s_zeros)
             return Data;
-        Data = t_freeMemory is { } kept && kept.TryPop(out byte[]? free) ? free : GC.AllocateUninitializedArray<byte>(PageCache.PageBytes);
+        Data = PageMemory.Rent();
         if (Valid != 0)
             Data.AsSpan().Clear();
         return Data;
@@ -53,7 +51,7 @@ internal sealed class CachedPage
     /// <summary>Takes content that a device gave; the whole page is valid then.</summary>
     public void Fill(ReadOnlySpan<byte> content)
     {
-        if (Data != s_zeros || content.ContainsAnyExcept((byte)0))
+        if (Data != s_zeros || !Zeros.Only(content))
             content.CopyTo(Own());
         Valid = 0xFF;
     }
@@ -61,16 +59,12 @@ internal sealed class CachedPage
     /// <summary>Gives back a page that nobody uses any more, for the next one of this thread's kernels.</summary>
     public void Return()
     {
-        if (Data.Length == PageCache.PageBytes && Data != s_zeros)
-            Keep(t_freeMemory ??= new(), Data);
+        if (Data != s_zeros)
+            PageMemory.Return(Data);
         Data = s_zeros;
-        Keep(t_freePages ??= new(), this);
-    }
-
-    private static void Keep<T>(Stack<T> kept, T item)
-    {
+        var kept = t_freePages ??= new();
         if (kept.Count < MostKept)
-            kept.Push(item);
+            kept.Push(this);
     }
 }
 

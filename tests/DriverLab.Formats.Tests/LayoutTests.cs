@@ -87,5 +87,19 @@ public sealed class LayoutTests
     [Test]
     public void Checksum_is_the_published_one() => Assert.That(Crc32C.Compute("123456789"u8), Is.EqualTo(0xE3069283));
 
+    [TestCase(4079)]
+    [TestCase(4080)]
+    [TestCase(4092)]
+    [TestCase(9001)]
+    public void Checksum_of_strands_is_the_one_of_single_bytes(int length)
+    {
+        byte[] data = new byte[length];
+        new Random(length).NextBytes(data);
+        uint expected = 7;
+        foreach (byte b in data)
+            expected = System.Numerics.BitOperations.Crc32C(expected, b);
+        Assert.That(Crc32C.Append(7, data), Is.EqualTo(expected));
+    }
+
     private static byte[] Bytes<T>(T value) where T : unmanaged => MemoryMarshal.AsBytes(new ReadOnlySpan<T>(in value)).ToArray();
 }

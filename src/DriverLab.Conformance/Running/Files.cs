@@ -15,6 +15,9 @@ internal static class Files
 {
     private const int ChunkBytes = 64 << 10;
 
+    /// <summary>So much, or so many pieces, are taken together: enough for what is done with several at once.</summary>
+    private const int TogetherBytes = 256 << 10, TogetherPieces = 4;
+
     private const int ListBytes = 32 << 10;
 
     /// <summary>No content longer than this is read: a sparse file may have exabytes.</summary>
@@ -38,7 +41,7 @@ internal static class Files
         var opened = task.OpenAt(Fd.Cwd, path, OpenFlags.O_RDONLY, Mode.None);
         if (!opened.IsOk)
             return (0, $"{opened.Error} at open");
-        byte[] buffer = KeptMemory.Rent(bytes + ChunkBytes);
+        byte[] buffer = KeptMemory.Rent(Math.Max(bytes, TogetherBytes) + ChunkBytes);
         long length = 0;
         int filled = 0;
         SysResult<int> read;
@@ -47,7 +50,7 @@ internal static class Files
             length += read.Value;
             filled += read.Value;
             int taken = filled / bytes * bytes;
-            if (taken == 0)
+            if (taken < TogetherBytes && taken < bytes * TogetherPieces)
                 continue;
             action(buffer.AsSpan(0, taken));
             filled -= taken;

@@ -11,7 +11,8 @@ internal static class Inode
     public static string Describe(RunState run, in Statx st)
     {
         var text = new StringBuilder(96);
-        _ = text.Append(Short(run, st)).Append(" blksize=").Append(st.BlockSize);
+        AppendShort(text, run, st);
+        _ = text.Append(" blksize=").Append(st.BlockSize);
         if ((st.Mode & Mode.S_IFMT) is Mode.S_IFREG)
             _ = text.Append(" blocks=").Append(st.Blocks);
         _ = text.Append(" dev=").Append(run.Labels.Device(st.Dev)).Append(" ino=").Append(run.Labels.Inode(st.Dev, st.Ino));
@@ -37,8 +38,19 @@ internal static class Inode
     /// <summary>Type, mode, owner, link count, size or device number: what a manifest line begins with.</summary>
     public static string Short(RunState run, in Statx st)
     {
-        string device = (st.Mode & Mode.S_IFMT) is Mode.S_IFCHR or Mode.S_IFBLK ? $" rdev={run.Labels.Rdev(st.Rdev)}" : $" size={st.Size}";
-        return $"{Render.Type(st.Mode)} {Render.Permissions(st.Mode)} {st.Uid}:{st.Gid} nlink={st.Nlink}{device}";
+        var text = new StringBuilder(64);
+        AppendShort(text, run, st);
+        return text.ToString();
+    }
+
+    /// <summary>Appends what <see cref="Short"/> says, or of other files than devices all but the size.</summary>
+    public static void AppendShort(StringBuilder text, RunState run, in Statx st, bool withSize = true)
+    {
+        _ = text.Append(Render.Type(st.Mode)).Append(' ').Append(Render.Permissions(st.Mode)).Append(' ').Append(st.Uid).Append(':').Append(st.Gid).Append(" nlink=").Append(st.Nlink);
+        if ((st.Mode & Mode.S_IFMT) is Mode.S_IFCHR or Mode.S_IFBLK)
+            _ = text.Append(" rdev=").Append(run.Labels.Rdev(st.Rdev));
+        else if (withSize)
+            _ = text.Append(" size=").Append(st.Size);
     }
 
     /// <summary>The four times as labels.</summary>

@@ -42,6 +42,8 @@ public sealed class Labels
     /// <summary>Replaces device numbers (<c>7:0</c>) in a text by labels where the scenario has seen the device.</summary>
     public string InText(string text)
     {
+        if (!text.Contains(':'))
+            return text;
         var words = text.Split(' ');
         for (int i = 0; i < words.Length; i++)
         {

@@ -14,14 +14,14 @@ internal static class Manifest
         if (error != Errno.OK)
             return Render.Of(error);
         int count = 0;
-        Entry(c, path, Render.Name(path), st, ref count);
+        Entry(c, path, Render.Name(path), st, new(256), ref count);
         return $"ok {count} inodes";
     }
 
-    private static void Entry(StepContext c, byte[] path, string shown, in Statx st, ref int count)
+    private static void Entry(StepContext c, byte[] path, string shown, in Statx st, StringBuilder line, ref int count)
     {
         count++;
-        c.Detail(shown, Line(c, path, st));
+        c.Detail(shown, Line(c, path, st, line.Clear()));
         if ((st.Mode & Mode.S_IFMT) != Mode.S_IFDIR)
             return;
         var (names, error) = Files.List(c.Task, path);
@@ -43,7 +43,7 @@ internal static class Manifest
             }
             if (type != DirentType.DT_UNKNOWN && (int)type != (int)(childStat.Mode & Mode.S_IFMT) >> 12)
                 c.Detail(shownChild + " d_type", Render.Type(type));
-            Entry(c, child, shownChild, childStat, ref count);
+            Entry(c, child, shownChild, childStat, line, ref count);
         }
     }
 
@@ -59,12 +59,10 @@ internal static class Manifest
         return error != Errno.OK ? error.ToString() : Inode.Short(c.Run, st) + ((st.Mode & Mode.S_IFMT) == Mode.S_IFREG ? Files.Describe(c.Task, path) : "");
     }
 
-    private static string Line(StepContext c, byte[] path, in Statx st)
+    private static string Line(StepContext c, byte[] path, in Statx st, StringBuilder text)
     {
-        var text = new StringBuilder(128);
         bool isDirectory = (st.Mode & Mode.S_IFMT) == Mode.S_IFDIR;
-        string head = Inode.Short(c.Run, st);
-        _ = text.Append(isDirectory && c.Has("nodirsize") ? head[..head.LastIndexOf(" size=", StringComparison.Ordinal)] : head);
+        Inode.AppendShort(text, c.Run, st, withSize: !isDirectory || !c.Has("nodirsize"));
         if (!c.Has("noino"))
             _ = text.Append(" dev=").Append(c.Run.Labels.Device(st.Dev)).Append(" ino=").Append(c.Run.Labels.Inode(st.Dev, st.Ino));
         if (c.Run.Clock.IsOn)

@@ -50,12 +50,16 @@ public sealed class Needs(IKernel kernel)
             return false;
         var types = kernel.DmTargetVersions(control.Value);
         _ = kernel.Close(control.Value); // holds no data
-        return types.IsOk && types.Value.Any(t => t.Name == type);
+        return types.IsOk && Array.Exists(types.Value, t => t.Name == type);
     }
 
     private bool HasFileSystem(string name)
     {
         var (text, _) = Files.ReadAll(kernel, "/proc/filesystems"u8);
-        return text is not null && Encoding.UTF8.GetString(text).Split('\n').Any(line => line.Split('\t') is [.., var last] && last == name);
+        byte[] wanted = Encoding.UTF8.GetBytes(name);
+        foreach (var line in text.AsSpan().Split((byte)'\n'))
+            if (text.AsSpan(line) is var words && words[(words.LastIndexOf((byte)'\t') + 1)..].SequenceEqual(wanted))
+                return true;
+        return false;
     }
 }

@@ -47,6 +47,11 @@ public sealed class OverlayLabels
     /// <param name="describe">What an entry is, without anything that a side chooses freely.</param>
     internal void Sort(List<DirectoryEntry> names, Func<byte[], string> describe)
     {
+        if (!names.Exists(static entry => IsIndex(entry.Name)))
+        {
+            names.Sort(static (a, b) => Compare(a.Name, b.Name));
+            return;
+        }
         foreach (byte[] unknown in names.Select(static entry => entry.Name).Where(name => IsIndex(name) && !_labels.ContainsKey(Key(Handle, Convert.FromHexString(name)))).OrderBy(describe, StringComparer.Ordinal))
             _ = Name(unknown);
         names.Sort((a, b) => IsIndex(a.Name) && IsIndex(b.Name) ? Number(a.Name).CompareTo(Number(b.Name)) : Compare(a.Name, b.Name));

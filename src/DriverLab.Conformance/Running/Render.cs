@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Globalization;
 using System.Text;
 using DriverLab.Linux;
@@ -9,6 +10,12 @@ namespace DriverLab.Conformance.Running;
 public static class Render
 {
     private const int LongestText = 60;
+
+    /// <summary>What is shown as it is: printable ASCII without the backslash, and in quotes without the quote.</summary>
+    private static readonly SearchValues<byte> s_plain = SearchValues.Create([.. Printable(), (byte)'"']), s_plainInQuotes = SearchValues.Create([.. Printable()]);
+    private static readonly SearchValues<char> s_plainText = SearchValues.Create([.. Printable().Select(static b => (char)b), '"']);
+
+    private static IEnumerable<byte> Printable() => Enumerable.Range(0x20, 0x7f - 0x20).Where(static b => b is not ('\\' or '"')).Select(static b => (byte)b);
 
     /// <summary><c>ok</c> or the error's name.</summary>
     public static string Of(Errno error) => error == Errno.OK ? "ok" : error.ToString();
@@ -36,7 +43,7 @@ public static class Render
     public static string Name(ReadOnlySpan<byte> name) => Escape(name, quote: false);
 
     /// <summary>A text that a trace line can hold: no tabs or newlines.</summary>
-    public static string Text(string text) => Escape(Encoding.UTF8.GetBytes(text), quote: false);
+    public static string Text(string text) => !text.AsSpan().ContainsAnyExcept(s_plainText) ? text : Escape(Encoding.UTF8.GetBytes(text), quote: false);
 
     /// <summary>The type of an inode in three letters.</summary>
     public static string Type(Mode mode) => (mode & Mode.S_IFMT) switch
@@ -52,13 +59,19 @@ public static class Render
     };
 
     /// <summary>The permission bits in octal, four digits.</summary>
-    public static string Permissions(Mode mode) => Convert.ToString((int)(mode & Mode.S_IALLUGO), 8).PadLeft(4, '0');
+    public static string Permissions(Mode mode) => string.Create(4, (int)(mode & Mode.S_IALLUGO), static (text, bits) =>
+    {
+        for (int i = text.Length - 1; i >= 0; i--, bits >>= 3)
+            text[i] = (char)('0' + (bits & 7));
+    });
 
     /// <summary>The type of a directory entry.</summary>
     public static string Type(DirentType type) => type == DirentType.DT_UNKNOWN ? "unknown" : Type((Mode)((int)type << 12));
 
     private static string Escape(ReadOnlySpan<byte> data, bool quote)
     {
+        if (!data.ContainsAnyExcept(quote ? s_plainInQuotes : s_plain))
+            return Encoding.ASCII.GetString(data);
         var text = new StringBuilder(data.Length + 2);
         while (!data.IsEmpty)
         {
@@ -70,7 +83,7 @@ public static class Render
                 data = data[1..];
                 continue;
             }
-            if (data[0] > 0x7f && Rune.DecodeFromUtf8(data, out var rune, out int used) == System.Buffers.OperationStatus.Done)
+            if (data[0] > 0x7f && Rune.DecodeFromUtf8(data, out var rune, out int used) == OperationStatus.Done)
             {
                 _ = text.Append(rune);
                 data = data[used..];

@@ -10,11 +10,13 @@ namespace DriverLab.Conformance.Running;
 public sealed class StepContext
 {
     private readonly Action _act;
+    private readonly Func<string, string> _variable;
     private string _outcome = "";
 
     internal StepContext(RunState run)
     {
         Run = run;
+        _variable = run.Variable;
         _act = () => _outcome = Step.Verb.Action(this);
     }
 
@@ -54,6 +56,9 @@ public sealed class StepContext
 
     /// <summary>Adds a line of detail below the step's outcome.</summary>
     public void Detail(string key, string text) => _pending.Add((key, text));
+
+    /// <summary>Takes the lines of detail of this step back: the call failed after all.</summary>
+    internal void DropDetails() => _pending.Clear();
 
     internal void FlushDetails(ITraceSink sink)
     {
@@ -95,7 +100,7 @@ public sealed class StepContext
     public byte[] Bytes(int index) => Expand(Step.Arguments[index]);
 
     /// <summary>The bytes of an argument for a call that takes data: on a page boundary, and there until the next call takes the room.</summary>
-    public ReadOnlySpan<byte> Data(int index) => Step.Arguments[index].ExpandAligned(Run.Variable);
+    public ReadOnlySpan<byte> Data(int index) => Step.Arguments[index].ExpandAligned(_variable);
 
     /// <summary>The text of an argument.</summary>
     public string Text(int index) => Text(Step.Arguments[index]);
@@ -152,7 +157,7 @@ public sealed class StepContext
     public Fd Fd(string key) => Find(key)?.Value is { } word ? ToFd(word) : Linux.Fd.Cwd;
 
     /// <summary>The bytes that a word stands for.</summary>
-    public byte[] Expand(Word word) => word.Expand(Run.Variable);
+    public byte[] Expand(Word word) => word.Expand(_variable);
 
     private string Text(Word word) => word.IsConstant && word.Segments is [] or [{ Kind: SegmentKind.Literal }] ? word.Text : Encoding.UTF8.GetString(Expand(word));
 

@@ -51,16 +51,23 @@ public static class TestData
     public static void Digests(ReadOnlySpan<byte> data, ReadOnlySpan<int> starts, int bytes, Span<ulong> digests)
     {
         int done = 0;
+        Span<ulong> scaled = stackalloc ulong[4 * ScaledWords];
         for (; done + 4 <= starts.Length; done += 4)
         {
             ReadOnlySpan<ulong> a = Words(data, starts[done], bytes), b = Words(data, starts[done + 1], bytes), c = Words(data, starts[done + 2], bytes), d = Words(data, starts[done + 3], bytes);
             var (first, second, third, fourth) = (Start, Start, Start, Start);
-            for (int i = 0; i < a.Length; i++)
+            for (int at = 0; at < a.Length; at += ScaledWords)
             {
-                first = Step(first, InOrder(a[i]));
-                second = Step(second, InOrder(b[i]));
-                third = Step(third, InOrder(c[i]));
-                fourth = Step(fourth, InOrder(d[i]));
+                int count = Math.Min(ScaledWords, a.Length - at);
+                Span<ulong> e = Scale(a.Slice(at, count), scaled), f = Scale(b.Slice(at, count), scaled[ScaledWords..]);
+                Span<ulong> g = Scale(c.Slice(at, count), scaled[(2 * ScaledWords)..]), h = Scale(d.Slice(at, count), scaled[(3 * ScaledWords)..]);
+                for (int i = 0; i < e.Length && i < f.Length && i < g.Length && i < h.Length; i++)
+                {
+                    first = Join(first, e[i]);
+                    second = Join(second, f[i]);
+                    third = Join(third, g[i]);
+                    fourth = Join(fourth, h[i]);
+                }
             }
             digests[done] = End(first, data, starts[done], bytes);
             digests[done + 1] = End(second, data, starts[done + 1], bytes);
@@ -69,6 +76,23 @@ public static class TestData
         }
         for (; done < starts.Length; done++)
             digests[done] = Digest(data.Slice(starts[done], bytes));
+    }
+
+    /// <summary>Words that are scaled at a time: so few that they stay in the nearest cache.</summary>
+    private const int ScaledWords = 64;
+
+    /// <summary>The half of <see cref="Step"/> that waits for nothing, for many words at once.</summary>
+    private static Span<ulong> Scale(ReadOnlySpan<ulong> words, Span<ulong> scaled)
+    {
+        int done = 0;
+        if (Vector512.IsHardwareAccelerated && BitConverter.IsLittleEndian)
+        {
+            for (; done <= words.Length - Vector512<ulong>.Count; done += Vector512<ulong>.Count)
+                (Vector512.Create(words[done..]) * WordFactor).CopyTo(scaled[done..]);
+        }
+        for (; done < words.Length; done++)
+            scaled[done] = InOrder(words[done]) * WordFactor;
+        return scaled[..words.Length];
     }
 
     private static ReadOnlySpan<ulong> Words(ReadOnlySpan<byte> data, int start, int bytes) => MemoryMarshal.Cast<byte, ulong>(data.Slice(start, bytes));
@@ -101,7 +125,12 @@ public static class TestData
         return Mix((state ^ (ulong)length) + Gamma);
     }
 
-    private static ulong Step(ulong state, ulong word) => BitOperations.RotateLeft((state ^ (word * 0xC2B2AE3D27D4EB4F)) * 0x9E3779B185EBCA87, 29);
+    /// <summary>What words and states are multiplied by: two primes of xxHash64.</summary>
+    private const ulong WordFactor = 0xC2B2AE3D27D4EB4F, StateFactor = 0x9E3779B185EBCA87;
+
+    private static ulong Step(ulong state, ulong word) => Join(state, word * WordFactor);
+
+    private static ulong Join(ulong state, ulong scaled) => BitOperations.RotateLeft((state ^ scaled) * StateFactor, 29);
 
     private static ulong Mix(ulong z)
     {

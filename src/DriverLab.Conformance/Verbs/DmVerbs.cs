@@ -119,16 +119,11 @@ internal static class DmVerbs
         if (!result.IsOk)
             return Render.Of(result.Error);
         var info = result.Value;
-        var text = new StringBuilder("ok ");
-        _ = text.Append(info.Has(DmFlags.DM_SUSPEND_FLAG) ? "suspended" : "active");
-        _ = text.Append(info.Has(DmFlags.DM_ACTIVE_PRESENT_FLAG) ? " live" : "").Append(info.Has(DmFlags.DM_INACTIVE_PRESENT_FLAG) ? " inactive" : "");
-        _ = text.Append(info.Has(DmFlags.DM_READONLY_FLAG) ? " ro" : "").Append(info.Has(DmFlags.DM_DEFERRED_REMOVE) ? " deferred-remove" : "");
-        _ = text.Append(" open=").Append(info.OpenCount).Append(" targets=").Append(info.TargetCount);
-        if (c.Has("events"))
-            _ = text.Append(" events=").Append(info.EventNr);
-        if (!info.UuidSpan.IsEmpty)
-            _ = text.Append(" uuid=").Append(Render.Name(info.UuidSpan));
-        return text.ToString();
+        string state = info.Has(DmFlags.DM_SUSPEND_FLAG) ? "suspended" : "active";
+        string live = info.Has(DmFlags.DM_ACTIVE_PRESENT_FLAG) ? " live" : "", inactive = info.Has(DmFlags.DM_INACTIVE_PRESENT_FLAG) ? " inactive" : "";
+        string readOnly = info.Has(DmFlags.DM_READONLY_FLAG) ? " ro" : "", deferred = info.Has(DmFlags.DM_DEFERRED_REMOVE) ? " deferred-remove" : "";
+        string events = c.Has("events") ? $" events={info.EventNr}" : "", uuid = info.UuidSpan.IsEmpty ? "" : $" uuid={Render.Name(info.UuidSpan)}";
+        return $"ok {state}{live}{inactive}{readOnly}{deferred} open={info.OpenCount} targets={info.TargetCount}{events}{uuid}";
     }
 
     private static string Wait(StepContext c, Fd control)

@@ -32,22 +32,25 @@ internal static class ObserveVerbs
 
     private static string Digest(StepContext c)
     {
-        var pieces = new DigestPieces();
+        var pieces = new DigestPieces(c);
         int bytes = (int)Math.Clamp(c.Number("chunk", 1 << 20), 1, Files.MostBytes);
         var (length, problem) = Files.ReadPieces(c.Task, c.Bytes(0), bytes, data => pieces.Add(data, bytes));
         if (problem.Length > 0)
+        {
+            c.DropDetails();
             return problem;
-        pieces.Tell(c);
+        }
+        pieces.TellRange();
         return $"ok {length}";
     }
 
-    /// <summary>Pieces of a file as ranges of equal ones.</summary>
-    private sealed class DigestPieces
+    /// <summary>Pieces of a file as ranges of equal ones, each a detail of the step.</summary>
+    private sealed class DigestPieces(StepContext c)
     {
         private const int AtOnce = 64;
 
-        private readonly List<(long From, long Length, ulong? Digest)> _ranges = [];
-        private long _at;
+        private long _from, _length;
+        private ulong? _digest;
 
         /// <summary>Adds pieces of a size, of which only the last may be shorter.</summary>
         public void Add(ReadOnlySpan<byte> data, int bytes)
@@ -65,7 +68,7 @@ internal static class ObserveVerbs
             int used = 0;
             for (int at = 0; at < data.Length; at += bytes)
             {
-                if (data.Slice(at, bytes).IndexOfAnyExcept((byte)0) >= 0)
+                if (!Zeros.Only(data.Slice(at, bytes)))
                     starts[used++] = at;
             }
             TestData.Digests(data, starts[..used], bytes, digests);
@@ -75,18 +78,18 @@ internal static class ObserveVerbs
 
         private void AddOne(int bytes, ulong? digest)
         {
-            if (_ranges.Count > 0 && _ranges[^1].Digest == digest)
-                _ranges[^1] = _ranges[^1] with { Length = _ranges[^1].Length + bytes };
-            else
-                _ranges.Add((_at, bytes, digest));
-            _at += bytes;
+            if (digest != _digest)
+                TellRange();
+            _digest = digest;
+            _length += bytes;
         }
 
-        /// <summary>Writes each range with its digest.</summary>
-        public void Tell(StepContext c)
+        /// <summary>Writes the range that has come together, if any, with its digest.</summary>
+        public void TellRange()
         {
-            foreach (var (from, length, digest) in _ranges)
-                c.Detail($"{from}+{length}", digest is { } value ? $"{value:x16}" : "zeros");
+            if (_length > 0)
+                c.Detail($"{_from}+{_length}", _digest is { } value ? $"{value:x16}" : "zeros");
+            (_from, _length) = (_from + _length, 0);
         }
     }
 

@@ -176,8 +176,9 @@ public sealed partial class DmControl(DeviceMapper driver)
         var device = driver.Find(name, uuid, header.Dev);
         if (device is null)
             return null;
-        header.SetName(Encoding.Latin1.GetBytes(device.DmName));
-        header.SetUuid(Encoding.Latin1.GetBytes(device.Uuid));
+        Span<byte> text = stackalloc byte[Math.Max(device.DmName.Length, device.Uuid.Length)];
+        header.SetName(text[..Encoding.Latin1.GetBytes(device.DmName, text)]);
+        header.SetUuid(text[..Encoding.Latin1.GetBytes(device.Uuid, text)]);
         call.Set(DmFlags.DM_INACTIVE_PRESENT_FLAG, device.InactiveTable is not null);
         return device;
     }

@@ -20,6 +20,7 @@ internal sealed class BlockManager(BlockDevice device, DeviceMapper driver)
     /// <summary>Blocks that were read and are not sound: they stay in memory, and everyone who asks for one is told so anew. Linux drivers/md/dm-bufio.c: dm_bufio_release() lets go of what could not be read only.</summary>
     private readonly Dictionary<ulong, MetadataBuffer> _unsound = [];
     private int _hand;
+    private bool _isWriting;
 
     /// <summary>True: every attempt to change a block is refused with EPERM.</summary>
     public bool IsReadOnly { get; set; }
@@ -85,27 +86,37 @@ internal sealed class BlockManager(BlockDevice device, DeviceMapper driver)
     /// <summary>A block whose old content does not matter: zeros.</summary>
     public MetadataBuffer WriteZero(ulong number, MetadataBlockKind kind)
     {
+        var buffer = Overwrite(number, kind);
+        buffer.Data.AsSpan().Clear();
+        return buffer;
+    }
+
+    /// <summary>A block whose old content does not matter: a copy of another.</summary>
+    public MetadataBuffer WriteCopy(ulong number, MetadataBlockKind kind, MetadataBuffer original)
+    {
+        var buffer = Overwrite(number, kind);
+        original.Data.CopyTo(buffer.Data.AsSpan());
+        return buffer;
+    }
+
+    private MetadataBuffer Overwrite(ulong number, MetadataBlockKind kind)
+    {
         RefuseReadOnly();
         var buffer = _blocks[number];
-        if (buffer is not null)
-        {
-            buffer.Data.AsSpan().Clear();
-        }
-        else
-        {
-            buffer = Allocate(number, kind);
-            Insert(buffer);
-        }
+        if (buffer is null)
+            Add(buffer = Allocate(number, kind));
         MarkDirty(buffer, kind);
         return buffer;
     }
 
-    /// <summary>Raw bytes of a block, unchecked and uncached.</summary>
-    public byte[] ReadRaw(ulong number)
+    /// <summary>True when a block holds nothing but zeros; it is neither checked nor kept.</summary>
+    public bool IsZero(ulong number)
     {
         var buffer = Allocate(number, MetadataBlockKind.Superblock);
         Load(buffer);
-        return buffer.Data;
+        bool isZero = !buffer.Data.AsSpan().ContainsAnyExcept((byte)0);
+        PageMemory.Return(buffer.Data);
+        return isZero;
     }
 
     private void RefuseReadOnly()
@@ -114,13 +125,19 @@ internal sealed class BlockManager(BlockDevice device, DeviceMapper driver)
             throw new MetadataException(Errno.EPERM);
     }
 
-    private static MetadataBuffer Allocate(ulong number, MetadataBlockKind kind) => new(number, new byte[MetadataBlock.Size]) { Kind = kind, WasUsed = true };
+    /// <summary>A block with whatever is in its memory.</summary>
+    private static MetadataBuffer Allocate(ulong number, MetadataBlockKind kind) => new(number, PageMemory.Rent()) { Kind = kind, WasUsed = true };
 
-    private void Insert(MetadataBuffer buffer)
+    private void Add(MetadataBuffer buffer)
     {
         _ = _unsound.Remove(buffer.Number);
         _blocks.Add(buffer);
         _ring.Add(buffer);
+    }
+
+    private void Insert(MetadataBuffer buffer)
+    {
+        Add(buffer);
         AreKeysInOrder &= buffer.Kind != MetadataBlockKind.BtreeNode || buffer.Node.AreKeysInOrder;
     }
 
@@ -176,7 +193,10 @@ internal sealed class BlockManager(BlockDevice device, DeviceMapper driver)
             batch.Submit(MakeBio(buffer, BioOp.Write));
         }
         _dirty.Clear();
-        return device.Layer.Wait(batch);
+        _isWriting = true;
+        var status = device.Layer.Wait(batch);
+        _isWriting = false;
+        return status;
     }
 
     /// <summary>Forgets blocks that have not been used for a while. Not during an operation that holds some.</summary>
@@ -197,6 +217,20 @@ internal sealed class BlockManager(BlockDevice device, DeviceMapper driver)
             _ring[_hand] = _ring[^1];
             _ring.RemoveAt(_ring.Count - 1);
         }
+    }
+
+    /// <summary>Forgets all blocks and gives their memory back. Not during an operation that holds some; after one that hangs the device still has them.</summary>
+    public void Release()
+    {
+        if (_isWriting)
+            return;
+        foreach (var buffer in _ring)
+        {
+            _blocks.Remove(buffer.Number);
+            PageMemory.Return(buffer.Data);
+        }
+        _ring.Clear();
+        _dirty.Clear();
     }
 
     // ---- checks ------------------------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@ namespace DriverLab.DeviceMapper.PersistentData;
 /// <summary>Blocks in memory by number: a look-up costs one read of memory, however many there are.</summary>
 internal sealed class BlockTable
 {
-    private const int PageBits = 10, PageSize = 1 << PageBits;
+    private const int PageBits = 8, PageSize = 1 << PageBits;
 
     /// <summary>A pool's metadata end before this; only damaged metadata on a larger device lead beyond.</summary>
     private const ulong NearBlocks = 1 << 22;
@@ -40,7 +40,7 @@ internal sealed class BlockTable
         }
         ulong page = number >> PageBits;
         if (page >= (ulong)_pages.Length)
-            Array.Resize(ref _pages, (int)page + 1);
+            Array.Resize(ref _pages, Math.Max((int)page + 1, 2 * _pages.Length));
         (_pages[page] ??= new MetadataBuffer?[PageSize])[number & (PageSize - 1)] = buffer;
     }
 }

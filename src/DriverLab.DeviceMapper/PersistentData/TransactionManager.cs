@@ -33,9 +33,7 @@ internal sealed class TransactionManager(BlockManager blocks)
             return blocks.Write(number, kind);
         ulong copyNumber = Map.NewBlock();
         Map.Dec(number);
-        var original = blocks.Read(number, kind);
-        var copy = blocks.WriteZero(copyNumber, kind);
-        original.Data.CopyTo(copy.Data.AsSpan());
+        var copy = blocks.WriteCopy(copyNumber, kind, blocks.Read(number, kind));
         _ = _shadows.Add(copyNumber);
         return copy;
     }

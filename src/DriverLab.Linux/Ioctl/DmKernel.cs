@@ -131,8 +131,8 @@ public static class DmKernel
 
     private static SysResult<DmIoctl> Call(IKernel kernel, Fd control, DmCommand command, DmKey device, DmFlags flags, ReadOnlySpan<byte> payload = default, int targets = 0, uint eventNr = 0)
     {
-        byte[] buffer = new byte[DmIoctl.Size + payload.Length];
-        payload.CopyTo(buffer.AsSpan(DmIoctl.Size));
+        var buffer = Room(DmIoctl.Size + payload.Length);
+        payload.CopyTo(buffer[DmIoctl.Size..]);
         FillHeader(buffer, device, flags, targets, eventNr);
         var result = kernel.Ioctl(control, DmIoctl.Request(command), buffer);
         return result.IsOk ? MemoryMarshal.Read<DmIoctl>(buffer) : result.Error;
@@ -143,14 +143,12 @@ public static class DmKernel
     {
         for (int size = FirstReply; ; size *= 4)
         {
-            int bytes = Math.Max(size, DmIoctl.Size + payload.Length);
-            byte[] buffer = bytes == FirstReply ? t_reply ??= new byte[FirstReply] : new byte[bytes];
-            buffer.AsSpan(0, DmIoctl.Size).Clear();
-            payload.CopyTo(buffer.AsSpan(DmIoctl.Size));
+            var buffer = Room(Math.Max(size, DmIoctl.Size + payload.Length));
+            payload.CopyTo(buffer[DmIoctl.Size..]);
             FillHeader(buffer, device, flags, 0, eventNr);
             var result = kernel.Ioctl(control, DmIoctl.Request(command), buffer);
             header = MemoryMarshal.Read<DmIoctl>(buffer);
-            data = buffer.AsSpan(DmIoctl.Size);
+            data = buffer[DmIoctl.Size..];
             if (!result.IsOk)
                 return result.Error;
             if (!header.Has(DmFlags.DM_BUFFER_FULL_FLAG) || size >= LargestReply)
@@ -173,9 +171,17 @@ public static class DmKernel
         return new DmReport(header, rows);
     }
 
-    private static void FillHeader(byte[] buffer, DmKey device, DmFlags flags, int targets, uint eventNr)
+    /// <summary>Room for a command and its reply, with zeros where the header is.</summary>
+    private static Span<byte> Room(int bytes)
     {
-        ref var header = ref MemoryMarshal.AsRef<DmIoctl>(buffer.AsSpan());
+        var room = bytes <= FirstReply ? (t_reply ??= new byte[FirstReply]).AsSpan(0, bytes) : new byte[bytes];
+        room[..DmIoctl.Size].Clear();
+        return room;
+    }
+
+    private static void FillHeader(Span<byte> buffer, DmKey device, DmFlags flags, int targets, uint eventNr)
+    {
+        ref var header = ref MemoryMarshal.AsRef<DmIoctl>(buffer);
         header.VersionMajor = VersionMajor;
         header.VersionMinor = VersionMinor;
         header.VersionPatch = VersionPatch;

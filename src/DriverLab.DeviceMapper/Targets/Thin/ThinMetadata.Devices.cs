@@ -9,13 +9,13 @@ namespace DriverLab.DeviceMapper.Targets;
 /// <summary>Thin devices and snapshots: made, opened, deleted; the metadata snapshot.</summary>
 internal sealed partial class ThinMetadata
 {
-    private Errno Do(Action<ulong, ulong> action, ulong a, ulong b)
+    /// <summary>Changes the metadata. What an action refuses it returns: programs ask for such things all the time, and an exception costs more than the rest of the call.</summary>
+    private Errno Do(Func<ulong, ulong, Errno> action, ulong a, ulong b)
     {
         try
         {
             Enter(changes: true);
-            action(a, b);
-            return Errno.OK;
+            return action(a, b);
         }
         catch (MetadataException e)
         {
@@ -30,37 +30,38 @@ internal sealed partial class ThinMetadata
     /// <returns>EEXIST, and what the metadata say.</returns>
     public Errno CreateThin(ulong id) => Do((id, _) =>
     {
-        RefuseKnown(id);
+        if (IsKnown(id))
+            return Errno.EEXIST;
         ulong tree = _mappings.MakeEmpty();
         InsertTree(id, tree);
         CloseDevice(MakeDevice(id));
+        return Errno.OK;
     }, id, 0);
 
     /// <returns>EEXIST, ENODATA (no such origin), and what the metadata say.</returns>
     public Errno CreateSnapshot(ulong id, ulong originId) => Do((id, originId) =>
     {
-        RefuseKnown(id);
+        if (IsKnown(id))
+            return Errno.EEXIST;
         if (!_top.TryFind(_root, originId, out var value))
-            throw new MetadataException(Errno.ENODATA);
+            return Errno.ENODATA;
         ulong tree = System.Runtime.InteropServices.MemoryMarshal.Read<Le<ulong>>(value).Value;
         _transactions.Inc(tree);
         InsertTree(id, tree);
         _time = unchecked(_time + 1);
         var device = MakeDevice(id);
-        var origin = GetDevice(originId);
+        if (GetDevice(originId) is not { } origin)
+            return Errno.ENODATA;
         origin.IsChanged = true;
         origin.SnapshottedTime = _time;
         device.MappedBlocks = origin.MappedBlocks;
         device.SnapshottedTime = _time;
         CloseDevice(origin);
         CloseDevice(device);
+        return Errno.OK;
     }, id, originId);
 
-    private void RefuseKnown(ulong id)
-    {
-        if (_details.TryFind(_detailsRoot, id, out _) || _devices.TryGetValue(id, out _))
-            throw new MetadataException(Errno.EEXIST);
-    }
+    private bool IsKnown(ulong id) => _details.TryFind(_detailsRoot, id, out _) || _devices.ContainsKey(id);
 
     private void InsertTree(ulong id, ulong tree)
     {
@@ -75,8 +76,8 @@ internal sealed partial class ThinMetadata
         return device;
     }
 
-    /// <summary>The device of an id, with one user more.</summary>
-    private ThinDevice GetDevice(ulong id)
+    /// <summary>The device of an id, with one user more; null when there is none.</summary>
+    private ThinDevice? GetDevice(ulong id)
     {
         if (_devices.TryGetValue(id, out var device))
         {
@@ -84,7 +85,7 @@ internal sealed partial class ThinMetadata
             return device;
         }
         if (!_details.TryFind(_detailsRoot, id, out var value))
-            throw new MetadataException(Errno.ENODATA);
+            return null;
         ref readonly var details = ref DiskView.Read<ThinDeviceDetails>(value);
         device = new ThinDevice(id)
         {
@@ -103,7 +104,7 @@ internal sealed partial class ThinMetadata
         try
         {
             Enter(changes: false);
-            return GetDevice(id);
+            return GetDevice(id) is { } device ? device : Errno.ENODATA;
         }
         catch (MetadataException e)
         {
@@ -120,15 +121,17 @@ internal sealed partial class ThinMetadata
     /// <returns>ENODATA, EBUSY (in use), and what the metadata say.</returns>
     public Errno DeleteDevice(ulong id) => Do((id, unused) =>
     {
-        var device = GetDevice(id);
+        if (GetDevice(id) is not { } device)
+            return Errno.ENODATA;
         if (device.OpenCount > 1)
         {
             CloseDevice(device);
-            throw new MetadataException(Errno.EBUSY);
+            return Errno.EBUSY;
         }
         _ = _devices.Remove(id);
         _details.Remove(ref _detailsRoot, id);
         _top.Remove(ref _root, id);
+        return Errno.OK;
     }, id, 0);
 
     /// <returns>EINVAL: the current one is another.</returns>
@@ -137,9 +140,10 @@ internal sealed partial class ThinMetadata
         if (TransactionId != current)
         {
             _driver.Log("thin metadata", "mismatched transaction id");
-            throw new MetadataException(Errno.EINVAL);
+            return Errno.EINVAL;
         }
         TransactionId = next;
+        return Errno.OK;
     }, current, next);
 
     /// <summary>Keeps the committed state for tools to read: a copy of the superblock that refers to the trees.</summary>
@@ -150,13 +154,13 @@ internal sealed partial class ThinMetadata
         CommitTransaction();
         bool isTaken = ReadSuperblock().HeldRoot.Value != 0, isLate = _driver.Quirks.HeldRootIsSeenLate;
         if (isTaken && !isLate)
-            RefuseSecondSnapshot();
+            return RefuseSecondSnapshot();
         _metadataMap.Inc(SuperblockAt);
         var copy = _transactions.Shadow(SuperblockAt, MetadataBlockKind.Superblock, out _);
         if (isTaken)
         {
             _transactions.Dec(copy.Number);
-            RefuseSecondSnapshot();
+            return RefuseSecondSnapshot();
         }
         ref var held = ref DiskView.Edit<ThinSuperblock>(copy.Data);
         held.DataSpaceMap = default;
@@ -164,12 +168,13 @@ internal sealed partial class ThinMetadata
         _transactions.Inc(held.MappingRoot.Value);
         _transactions.Inc(held.DetailsRoot.Value);
         DiskView.Edit<ThinSuperblock>(_blocks.Write(SuperblockAt, MetadataBlockKind.Superblock).Data).HeldRoot = copy.Number;
+        return Errno.OK;
     }, 0, 0);
 
-    private void RefuseSecondSnapshot()
+    private Errno RefuseSecondSnapshot()
     {
         _driver.Log("thin metadata", "Pool metadata snapshot already exists: release this before taking another.");
-        throw new MetadataException(Errno.EBUSY);
+        return Errno.EBUSY;
     }
 
     /// <returns>EINVAL: there is none.</returns>
@@ -181,11 +186,12 @@ internal sealed partial class ThinMetadata
         if (held == 0)
         {
             _driver.Log("thin metadata", "No pool metadata snapshot found: nothing to release.");
-            throw new MetadataException(Errno.EINVAL);
+            return Errno.EINVAL;
         }
         ref readonly var copy = ref DiskView.Read<ThinSuperblock>(_blocks.Read(held, MetadataBlockKind.Superblock).Data);
         _top.Delete(copy.MappingRoot.Value);
         _details.Delete(copy.DetailsRoot.Value);
         _metadataMap.Dec(held);
+        return Errno.OK;
     }, 0, 0);
 }

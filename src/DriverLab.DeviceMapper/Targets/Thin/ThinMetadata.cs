@@ -99,7 +99,7 @@ internal sealed partial class ThinMetadata
         _mappings = new(_transactions, new MappingValues(this));
         _top = new(_transactions, new SubtreeValues(this));
         _details = new(_transactions, new PlainValues(24));
-        if (_blocks.ReadRaw(SuperblockAt).AsSpan().IndexOfAnyExcept((byte)0) < 0)
+        if (_blocks.IsZero(SuperblockAt))
         {
             if (!mayFormat)
                 throw new MetadataException(Errno.EPERM);
@@ -194,11 +194,15 @@ internal sealed partial class ThinMetadata
     public void Close()
     {
         if (_failed)
+        {
+            _blocks.Release();
             return;
+        }
         if (_blocks.IsReadOnly)
             _ = _blocks.WriteBack();
         else if (Commit() is var error and not Errno.OK)
             _driver.Log("thin metadata", $"{_device.Name}: dm_pool_metadata_close: __commit_transaction() failed, error = -{(int)error}");
+        _blocks.Release();
     }
 
     // ---- transactions ------------------------------------------------------------------------------------------------------------
@@ -286,6 +290,8 @@ internal sealed partial class ThinMetadata
         try
         {
             bool isReadOnly = _blocks.IsReadOnly;
+            if (_depth == 1)
+                _blocks.Release();
             Open(mayFormat: false);
             _blocks.IsReadOnly = isReadOnly;
             RestoreThreshold();
