@@ -32,8 +32,25 @@ internal sealed partial class ThinMetadata
     {
         RefuseKnown(id);
         ulong tree = _mappings.MakeEmpty();
-        InsertTree(id, tree);
-        CloseDevice(MakeDevice(id));
+        try
+        {
+            InsertTree(id, tree);
+        }
+        catch (MetadataException)
+        {
+            DropTree(tree);
+            throw;
+        }
+        try
+        {
+            CloseDevice(MakeDevice(id));
+        }
+        catch (MetadataException)
+        {
+            Forget(id);
+            DropTree(tree);
+            throw;
+        }
     }, id, 0);
 
     /// <returns>EEXIST, ENODATA (no such origin), and what the metadata say.</returns>
@@ -46,7 +63,7 @@ internal sealed partial class ThinMetadata
         _transactions.Inc(tree);
         InsertTree(id, tree);
         _time = unchecked(_time + 1);
-        var device = MakeDevice(id);
+        var device = MakeSnapshot(id);
         var origin = GetDevice(originId);
         origin.IsChanged = true;
         origin.SnapshottedTime = _time;
@@ -56,10 +73,56 @@ internal sealed partial class ThinMetadata
         CloseDevice(device);
     }, id, originId);
 
+    private ThinDevice MakeSnapshot(ulong id)
+    {
+        try
+        {
+            return MakeDevice(id);
+        }
+        catch (MetadataException)
+        {
+            Forget(id);
+            throw;
+        }
+    }
+
+    /// <summary>Where the details cannot be read no device is known: the new tree takes the place of the old one, until the device cannot be made.</summary>
     private void RefuseKnown(ulong id)
     {
-        if (_details.TryFind(_detailsRoot, id, out _) || _devices.TryGetValue(id, out _))
+        bool isKnown = _devices.TryGetValue(id, out _);
+        try
+        {
+            isKnown |= _details.TryFind(_detailsRoot, id, out _);
+        }
+        catch (MetadataException)
+        {
+        }
+        if (isKnown)
             throw new MetadataException(Errno.EEXIST);
+    }
+
+    /// <summary>Takes the tree of a device out again; that this fails does not matter.</summary>
+    private void Forget(ulong id)
+    {
+        try
+        {
+            _top.Remove(ref _root, id);
+        }
+        catch (MetadataException)
+        {
+        }
+    }
+
+    /// <summary>Gives a tree up; that it cannot be read does not matter.</summary>
+    private void DropTree(ulong tree)
+    {
+        try
+        {
+            _mappings.Delete(tree);
+        }
+        catch (MetadataException)
+        {
+        }
     }
 
     private void InsertTree(ulong id, ulong tree)
@@ -70,6 +133,7 @@ internal sealed partial class ThinMetadata
 
     private ThinDevice MakeDevice(ulong id)
     {
+        _ = _details.TryFind(_detailsRoot, id, out _); // cannot be there, but may not be readable
         var device = new ThinDevice(id) { TransactionId = TransactionId, CreationTime = _time, SnapshottedTime = _time, IsChanged = true };
         _devices.Add(id, device);
         return device;
