@@ -329,9 +329,7 @@ public sealed partial class MappedDevice : BlockDevice
                 row.Postsuspend();
         }
         FailDeferred();
-        var old = LiveTable;
-        LiveTable = null;
-        old?.Destroy();
+        LiveTable?.Destroy();
         Layer.Devices.Remove(this);
     }
 }

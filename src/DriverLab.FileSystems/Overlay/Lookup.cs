@@ -295,7 +295,7 @@ internal sealed class LayerLookup(OverlaySuperBlock sb)
         var reader = sb.Mounter.Through(_layer.Mount);
         var got = Xattrs.VfsGetXattr(reader, dentry, sb.Names.Redirect, buffer);
         if (got.Error == Errno.ERANGE)
-            got = Xattrs.VfsGetXattr(reader, dentry, sb.Names.Redirect, buffer = new byte[Limits.XATTR_SIZE_MAX]);
+            got = Xattrs.VfsGetXattr(reader, dentry, sb.Names.Redirect, buffer = new byte[DriverLab.Linux.Abi.Limits.XATTR_SIZE_MAX]);
         if (got.Error is Errno.ENODATA or Errno.EOPNOTSUPP)
             return Errno.OK;
         if (!got.IsOk)
