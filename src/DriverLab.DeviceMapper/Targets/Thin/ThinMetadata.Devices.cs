@@ -82,6 +82,7 @@ internal sealed partial class ThinMetadata
         catch (MetadataException)
         {
             Forget(id);
+            ForgetDetails(id);
             throw;
         }
     }
@@ -107,6 +108,17 @@ internal sealed partial class ThinMetadata
         try
         {
             _top.Remove(ref _root, id);
+        }
+        catch (MetadataException)
+        {
+        }
+    }
+
+    private void ForgetDetails(ulong id)
+    {
+        try
+        {
+            _details.Remove(ref _detailsRoot, id);
         }
         catch (MetadataException)
         {
