@@ -38,7 +38,7 @@ public static class BlockIssue
         {
             if (device.IsReadOnly)
                 return Errno.EPERM;
-            if (device.Limits.MaxDiscardSectors == 0)
+            if (device.Limits.MaxDiscardSectors == 0 || device.Limits.DiscardGranularity == 0)
                 return Errno.EOPNOTSUPP;
             if (((sector | sectors) & ((device.Limits.LogicalBlockSize >> 9) - 1)) != 0 || sectors == 0)
                 return Errno.EINVAL;

@@ -26,6 +26,9 @@ public sealed record BlockQuirks
     /// <summary>LOOP_CHANGE_FD looks at the device before it looks for the new file (seen on 5.10.262, not on 6.1.192).</summary>
     public bool LoopChangeLooksFirst { get; init; }
 
+    /// <summary>A loop device over a file discards in blocks of the size that the file system's super block holds, which may be 0; else of the one that statfs tells (seen on 5.10.262, not on 6.1.192).</summary>
+    public bool LoopAsksSuperBlock { get; init; }
+
     /// <summary>Direct I/O of a loop device over a device needs blocks as large as that one's (seen on 6.1.192, not on 5.10.262).</summary>
     public bool LoopDirectFitsDevice { get; init; }
 
@@ -118,6 +121,7 @@ public sealed record BlockQuirks
         LoopClearsAtClose = profile.AtLeast(6, 10),
         RamDiskDiscards = profile.AtLeast(6, 10),
         LoopChangeLooksFirst = !profile.AtLeast(5, 11),
+        LoopAsksSuperBlock = !profile.AtLeast(5, 11),
         LoopDirectFitsDevice = profile.AtLeast(5, 11),
         RereadLooksFirst = !profile.AtLeast(5, 11),
         RereadHidesErrors = !profile.AtLeast(6, 11),

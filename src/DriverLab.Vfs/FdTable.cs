@@ -9,7 +9,7 @@ public sealed class FdTable
     private OpenFile?[] _files = new OpenFile?[16];
 
     /// <summary>One more than the largest descriptor (RLIMIT_NOFILE).</summary>
-    public int Limit { get; set; } = 1024;
+    public int Limit => 1024;
 
     /// <summary>Slots that may hold a file; walk them with <see cref="Get"/>.</summary>
     public int Capacity => _files.Length;
@@ -46,7 +46,7 @@ public sealed class FdTable
     /// <summary>A copy whose descriptors share the open files.</summary>
     public FdTable Clone()
     {
-        var copy = new FdTable { _files = (OpenFile?[])_files.Clone(), Limit = Limit };
+        var copy = new FdTable { _files = (OpenFile?[])_files.Clone() };
         foreach (var file in copy._files)
             file?.Hold();
         return copy;

@@ -54,6 +54,9 @@ public abstract class SuperBlock
     /// <summary>Block size in bytes (st_blksize).</summary>
     public int BlockSize { get; protected init; } = Limits.PAGE_SIZE;
 
+    /// <summary>The size of a block that the kernel keeps with the file system itself: 0 where it never sets one.</summary>
+    public virtual int OwnBlockSize => BlockSize;
+
     /// <summary>0 for a plain file system, one more than its deepest layer for a stacked one; 2 is the most Linux allows.</summary>
     public int StackDepth { get; protected set; }
 

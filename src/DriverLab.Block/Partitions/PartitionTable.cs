@@ -51,9 +51,6 @@ public sealed class PartitionReader(BlockDevice device)
         var read = device.Cache.Read(sector << 9, buffer, null);
         return !read.IsOk ? read.Error : read.Value == buffer.Length ? Errno.OK : Errno.EIO;
     }
-
-    /// <summary>True when a range lies on the disk.</summary>
-    public bool Holds(long sector, long bytes) => sector >= 0 && sector < device.CapacitySectors && bytes <= device.CapacityBytes - (sector << 9);
 }
 
 /// <summary>The table of the master boot record: four slots, and a chain of further tables in an extended one.</summary>
@@ -208,7 +205,7 @@ internal static class GuidTable
         if (Crc32.Of(block.AsSpan(0, (int)size)) != sum || self != (ulong)at || first > end || last > end || last < first || entryBytes != EntryBytes)
             return null;
         long bytes = (long)count * EntryBytes;
-        if (bytes == 0 || bytes > 1 << 22 || entries > end || !disk.Holds((long)entries * disk.SectorsPerBlock, bytes))
+        if (bytes == 0 || bytes > 1 << 22 || entries > end)
             return null;
         byte[] table = new byte[bytes];
         return disk.Read((long)entries * disk.SectorsPerBlock, table) == Errno.OK && Crc32.Of(table) == entriesSum ? new((long)entries, count) : null;

@@ -53,6 +53,9 @@ public sealed record DmQuirks
     /// <summary>A data block that becomes free counts as free at once only if it was free at the last commit (seen on 5.10.262, not on 6.1; 5.13 counts what a range of changes frees: dm-space-map-common.c).</summary>
     public bool FreedBlocksAreLookedUp { get; init; }
 
+    /// <summary>A block that nobody uses is given up once more: the log speaks of the count and not of the block (seen on 5.10.262, not on 6.1.192).</summary>
+    public bool CountsBelowZeroAreTold { get; init; }
+
     /// <summary>Each change of a bitmap goes into the index tree of the data space map at once, not at the commit (until 5.12; 5.13: "dm space map disk: cache a small number of index entries").</summary>
     public bool BitmapIndexIsWrittenThrough { get; init; }
 
@@ -147,6 +150,7 @@ public sealed record DmQuirks
         RefusesSelf = profile.AtLeast(6, 5),
         WorkersRunBetweenPieces = !profile.AtLeast(5, 15),
         FreedBlocksAreLookedUp = !profile.AtLeast(5, 13),
+        CountsBelowZeroAreTold = !profile.AtLeast(5, 13),
         BitmapIndexIsWrittenThrough = !profile.AtLeast(5, 13),
         ThinDiscardsByBlocks = profile.AtLeast(6, 4),
         AlignmentWithinBlock = profile.AtLeast(6, 11),

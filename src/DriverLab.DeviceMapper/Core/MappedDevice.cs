@@ -370,9 +370,7 @@ public sealed partial class MappedDevice : BlockDevice
         }
         FailDeferred();
         Layer.World.Scheduler.Wait(this, static d => d._holders == 0, "the end of other calls for a device that is being removed");
-        var old = LiveTable;
-        LiveTable = null;
-        old?.Destroy();
+        LiveTable?.Destroy();
         Layer.Devices.Remove(this);
     }
 }

@@ -31,17 +31,23 @@ internal sealed class BlockManager(BlockDevice device, DeviceMapper driver)
     /// <summary>The device.</summary>
     public BlockDevice Device => device;
 
+    /// <summary>What this kernel does otherwise than others.</summary>
+    public DmQuirks Quirks => driver.Quirks;
+
     /// <summary>Writes a line to the kernel's log.</summary>
     public void Log(string part, string line) => driver.Log(part, line);
 
     /// <summary>A block for reading.</summary>
-    /// <exception cref="MetadataException">EIO, ENOTBLK, EILSEQ.</exception>
+    /// <exception cref="MetadataException">EIO, ENOTBLK, EILSEQ, EINVAL (a block of another kind).</exception>
     public MetadataBuffer Read(ulong number, MetadataBlockKind kind)
     {
         if (_blocks[number] is { } cached)
         {
             cached.WasUsed = true;
-            return cached;
+            if (cached.Kind == kind)
+                return cached;
+            driver.Log("block manager", $"validator mismatch (old={NameOf(cached.Kind)} vs new={NameOf(kind)}) for block {number}");
+            throw new MetadataException(Errno.EINVAL);
         }
         if (!_unsound.TryGetValue(number, out var buffer))
             Load(buffer = Allocate(number, kind));
@@ -250,11 +256,18 @@ internal sealed class BlockManager(BlockDevice device, DeviceMapper driver)
         if (FindFault(buffer, kind) is not { } fault)
             return;
         driver.Log(fault.Part, fault.Line);
-        string name = kind switch { MetadataBlockKind.Superblock => "superblock", MetadataBlockKind.BtreeNode => "btree_node", MetadataBlockKind.Bitmap => "sm_bitmap", MetadataBlockKind.Index => "index" };
         _unsound[buffer.Number] = buffer;
-        driver.Log("block manager", $"{name} validator check failed for block {buffer.Number}");
+        driver.Log("block manager", $"{NameOf(kind)} validator check failed for block {buffer.Number}");
         throw new MetadataException(fault.Error);
     }
+
+    private static string NameOf(MetadataBlockKind kind) => kind switch
+    {
+        MetadataBlockKind.Superblock => "superblock",
+        MetadataBlockKind.BtreeNode => "btree_node",
+        MetadataBlockKind.Bitmap => "sm_bitmap",
+        MetadataBlockKind.Index => "index",
+    };
 
     /// <remarks>Linux drivers/md/persistent-data: node_check(), index_check(), dm_bitmap_check(); drivers/md/dm-thin-metadata.c: sb_check().</remarks>
     private static Fault? FindFault(MetadataBuffer buffer, MetadataBlockKind kind) => kind switch

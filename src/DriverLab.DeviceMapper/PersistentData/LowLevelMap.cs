@@ -130,7 +130,10 @@ internal abstract class LowLevelMap
         int old = SpaceMapBitmap.Get(bitmap.Data, bit);
         uint count = old < SpaceMapBitmap.Overflow ? (uint)old : OverflowCount(block);
         if (!up && count == 0)
+        {
+            _transactions.Blocks.Log("space map common", _transactions.Blocks.Quirks.CountsBelowZeroAreTold ? "unable to decrement a reference count below 0" : "unable to decrement block");
             throw new MetadataException(Errno.EINVAL);
+        }
         uint changed = up ? count + 1 : count - 1;
         SpaceMapBitmap.Set(bitmap.Data, bit, (int)Math.Min(changed, SpaceMapBitmap.Overflow));
         int allocated = Account(ref entry, bit, count, changed);

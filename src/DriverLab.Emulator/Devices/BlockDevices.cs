@@ -112,7 +112,7 @@ internal sealed class BackingFile(OpenFile file, Caller caller, KernelState kern
     public bool SupportsFsync => true;
     public BlockDevice? FileSystemDevice => kernel.Block.Devices.Find(file.Inode.Sb.Dev);
     public long Size => _node?.File.Size ?? file.Inode.Size;
-    public uint FileSystemBlockSize => (uint)file.Inode.Sb.BlockSize;
+    public uint FileSystemBlockSize => (uint)(kernel.Block.Quirks.LoopAsksSuperBlock ? file.Inode.Sb.OwnBlockSize : file.Inode.Sb.BlockSize);
     public DevT Dev => file.Inode.Sb.Dev;
     public ulong Ino => file.Inode.Ino;
     public DevT Rdev => file.Inode.Rdev;

@@ -292,7 +292,10 @@ internal sealed class LayerLookup(OverlaySuperBlock sb)
     private Errno TakeRedirect(Dentry dentry, int start, int end)
     {
         Span<byte> buffer = stackalloc byte[1024];
-        var got = Xattrs.VfsGetXattr(sb.Mounter.Through(_layer.Mount), dentry, sb.Names.Redirect, buffer);
+        var reader = sb.Mounter.Through(_layer.Mount);
+        var got = Xattrs.VfsGetXattr(reader, dentry, sb.Names.Redirect, buffer);
+        if (got.Error == Errno.ERANGE)
+            got = Xattrs.VfsGetXattr(reader, dentry, sb.Names.Redirect, buffer = new byte[DriverLab.Linux.Abi.Limits.XATTR_SIZE_MAX]);
         if (got.Error is Errno.ENODATA or Errno.EOPNOTSUPP)
             return Errno.OK;
         if (!got.IsOk)

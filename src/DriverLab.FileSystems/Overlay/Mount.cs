@@ -387,8 +387,8 @@ internal sealed class MountProcedure : ILayerSink
             _options.Xino = XinoMode.Off;
         _options.Index = _options.NfsExport = false;
         string which = path.Dentry.Sb.Uuid == UInt128.Zero ? "null" : "conflicting";
-        string xino = _options.Xino == XinoMode.On ? "on" : "off";
-        Log($"{which} uuid detected in lower fs '{PathText.Of(path.Dentry)}', falling back to xino={xino},index=off,nfs_export=off.");
+        string xino = _quirks.KeepsXinoAuto ? "" : _options.Xino == XinoMode.On ? "xino=on," : "xino=off,";
+        Log($"{which} uuid detected in lower fs '{PathText.Of(path.Dentry)}', falling back to {xino}index=off,nfs_export=off.");
     }
 
     /// <summary>All layers on one file system: numbers are unique as they are. Else high bits tell the file systems apart, if asked for.</summary>

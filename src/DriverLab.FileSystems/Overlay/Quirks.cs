@@ -120,6 +120,9 @@ public sealed record OverlayQuirks
     /// </summary>
     public required bool StoredLinksAlwaysCount { get; init; }
 
+    /// <summary>Bits of the number without a sign that the log shows for the error of a whiteout that could not be linked: none (until 6.16), 64 (seen on 6.17), 32 (seen on 7.2).</summary>
+    public required int LinkErrorBits { get; init; }
+
     /// <summary><c>xino=auto</c> is not given up for a layer without handles, UUID or extended attributes (seen on 5.10, not on 6.1).</summary>
     public required bool KeepsXinoAuto { get; init; }
 
@@ -184,6 +187,7 @@ public sealed record OverlayQuirks
             KeepsNamelessEntries = !profile.AtLeast(6, 1) || profile.AtLeast(6, 13) && !profile.AtLeast(6, 18),
             CopiesAreHeard = !profile.AtLeast(6, 8),
             KeepsXinoAuto = !profile.AtLeast(5, 12),
+            LinkErrorBits = profile.AtLeast(7, 0) ? 32 : profile.AtLeast(6, 17) ? 64 : 0,
             SaysWhereLookupsFail = profile.AtLeast(6, 17),
             TellsOfMissingData = profile.AtLeast(5, 12),
             SaysWhichRootDoesNotFit = !profile.AtLeast(6, 12),

@@ -96,6 +96,8 @@ internal sealed class OverlaySuperBlock : SuperBlock
 
     public override int NameMax => NameLimit;
 
+    public override int OwnBlockSize => 0;
+
     public bool Escapes => Quirks.PrivateXattrs == PrivateXattrs.Escaped;
 
     /// <summary>Lower layers may be changed while not mounted: no feature in use that remembers them.</summary>

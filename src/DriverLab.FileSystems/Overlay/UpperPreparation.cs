@@ -190,6 +190,8 @@ internal static class UpperPreparation
         }
         log("failed to set xattr on upper");
         DropWhatNeedsXattrs(sb, log);
+        if (error == Errno.EPERM && !options.UserXattr)
+            log("try mounting with 'userxattr' option");
     }
 
     /// <remarks>Linux fs/overlayfs/super.c: ovl_make_workdir().</remarks>

@@ -134,7 +134,9 @@ internal sealed class WorkDirectory(OverlaySuperBlock sb)
                 return temp;
             if (error != Errno.EMLINK)
             {
-                sb.Log($"Failed to link whiteout - disabling whiteout inode sharing(nlink={_sharedWhiteout.Inode!.Nlink}, err=-{(int)error})");
+                int shown = -(int)error;
+                string number = sb.Quirks.LinkErrorBits switch { 32 => $"{unchecked((uint)shown)}", 64 => $"{unchecked((ulong)shown)}", _ => $"{shown}" };
+                sb.Log($"Failed to link whiteout - disabling whiteout inode sharing(nlink={_sharedWhiteout.Inode!.Nlink}, err={number})");
                 _sharesWhiteouts = false;
             }
         }

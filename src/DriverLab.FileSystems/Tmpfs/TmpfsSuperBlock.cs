@@ -49,10 +49,10 @@ public sealed class TmpFileSystem : FileSystemType
         {
             if (parameter.Text == "source")
                 return null;
-            if (parameter.Kind is not (FsConfigCommand.FSCONFIG_SET_STRING or FsConfigCommand.FSCONFIG_SET_FLAG))
-                return NotModelledException.Throw("tmpfs parameters that are no strings");
             var context = new MountContext(core, parameter.Caller, [], 0, []);
-            return _options.ParseOne(context, _quirks, parameter.Name, parameter.Value, parameter.Value is not null);
+            // What is no string is refused with the words for an empty one.
+            bool isText = parameter.Kind is FsConfigCommand.FSCONFIG_SET_STRING or FsConfigCommand.FSCONFIG_SET_FLAG;
+            return isText ? _options.ParseOne(context, _quirks, parameter.Name, parameter.Value, parameter.Value is not null) : _options.ParseOne(context, _quirks, parameter.Name, [], hasValue: true);
         }
 
         public SysResult<Dentry> GetTree(MountContext context) => type.Make(context, _options, _quirks);

@@ -82,7 +82,7 @@ internal sealed class FlakeyTarget : DmTarget
     /// <param name="rate">How often, out of <see cref="FlakeyFeatures.RandomBase"/>.</param>
     private void CorruptAtRandom(Bio bio, uint rate)
     {
-        if (rate == 0 || !bio.HasData || (uint)_random.Next((int)FlakeyFeatures.RandomBase) >= rate)
+        if (rate == 0 || (uint)_random.Next((int)FlakeyFeatures.RandomBase) >= rate)
             return;
         var data = bio.Span;
         data[_random.Next(data.Length)] = (byte)_random.Next(256);

@@ -271,7 +271,7 @@ internal sealed class PersistentStore(BlockDevice origin, BlockDevice cow, uint 
         for (; run < _committed; run++)
         {
             var before = Exceptions[_committed - 1 - run];
-            if (before.OldChunk.Value != lastOld - (ulong)run || before.NewChunk.Value != lastNew - (ulong)run)
+            if (before.OldChunk.Value != unchecked(lastOld - (ulong)run) || before.NewChunk.Value != unchecked(lastNew - (ulong)run)) // nothing lies before chunk 0
                 break;
         }
         return run;

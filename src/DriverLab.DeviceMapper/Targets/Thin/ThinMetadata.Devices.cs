@@ -33,8 +33,25 @@ internal sealed partial class ThinMetadata
         if (IsKnown(id))
             return Errno.EEXIST;
         ulong tree = _mappings.MakeEmpty();
-        InsertTree(id, tree);
-        CloseDevice(MakeDevice(id));
+        try
+        {
+            InsertTree(id, tree);
+        }
+        catch (MetadataException)
+        {
+            DropTree(tree);
+            throw;
+        }
+        try
+        {
+            CloseDevice(MakeDevice(id));
+        }
+        catch (MetadataException)
+        {
+            Forget(id);
+            DropTree(tree);
+            throw;
+        }
         return Errno.OK;
     }, id, 0);
 
@@ -49,7 +66,7 @@ internal sealed partial class ThinMetadata
         _transactions.Inc(tree);
         InsertTree(id, tree);
         _time = unchecked(_time + 1);
-        var device = MakeDevice(id);
+        var device = MakeSnapshot(id);
         if (GetDevice(originId) is not { } origin)
             return Errno.ENODATA;
         origin.IsChanged = true;
@@ -61,7 +78,69 @@ internal sealed partial class ThinMetadata
         return Errno.OK;
     }, id, originId);
 
-    private bool IsKnown(ulong id) => _details.TryFind(_detailsRoot, id, out _) || _devices.ContainsKey(id);
+    private ThinDevice MakeSnapshot(ulong id)
+    {
+        try
+        {
+            return MakeDevice(id);
+        }
+        catch (MetadataException)
+        {
+            Forget(id);
+            ForgetDetails(id);
+            throw;
+        }
+    }
+
+    /// <summary>Is there a device? Where the details cannot be read none is known: the new tree takes the place of the old one, until the device cannot be made.</summary>
+    private bool IsKnown(ulong id)
+    {
+        if (_devices.ContainsKey(id))
+            return true;
+        try
+        {
+            return _details.TryFind(_detailsRoot, id, out _);
+        }
+        catch (MetadataException)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>Takes the tree of a device out again; that this fails does not matter.</summary>
+    private void Forget(ulong id)
+    {
+        try
+        {
+            _top.Remove(ref _root, id);
+        }
+        catch (MetadataException)
+        {
+        }
+    }
+
+    private void ForgetDetails(ulong id)
+    {
+        try
+        {
+            _details.Remove(ref _detailsRoot, id);
+        }
+        catch (MetadataException)
+        {
+        }
+    }
+
+    /// <summary>Gives a tree up; that it cannot be read does not matter.</summary>
+    private void DropTree(ulong tree)
+    {
+        try
+        {
+            _mappings.Delete(tree);
+        }
+        catch (MetadataException)
+        {
+        }
+    }
 
     private void InsertTree(ulong id, ulong tree)
     {
@@ -71,6 +150,7 @@ internal sealed partial class ThinMetadata
 
     private ThinDevice MakeDevice(ulong id)
     {
+        _ = _details.TryFind(_detailsRoot, id, out _); // cannot be there, but may not be readable
         var device = new ThinDevice(id) { TransactionId = TransactionId, CreationTime = _time, SnapshottedTime = _time, IsChanged = true };
         _devices.Add(id, device);
         return device;

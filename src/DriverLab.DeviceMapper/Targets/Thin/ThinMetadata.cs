@@ -109,8 +109,9 @@ internal sealed partial class ThinMetadata
         Try(() => ReadSuperblock(), ("thin metadata", "couldn't read superblock"));
         ref readonly var sb = ref ReadSuperblock();
         CheckSuperblock(sb);
-        _metadataMap.Open(sb.MetadataSpaceMap.Root);
-        _dataMap.Open(sb.DataSpaceMap.Root);
+        var (metadataRoot, dataRoot) = (sb.MetadataSpaceMap.Root, sb.DataSpaceMap.Root);
+        Try(() => _metadataMap.Open(metadataRoot), ("transaction manager", "couldn't open metadata space map"), ("thin metadata", "tm_open_with_sm failed"));
+        Try(() => _dataMap.Open(dataRoot), ("thin metadata", "sm_disk_open failed"));
     }
 
     private ref readonly ThinSuperblock ReadSuperblock() => ref DiskView.Read<ThinSuperblock>(_blocks.Read(SuperblockAt, MetadataBlockKind.Superblock).Data);
@@ -201,7 +202,7 @@ internal sealed partial class ThinMetadata
         if (_blocks.IsReadOnly)
             _ = _blocks.WriteBack();
         else if (Commit() is var error and not Errno.OK)
-            _driver.Log("thin metadata", $"{_device.Name}: dm_pool_metadata_close: __commit_transaction() failed, error = -{(int)error}");
+            _driver.Log("thin metadata", $"dm_pool_metadata_close: __commit_transaction() failed, error = -{(int)error}");
         _blocks.Release();
     }
 
