@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using DriverLab.Linux;
 
 namespace DriverLab.Simulation;
@@ -39,7 +40,7 @@ public sealed class Scheduler
             if (_queue.RunOne(_clock.NowNs))
                 continue;
             if (_running is { } call)
-                call.Sleep(() => isOver(of), isInterruptible: false);
+                _ = call.Sleep(() => isOver(of), isInterruptible: false); // it takes no signals
             else
                 Idle(what);
         }
@@ -75,12 +76,12 @@ public sealed class Scheduler
             Wait((_clock, until), static s => s._clock.NowNs >= s.until, "time to pass");
             return;
         }
-        RunReady();
+        _ = RunReady(); // it does not matter whether anybody was
         while (_queue.NextDueNs <= until)
         {
             _clock.Advance(Math.Max(0, _queue.NextDueNs - _clock.NowNs));
             _ = _queue.RunOne(_clock.NowNs); // false only if an earlier item took it out
-            RunReady();
+            _ = RunReady();
         }
         _clock.Advance(Math.Max(0, until - _clock.NowNs));
     }
@@ -141,9 +142,7 @@ public sealed class Scheduler
         internal BackgroundCall(Scheduler scheduler, Action call)
         {
             (_scheduler, _call) = (scheduler, call);
-#pragma warning disable RS0030 // A stack that can be left and come back to is all that is wanted: one thread runs at a time, and which one is no matter of chance.
-            new Thread(Run) { IsBackground = true, Name = "emulated task" }.Start();
-#pragma warning restore RS0030
+            SpareStack.Run(Run);
         }
 
         public bool HasEnded { get; private set; }
@@ -224,4 +223,46 @@ public sealed class Scheduler
             _back.Dispose();
         }
     }
+}
+
+/// <summary>A thread that is there for its stack, which can be left and come back to: it runs only while somebody waits for it. Kept for the next call, of whatever kernel.</summary>
+internal sealed class SpareStack : IDisposable
+{
+    private const int MostKept = 64;
+
+    private static readonly ConcurrentStack<SpareStack> s_kept = new();
+
+    private readonly SemaphoreSlim _begin = new(0);
+    private Action? _code;
+
+#pragma warning disable RS0030 // One thread of a world runs at a time, and which one is no matter of chance.
+    private SpareStack() => new Thread(Loop) { IsBackground = true, Name = "emulated task" }.Start();
+#pragma warning restore RS0030
+
+    /// <summary>Begins to run code, which waits for its turn itself and throws nothing.</summary>
+    public static void Run(Action code)
+    {
+        if (!s_kept.TryPop(out var stack))
+            stack = new();
+        stack._code = code;
+        _ = stack._begin.Release();
+    }
+
+    private void Loop()
+    {
+        do
+        {
+            _begin.Wait();
+            _code!();
+            _code = null;
+            if (s_kept.Count >= MostKept)
+                break;
+            s_kept.Push(this);
+        }
+        while (true);
+        Dispose();
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _begin.Dispose();
 }

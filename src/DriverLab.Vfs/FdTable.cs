@@ -9,7 +9,7 @@ public sealed class FdTable
     private OpenFile?[] _files = new OpenFile?[16];
 
     /// <summary>One more than the largest descriptor (RLIMIT_NOFILE).</summary>
-    public int Limit => 1024;
+    public const int Limit = 1024;
 
     /// <summary>Slots that may hold a file; walk them with <see cref="Get"/>.</summary>
     public int Capacity => _files.Length;

@@ -66,7 +66,10 @@ internal sealed class WaitProgram(Draw draw, ProgramWriter writer)
         for (int most = Math.Min(steps, 40); writer.Count < most;)
         {
             As(draw.Of(_actors));
+            int before = writer.Count;
             swarm.Next(draw).Write(this);
+            if (writer.Count == before)
+                Open(); // it has nothing to do that with
         }
         foreach (var actor in _actors)
         {

@@ -7,9 +7,9 @@ namespace DriverLab.Conformance.Scenarios;
 internal sealed class StepReader(string file, Actor actor, List<Word> words, HashSet<string> variables)
 {
     /// <summary>The last word of a statement whose call is made in the background.</summary>
-    public const string Background = "&";
+    public const char Background = '&';
 
-    private readonly Word? _background = words.Count > 1 && words[^1] is { Source: Background, IsQuoted: false } last ? last : null;
+    private readonly Word? _background = words.Count > 1 && words[^1] is { Source: [Background], IsQuoted: false } last ? last : null;
 
     /// <summary>Adds the statement's steps.</summary>
     public void Read(List<Step> steps, string source)
