@@ -44,7 +44,7 @@ internal sealed class RunningCall
         return _outcome;
     }
 
-    /// <summary>Gives up what does not end in a while.</summary>
+    /// <summary>Waits for a while that the call ends.</summary>
     /// <returns>False when the kernel is still in the call.</returns>
     public bool End(IKernel keeper)
     {
@@ -56,7 +56,9 @@ internal sealed class RunningCall
             keeper.Sleep(pauseNs);
             hasEnded = _call.Settle(patiently: true);
         }
-        _call.Dispose();
         return hasEnded;
     }
+
+    /// <summary>Nobody asks for the call any more.</summary>
+    public void GiveUp() => _call.Dispose();
 }

@@ -92,6 +92,19 @@ public sealed class ScenarioRunner(IKernel kernel) : IDisposable
 
     private (RunStatus Status, string Reason) RunSteps(RunState run, ITraceSink sink)
     {
+        try
+        {
+            return StepsAndCleanUp(run, sink);
+        }
+        finally
+        {
+            foreach (var call in run.Calls.Values)
+                call.GiveUp();
+        }
+    }
+
+    private (RunStatus Status, string Reason) StepsAndCleanUp(RunState run, ITraceSink sink)
+    {
         // A task that ends while its own thread makes the calls would close its files only when the program is over.
         if (OnTask && run.Tasks["main"] is IProgramHost host && !run.Scenario.Steps.Any(static s => s.Verb.Name == "exit" && s.Actor == Actor.Main))
             KeptMemory.Lend(host.Run, () => MakeSteps(run, sink));
@@ -122,7 +135,10 @@ public sealed class ScenarioRunner(IKernel kernel) : IDisposable
         foreach (var (actor, call) in run.Calls.ToArray())
         {
             if (call.End(run.Sandbox.Keeper))
+            {
                 _ = run.Calls.Remove(actor);
+                call.GiveUp();
+            }
             else
                 problems += $"the call of actor '{actor}', ";
         }

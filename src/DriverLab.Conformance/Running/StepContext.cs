@@ -32,7 +32,7 @@ public sealed class StepContext
     public int Count => Step.Arguments.Count;
 
     /// <summary>The call that the actor has in the background, or null.</summary>
-    internal RunningCall? Background => Run.Calls.GetValueOrDefault(Step.Actor.Name);
+    internal RunningCall? Background => Run.Calls.Count == 0 ? null : Run.Calls.GetValueOrDefault(Step.Actor.Name);
 
     private int _details;
 
