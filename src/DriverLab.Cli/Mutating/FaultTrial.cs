@@ -47,7 +47,8 @@ internal sealed class FaultTrial(IReadOnlyList<string> arguments, bool fuzz)
         private Process? _process;
         private int _uses;
 
-        /// <summary>Asks for one trial. A process that ends instead of an answer was ended by the fault.</summary>
+        /// <summary>Asks for one trial. A process that ends instead of an answer was ended by the fault, unless it does not take its arguments.</summary>
+        /// <exception cref="UsageException">It does not: the data have changed since the faults were drawn.</exception>
         public async Task<string?> AskAsync(string question, CancellationToken cancellation)
         {
             var process = _process ??= Start();
@@ -68,6 +69,8 @@ internal sealed class FaultTrial(IReadOnlyList<string> arguments, bool fuzz)
                 // The pipe of a process that has ended: told below.
             }
             await process.WaitForExitAsync(cancellation);
+            if (process.ExitCode == ExitCode.Usage)
+                throw new UsageException("a process that should try faults does not know them: scenarios, recorded runs or the list of unseen places have changed since this run began; run it again");
             string reason = $"the emulator's process ends with code {process.ExitCode}";
             Dispose();
             return reason;

@@ -65,9 +65,6 @@ public sealed record DmQuirks
     /// <summary>A thin device's largest discard is counted in its blocks (6.4: "dm thin: speed up cell_defer_no_holder()" and its neighbours), not 16 GiB.</summary>
     public bool ThinDiscardsByBlocks { get; init; }
 
-    /// <summary>delay may use a thread of its own (6.7: "dm delay: for short delays, use kthread instead of timers and wq").</summary>
-    public bool DelayHasThread { get; init; }
-
     /// <summary>flakey knows error_reads and the random corruptions (6.6: "dm flakey: introduce random_read_corrupt and random_write_corrupt options").</summary>
     public bool FlakeyCorruptsAtRandom { get; init; }
 
@@ -155,7 +152,6 @@ public sealed record DmQuirks
         ThinDiscardsByBlocks = profile.AtLeast(6, 4),
         AlignmentWithinBlock = profile.AtLeast(6, 11),
         FlakeyMissesRequestReads = !profile.AtLeast(6, 12),
-        DelayHasThread = profile.AtLeast(6, 7),
         StripesLimitRequests = profile.AtLeast(6, 12),
         StripesAddDiscards = profile.AtLeast(7, 0),
         PollingIsStacked = profile.AtLeast(6, 11),
