@@ -13,6 +13,7 @@ internal sealed class DeviceKeeper(IKernel keeper)
 
     private readonly HashSet<int> _loops = [];
     private readonly Dictionary<string, DevT> _maps = [];
+    private readonly HashSet<string> _nodes = [];
     private readonly HashSet<string> _prefixes = [];
 
     /// <summary>Notes a loop device that may be bound.</summary>
@@ -22,7 +23,9 @@ internal sealed class DeviceKeeper(IKernel keeper)
     public void NoteMap(string name, DevT device)
     {
         _maps[name] = device;
-        _ = keeper.MknodAt(Fd.Cwd, Node(name), Mode.S_IFBLK | (Mode)0x180, device); // a missing node shows when it is opened
+        // A missing node shows when it is opened; what is there already, as 'control' is, stays.
+        if (keeper.MknodAt(Fd.Cwd, Node(name), Mode.S_IFBLK | (Mode)0x180, device) == Errno.OK)
+            _ = _nodes.Add(name);
     }
 
     /// <summary>Notes that mapped devices whose names begin so are the scenario's, whoever makes them.</summary>
@@ -31,7 +34,7 @@ internal sealed class DeviceKeeper(IKernel keeper)
     /// <summary>Forgets a mapped device and its node.</summary>
     public void ForgetMap(string name)
     {
-        if (_maps.Remove(name))
+        if (_maps.Remove(name) && _nodes.Remove(name))
             _ = keeper.UnlinkAt(Fd.Cwd, Node(name), AtFlags.None); // gone is what is wanted
     }
 
