@@ -41,7 +41,8 @@ public sealed partial class PageCache
 
     private Folio FindFolio(long page, long wantedEnd, ReadAhead ahead)
     {
-        _folios.WholePages = (_device.CapacityBytes + PageBytes - 1) / PageBytes / (_unit / PageBytes);
+        const int sectors = PageBytes >> 9;
+        _folios.WholePages = (_device.CapacitySectors / sectors + (_device.CapacitySectors % sectors == 0 ? 0 : 1)) / (_unit / PageBytes);
         var folio = _folios.Find(page, wantedEnd, (_device.CapacityBytes - 1) / _unit, ahead, (int)Math.Min(_device.Limits.MaxSectors / (_unit >> 9), int.MaxValue));
         foreach (var (start, end) in _folios.Requests)
             ReadTogether(start, end);

@@ -200,7 +200,7 @@ public sealed partial class PageCache
         {
             var page = (CachedPage)bio.Private!;
             page.ReadsInFlight--;
-            int offset = (int)(bio.PrivateValue << 9) & (cache._unit - 1);
+            int offset = (int)((bio.PrivateValue << 9) & (cache._unit - 1));
             if (bio.Status == BlkStatus.OK)
                 page.Valid |= cache.SectorMask(offset, cache.BlockBytes);
             else

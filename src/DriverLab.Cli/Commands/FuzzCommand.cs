@@ -20,6 +20,8 @@ internal static class FuzzCommand
         var first = new Option<long>("--first") { Description = "The number of the first program (0): to go on where a run ended." };
         var programs = new Option<long>("--programs") { Description = "Stop after about this many programs; 0 for no limit but the time." };
         var exhaustive = new Option<int>("--exhaustive") { Description = $"All programs of 1, 2 or 3 operations over a fixed set, instead of programs by chance; suites {string.Join(" and ", ExhaustivePrograms.Suites)}." };
+        var vary = new Option<bool>("--vary") { Description = "Scenarios of the suite with a few steps changed, instead of programs by chance." };
+        var list = new Option<bool>("--list") { Description = "Only print the programs, --programs of them or one." };
         var shard = new Option<string>("--shard") { Description = "Only part I of N of the programs, such as 2/4.", DefaultValueFactory = _ => "1/1" };
         var most = new Option<int>("--most") { Description = "Stop after this many differences (20).", DefaultValueFactory = _ => 20 };
         var kind = new Option<int>("--of-a-kind") { Description = "Look into this many differences of one kind (2).", DefaultValueFactory = _ => 2 };
@@ -30,8 +32,13 @@ internal static class FuzzCommand
         var data = new Option<string?>("--data") { Description = "The folder with Scenarios, Ledger and Golden." };
         var command = new Command("fuzz", "Run generated programs on the emulator and on real kernels, compare, make differences small.\n" + ExitCode.Help)
         {
-            suites, kernels, between, seconds, seed, first, programs, exhaustive, shard, most, kind, shrink, folder, profile, json, data,
+            suites, kernels, between, seconds, seed, first, programs, exhaustive, vary, list, shard, most, kind, shrink, folder, profile, json, data,
         };
+        command.Validators.Add(result =>
+        {
+            if (result.GetValue(vary) && result.GetValue(exhaustive) > 0)
+                result.AddError("--vary and --exhaustive are two ways to make programs; name one of them.");
+        });
         command.SetAction(async (parsed, cancellation) =>
         {
             if (parsed.GetValue(kernels)!.Contains("host") && HostSide.MustRestart)
@@ -42,6 +49,7 @@ internal static class FuzzCommand
             {
                 Suites = Suites(parsed.GetValue(suites)!, parsed.GetValue(exhaustive)),
                 Exhaustive = parsed.GetValue(exhaustive),
+                Varied = parsed.GetValue(vary),
                 Shard = Shard.Parse(parsed.GetValue(shard)!) ?? throw new UsageException($"--shard {parsed.GetValue(shard)} is no part; expected I/N with 1 <= I <= N, for example 2/4"),
                 Kernels = parsed.GetValue(kernels)!,
                 Between = parsed.GetValue(between),
@@ -56,6 +64,11 @@ internal static class FuzzCommand
                 Output = parsed.GetValue(folder)!,
                 Data = parsed.GetValue(data),
             }, progress);
+            if (parsed.GetValue(list))
+            {
+                await run.ListAsync(output, cancellation);
+                return ExitCode.Same;
+            }
             await run.RunAsync(cancellation);
             progress.Close();
             if (run.IsComplete)

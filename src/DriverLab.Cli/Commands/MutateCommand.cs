@@ -60,7 +60,8 @@ internal static class MutateCommand
             string[] arguments = ["--data", folder.Root, "--seconds", time.TotalSeconds.ToString(CultureInfo.InvariantCulture), "--seed", parsed.GetValue(seed).ToString(CultureInfo.InvariantCulture),
                 "--drawn", parsed.GetValue(drawn).ToString(CultureInfo.InvariantCulture), "--named", parsed.GetValue(named) ? "true" : "false",
                 .. parsed.GetValue(listed) ? (string[])["--listed"] : [], .. only.SelectMany(static n => (string[])["--mutation", n])];
-            await new FaultTrial(arguments, fuzz: time > TimeSpan.Zero).RunAsync(faults, result =>
+            var trial = new FaultTrial(arguments, fuzz: time > TimeSpan.Zero);
+            await trial.RunAsync(faults, result =>
             {
                 results.Add(result);
                 report.Write(result);
@@ -68,7 +69,9 @@ internal static class MutateCommand
             }, cancellation);
             progress.Close();
             report.Summarise(results, leftOut: parsed.GetValue(listed) ? 0 : unseen.Entries.Count - stale.Count);
-            return stale.Count == 0 && results.TrueForAll(r => r.IsCaught != parsed.GetValue(listed)) ? ExitCode.Same : ExitCode.Different;
+            foreach (string defect in trial.Defects)
+                error.WriteLine($"{defect}, a defect of the emulator itself");
+            return stale.Count == 0 && trial.Defects.Count == 0 && results.TrueForAll(r => r.IsCaught != parsed.GetValue(listed)) ? ExitCode.Same : ExitCode.Different;
         });
         return command;
     }

@@ -16,6 +16,9 @@ internal sealed record FuzzOptions
     /// <summary>Operations of all programs there are, 1 to 3; 0 for programs by chance.</summary>
     public int Exhaustive { get; init; }
 
+    /// <summary>True for scenarios with a few steps changed instead of programs by chance.</summary>
+    public bool Varied { get; init; }
+
     public Shard Shard { get; init; } = Shard.Whole;
 
     /// <summary>The number of the first program.</summary>

@@ -55,8 +55,8 @@ internal sealed class FuzzRun(FuzzOptions options, Progress progress) : IAsyncDi
     public async Task RunAsync(CancellationToken cancellation)
     {
         await OpenAsync(cancellation);
-        IProgramSource[] sources = [.. options.Suites.Select(s => options.Exhaustive > 0 ? (IProgramSource)new ExhaustivePrograms(s, options.Exhaustive) : new ProgramGenerator(s, options.Seed))];
-        string what = options.Exhaustive > 0 ? $"all {sources.Sum(static s => s.Count)} programs of {options.Exhaustive} operations, shard {options.Shard}" : $"seed 0x{options.Seed:x}";
+        var sources = Sources();
+        string what = options.Exhaustive > 0 ? $"all {sources.Sum(static s => s.Count)} programs of {options.Exhaustive} operations, shard {options.Shard}" : $"{(options.Varied ? "scenarios varied, " : "")}seed 0x{options.Seed:x}";
         progress.Report($"driverlab {ConformRun.Version()}: suites {string.Join(", ", options.Suites)}, {what}, {Sides()}");
         // A machine starts with its first program: that is not part of the run's time.
         foreach (var (_, real) in _pairs)
@@ -83,6 +83,26 @@ internal sealed class FuzzRun(FuzzOptions options, Progress progress) : IAsyncDi
             if (watch.Elapsed >= options.Time || (options.Programs > 0 && Programs >= options.Programs))
                 break;
         }
+    }
+
+    /// <summary>Prints programs in place of running them.</summary>
+    public async Task ListAsync(TextWriter output, CancellationToken cancellation)
+    {
+        await OpenAsync(cancellation);
+        foreach (var program in Make(Sources(), options.First, (int)Math.Clamp(options.Programs, 1, int.MaxValue), options.Shard).Programs)
+            await output.WriteLineAsync(program.Source);
+    }
+
+    private IProgramSource[] Sources()
+    {
+        if (options.Exhaustive > 0)
+            return [.. options.Suites.Select(s => new ExhaustivePrograms(s, options.Exhaustive))];
+        if (!options.Varied)
+            return [.. options.Suites.Select(s => new ProgramGenerator(s, options.Seed))];
+        KernelProfile[] kernels = _alone is not null ? [_alone.Side.Profile] : [.. _pairs.SelectMany(static p => (KernelProfile[])[p.Reference.Profile, p.Real.Profile])];
+        // What is slow on a real kernel stays so when it is varied.
+        var scenarios = DataFolder.Find(options.Data).Load([], []).Where(s => s.Gap is null && (!s.Slow || _alone is not null) && kernels.All(k => s.Kernels.Contains(k.Version))).ToArray();
+        return [.. options.Suites.Select(s => new VariedScenarios(s, [.. scenarios.Where(one => VariedScenarios.IsOf(one, s))], scenarios, options.Seed))];
     }
 
     public async ValueTask DisposeAsync()

@@ -17,6 +17,12 @@ internal sealed class Corpus
     /// <summary>How many runs there are.</summary>
     public int Count => _entries.Count;
 
+    /// <summary>The scenarios of all runs, each once.</summary>
+    public IReadOnlyList<Scenario> Scenarios { get; private set; } = [];
+
+    /// <summary>The kernels of all runs, each once.</summary>
+    public IReadOnlyList<KernelProfile> Profiles { get; private set; } = [];
+
     /// <summary>The versions of the recorded kernels and the observed ones.</summary>
     public static IReadOnlyCollection<KernelVersion> Kernels(DataFolder folder)
     {
@@ -46,7 +52,23 @@ internal sealed class Corpus
                     if (byName.TryGetValue(name, out var scenario))
                         corpus._entries.Add(new(scenario, line, profile, run => file.Check(run).Count == 0 ? Distance.None : Distance.Different));
         }
+        corpus.Scenarios = [.. corpus._entries.Select(static e => e.Scenario).Distinct()];
+        corpus.Profiles = [.. corpus._entries.Select(static e => e.Profile).Distinct()];
         return corpus;
+    }
+
+    /// <summary>The scenarios whose run on the last kernel that ran them is further from what is known than the emulator as it is.</summary>
+    public IReadOnlyList<Scenario> Different(Func<KernelProfile, IKernel> boot, Action<string> entering, CancellationToken cancellation)
+    {
+        var different = new List<Scenario>();
+        foreach (var entry in _entries.GroupBy(static e => e.Scenario).Select(static g => g.Last()))
+        {
+            entering(entry.Name);
+            var distance = entry.Try(boot, cancellation);
+            if (distance != Distance.None && distance > entry.Try(null, cancellation))
+                different.Add(entry.Scenario);
+        }
+        return different;
     }
 
     /// <summary>The first run that is further from what is known of its kernel than the emulator as it is: it differs, or ends in a gap where there was none; null when none is.</summary>

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
 using DriverLab.Labs.Keeping;
 
@@ -22,6 +23,11 @@ internal sealed class FaultTrial(IReadOnlyList<string> arguments, bool fuzz)
     /// <summary>A process is ended after this many faults: what was loaded for them cannot be unloaded.</summary>
     private const int FaultsPerProcess = 12;
 
+    /// <summary>Programs that the emulator without a fault does not survive, or does not end: defects of its own, which say nothing of the fault.</summary>
+    public IReadOnlyCollection<string> Defects => _defects;
+
+    private readonly ConcurrentBag<string> _defects = [];
+
     /// <summary>Tries all; results come as they are there.</summary>
     public async Task RunAsync(IReadOnlyList<Fault> faults, Action<FaultResult> onResult, CancellationToken cancellation)
     {
@@ -29,7 +35,7 @@ internal sealed class FaultTrial(IReadOnlyList<string> arguments, bool fuzz)
         var results = new Lock();
         await Task.WhenAll(Enumerable.Range(0, Math.Max(1, Math.Min(Environment.ProcessorCount, faults.Count))).Select(_ => Task.Run(async () =>
         {
-            using var worker = new Worker(arguments);
+            using var worker = new Worker(arguments, _defects);
             for (int number; (number = Interlocked.Increment(ref next)) < faults.Count;)
             {
                 string? golden = await worker.AskAsync($"golden {number}", cancellation);
@@ -42,7 +48,7 @@ internal sealed class FaultTrial(IReadOnlyList<string> arguments, bool fuzz)
         }, cancellation)));
     }
 
-    private sealed class Worker(IReadOnlyList<string> arguments) : IDisposable
+    private sealed class Worker(IReadOnlyList<string> arguments, ConcurrentBag<string> defects) : IDisposable
     {
         private Process? _process;
         private int _uses;
@@ -52,16 +58,22 @@ internal sealed class FaultTrial(IReadOnlyList<string> arguments, bool fuzz)
         public async Task<string?> AskAsync(string question, CancellationToken cancellation)
         {
             var process = _process ??= Start();
+            string? running = null;
             try
             {
                 await process.StandardInput.WriteLineAsync(question.AsMemory(), cancellation);
                 await process.StandardInput.FlushAsync(cancellation);
-                string? answer = await process.StandardOutput.ReadLineAsync(cancellation);
-                if (answer is not null)
+                while (await process.StandardOutput.ReadLineAsync(cancellation) is { } line)
                 {
-                    if (answer.EndsWith("does not end", StringComparison.Ordinal))
-                        Dispose();
-                    return answer == "-" ? null : answer;
+                    if (line.StartsWith(FaultWorker.Begins, StringComparison.Ordinal))
+                    {
+                        running = line[FaultWorker.Begins.Length..];
+                        continue;
+                    }
+                    if (!line.EndsWith(FaultWorker.Endless, StringComparison.Ordinal))
+                        return line == FaultWorker.Nothing ? null : line;
+                    Dispose();
+                    return OfFault(running, line);
                 }
             }
             catch (IOException)
@@ -71,9 +83,18 @@ internal sealed class FaultTrial(IReadOnlyList<string> arguments, bool fuzz)
             await process.WaitForExitAsync(cancellation);
             if (process.ExitCode == ExitCode.Usage)
                 throw new UsageException("a process that should try faults does not know them: scenarios, recorded runs or the list of unseen places have changed since this run began; run it again");
-            string reason = $"the emulator's process ends with code {process.ExitCode}";
+            string reason = $"{running ?? "it"} ends the emulator's process with code {process.ExitCode}";
             Dispose();
-            return reason;
+            return OfFault(running, reason);
+        }
+
+        /// <summary>What happened, when it happened with the fault.</summary>
+        private string? OfFault(string? running, string what)
+        {
+            if (running is null || !running.EndsWith(FaultWorker.Faultless, StringComparison.Ordinal))
+                return what;
+            defects.Add(what);
+            return null;
         }
 
         /// <summary>One fault is done.</summary>

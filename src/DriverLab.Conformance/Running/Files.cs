@@ -86,7 +86,7 @@ internal static class Files
             length += read.Value;
             if (buffer.Length - length >= ChunkBytes)
                 continue;
-            byte[] larger = KeptMemory.Rent(2 * buffer.Length);
+            byte[] larger = KeptMemory.Rent((int)Math.Min(2L * buffer.Length, MostBytes + 2 * ChunkBytes));
             buffer.AsSpan(0, length).CopyTo(larger);
             KeptMemory.Return(buffer);
             buffer = larger;

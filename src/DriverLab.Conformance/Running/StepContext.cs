@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Runtime.CompilerServices;
 using System.Text;
 using DriverLab.Conformance.Scenarios;
+using DriverLab.Conformance.Verbs;
 using DriverLab.Linux;
 
 namespace DriverLab.Conformance.Running;
@@ -109,7 +110,7 @@ public sealed class StepContext
     public string Text(int index, string absent) => index < Count ? Text(index) : absent;
 
     /// <summary>A number.</summary>
-    public long Number(int index) => ToNumber(Step.Arguments[index]);
+    public long Number(int index) => InRange(Step.Verb.Parameters[Math.Min(index, Step.Verb.Parameters.Count - 1)], ToNumber(Step.Arguments[index]));
 
     /// <summary>A number, or another when it was left out.</summary>
     public long Number(int index, long absent) => index < Count ? Number(index) : absent;
@@ -186,6 +187,10 @@ public sealed class StepContext
 
     private long ToNumber(Word word) =>
         Meaning(word, static (word, text) => Numbers.TryParse(text, out long value) ? value : throw new ScenarioRunException($"'{word.Source}' holds no number"));
+
+    /// <summary>The parser looks at words that are constant; a variable's number is known now.</summary>
+    private static long InRange(Parameter parameter, long value) => value >= parameter.Range.Least && value <= parameter.Range.Most ? value
+        : throw new ScenarioRunException($"{value} is out of range for {parameter.Name.ToUpperInvariant()}; expected {parameter.Range.Least} to {parameter.Range.Most}");
 
     private Linux.Abi.Mode ToMode(Word word) =>
         Meaning(word, static (word, text) => Numbers.TryMode(text, out ushort mode) ? (Linux.Abi.Mode)mode : throw new ScenarioRunException($"'{word.Source}' holds no mode"));

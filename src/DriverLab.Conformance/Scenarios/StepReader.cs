@@ -154,6 +154,8 @@ internal sealed class StepReader(string file, Actor actor, List<Word> words, Has
                 throw At(word, $"'{text}' is no open file here; expected a variable that an earlier step assigned ({Known()}), 'cwd' or 'closed'");
             case ParameterKind.Number when !Numbers.TryParse(text, out _):
                 throw At(word, $"'{text}' is no number for {parameter.Name.ToUpperInvariant()} of '{verb.Name}'; expected digits, with K, M, G or T if wanted, or 0x…");
+            case ParameterKind.Number when Numbers.TryParse(text, out long value) && (value < parameter.Range.Least || value > parameter.Range.Most):
+                throw At(word, $"{text} is out of range for {parameter.Name.ToUpperInvariant()} of '{verb.Name}'; expected {parameter.Range.Least} to {parameter.Range.Most}");
             case ParameterKind.Mode when !Numbers.TryMode(text, out _):
                 throw At(word, $"'{text}' is no octal mode; expected for example 0644");
             case ParameterKind.Duration when !Numbers.TryDuration(text, out _):

@@ -20,10 +20,7 @@ internal static class StepEdits
         {
             if (Variables(step).Any(v => all.Contains(v) && !known.Contains(v)))
                 continue;
-            kept.Add(new()
-            {
-                Number = kept.Count + 1, Line = 0, Column = 0, Actor = step.Actor, Result = step.Result, Verb = step.Verb, Arguments = step.Arguments, Options = step.Options,
-            });
+            kept.Add(Copy(step, number: kept.Count + 1));
             if (step.Result is { } result)
                 _ = known.Add(result);
         }
@@ -37,7 +34,8 @@ internal static class StepEdits
     /// <summary>The step with one thing made simpler, the simplest first.</summary>
     public static IEnumerable<Step> Simpler(Step step)
     {
-        if (step.Actor != Actor.Main)
+        // What sleeps would be sleeping for ever as a call of main's.
+        if (step.Actor != Actor.Main && !step.IsBackground)
             yield return Copy(step, actor: Actor.Main);
         if (step.Result is not null && step.Verb.Name is not ("open" or "dup"))
             yield return Copy(step, dropResult: true);
@@ -143,13 +141,16 @@ internal static class StepEdits
         }
     }
 
-    private static Step Copy(Step step, Actor? actor = null, bool dropResult = false, IReadOnlyList<Word>? arguments = null, IReadOnlyList<Option>? options = null) => new()
+    /// <summary>The step with some things changed; its text is that of the new one.</summary>
+    public static Step Copy(Step step, int number = 0, Actor? actor = null, bool dropResult = false, IReadOnlyList<Word>? arguments = null, IReadOnlyList<Option>? options = null) => new()
     {
-        Number = step.Number, Line = 0, Column = 0, Actor = actor ?? step.Actor, Result = dropResult ? null : step.Result, Verb = step.Verb,
-        Arguments = arguments ?? step.Arguments, Options = options ?? step.Options,
+        Number = number > 0 ? number : step.Number, Line = 0, Column = 0, Actor = actor ?? step.Actor, Result = dropResult ? null : step.Result, Verb = step.Verb,
+        IsBackground = step.IsBackground, Arguments = arguments ?? step.Arguments, Options = options ?? step.Options,
     };
 
-    private static IReadOnlyList<T> Without<T>(IReadOnlyList<T> list, int index) => [.. list.Where((_, at) => at != index)];
+    /// <summary>The list with one element left out.</summary>
+    public static IReadOnlyList<T> Without<T>(IReadOnlyList<T> list, int index) => [.. list.Where((_, at) => at != index)];
 
-    private static IReadOnlyList<T> Replaced<T>(IReadOnlyList<T> list, int index, T value) => [.. list.Select((old, at) => at == index ? value : old)];
+    /// <summary>The list with one element in place of another.</summary>
+    public static IReadOnlyList<T> Replaced<T>(IReadOnlyList<T> list, int index, T value) => [.. list.Select((old, at) => at == index ? value : old)];
 }

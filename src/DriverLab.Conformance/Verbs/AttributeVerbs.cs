@@ -27,9 +27,9 @@ internal static class AttributeVerbs
         new("fchown", [P.Fd(), P.Number("uid"), P.Number("gid")], "fchownat(2) of a descriptor.", static c => Render.Of(c.Task.FchownAt(c.Fd(0), default, (uint)c.Number(1), (uint)c.Number(2), AtFlags.AT_EMPTY_PATH))),
         new("utimes", [P.Target(), P.Data("atime"), P.Data("mtime")], "utimensat(2); a time is seconds, seconds.nanoseconds, 'now' or 'omit'.", Utimes) { Options = [s_nofollow] },
         new("statfs", [P.Target()], "statfs(2) or fstatfs(2); 'space' adds the counts of blocks and inodes.", StatFs) { Options = [P.Switch("space")] },
-        new("getxattr", [P.Target(), s_attribute, P.Number("size").Optional()], "getxattr(2) with a buffer of SIZE bytes (65536; 0 asks for the size).", GetXattr) { Options = [s_nofollow] },
+        new("getxattr", [P.Target(), s_attribute, P.Length("size").Optional()], "getxattr(2) with a buffer of SIZE bytes (65536; 0 asks for the size).", GetXattr) { Options = [s_nofollow] },
         new("setxattr", [P.Target(), s_attribute, P.Data("value"), P.Flags<XattrFlags>().Optional()], "setxattr(2).", SetXattr) { Options = [s_nofollow] },
-        new("listxattr", [P.Target(), P.Number("size").Optional()], "listxattr(2) with a buffer of SIZE bytes (65536; 0 asks for the size); names sorted.", ListXattr) { Options = [s_nofollow] },
+        new("listxattr", [P.Target(), P.Length("size").Optional()], "listxattr(2) with a buffer of SIZE bytes (65536; 0 asks for the size); names sorted.", ListXattr) { Options = [s_nofollow] },
         new("removexattr", [P.Target(), s_attribute], "removexattr(2).", static c => Render.Of(c.IsFd(0) ? c.Task.FRemoveXattr(c.Fd(0), c.Bytes(1)) : c.Task.RemoveXattr(c.Bytes(0), c.Bytes(1), Follow(c)))) { Options = [s_nofollow] },
     ];
 

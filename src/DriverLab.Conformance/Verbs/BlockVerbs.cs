@@ -26,7 +26,7 @@ internal static class BlockVerbs
         new("blk zeroout", [s_device, s_offset, s_length], "BLKZEROOUT, in bytes.", static c => Change(c, static (c, fd) => Render.Of(c.Task.BlkZeroOut(fd, (ulong)c.Number(1), (ulong)c.Number(2))))),
         new("blk flush", [s_device], "BLKFLSBUF: writes back and drops the cached pages.", static c => Look(c, static (c, fd) => Render.Of(c.Task.BlkFlsBuf(fd)))),
         new("blk bsz", [s_device], "BLKBSZGET.", static c => Look(c, static (c, fd) => Render.Of(c.Task.BlkBszGet(fd)))),
-        new("blk setbsz", [s_device, P.Number("bytes")], "BLKBSZSET.", static c => Look(c, static (c, fd) => Render.Of(c.Task.BlkBszSet(fd, (int)c.Number(1))))),
+        new("blk setbsz", [s_device, P.Int("bytes")], "BLKBSZSET.", static c => Look(c, static (c, fd) => Render.Of(c.Task.BlkBszSet(fd, (int)c.Number(1))))),
         new("blk readahead", [s_device], "BLKRAGET, in sectors.", static c => Look(c, static (c, fd) => Render.Of(c.Task.BlkRaGet(fd)))),
         new("blk setreadahead", [s_device, P.Number("sectors")], "BLKRASET.", static c => Look(c, static (c, fd) => Render.Of(c.Task.BlkRaSet(fd, c.Number(1))))),
         new("blk rotational", [s_device], "BLKROTATIONAL.", static c => Look(c, static (c, fd) => c.Task.BlkRotational(fd) is { IsOk: true } r ? $"ok {r.Value}" : Render.Of(c.Task.BlkRotational(fd).Error))),

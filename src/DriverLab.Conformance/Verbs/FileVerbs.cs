@@ -17,8 +17,8 @@ internal static class FileVerbs
         new("open", [P.Path(), P.Flags<OpenFlags>(), P.Mode().Optional()], "openat(2); MODE is 0666 when left out.", Open) { Returns = "fd", Options = [At] },
         new("close", [P.Fd().Many()], "close(2).", static c => Render.Of(c.Task.Close(c.Fd(0)))) { RepeatsLast = true },
         new("dup", [P.Fd()], "dup(2).", static c => c.SetResult(c.Task.Dup(c.Fd(0)))) { Returns = "fd" },
-        new("read", [P.Fd(), P.Number("count")], "read(2); the outcome holds the data, short text as such, else a digest.", Read),
-        new("pread", [P.Fd(), P.Number("count"), P.Number("offset")], "pread64(2).", PRead),
+        new("read", [P.Fd(), P.Length("count")], "read(2); the outcome holds the data, short text as such, else a digest.", Read),
+        new("pread", [P.Fd(), P.Length("count"), P.Number("offset")], "pread64(2).", PRead),
         new("write", [P.Target(), P.Data()], "On a descriptor write(2), once. On a path: open with O_WRONLY|O_CREAT|O_TRUNC, write all, close.", Write)
         {
             Options = [P.Switch("append"), P.Switch("sync"), P.Mode("mode")],
@@ -36,10 +36,10 @@ internal static class FileVerbs
         {
             Options = [P.Number("from"), P.Number("to")],
         },
-        new("getdents", [P.Fd(), P.Number("bytes").Optional()], "getdents64(2), one call with a buffer of BYTES (32768); one line a name; 'ino' adds the label of its inode number.", GetDents) { Options = [P.Switch("offsets"), P.Switch("ino")] },
+        new("getdents", [P.Fd(), P.Length("bytes").Optional()], "getdents64(2), one call with a buffer of BYTES (32768); one line a name; 'ino' adds the label of its inode number.", GetDents) { Options = [P.Switch("offsets"), P.Switch("ino")] },
         new("getfl", [P.Fd()], "fcntl(2) F_GETFL.", GetFl),
         new("setfl", [P.Fd(), P.Flags<OpenFlags>()], "fcntl(2) F_SETFL.", static c => Render.Of(c.Task.SetStatusFlags(c.Fd(0), c.Flags<OpenFlags>(1)))),
-        new("ioctl", [P.Target(), P.Number("request"), P.Data("argument").Optional()], "ioctl(2) with a number or, quoted, a structure; its bytes afterwards are a detail.", Ioctl),
+        new("ioctl", [P.Target(), P.Number("request"), P.Data("argument").Optional()], "ioctl(2) with a number or, quoted, a structure, which zeros follow; its bytes afterwards are a detail.", Ioctl),
     ];
 
     /// <summary>Runs an action on the descriptor in argument 0, or on the file of that path, opened and closed around it.</summary>
@@ -138,10 +138,12 @@ internal static class FileVerbs
         uint request = (uint)c.Number(1);
         if (c.Count < 3 || !c.Step.Arguments[2].IsQuoted)
             return Render.Of(c.Task.Ioctl(fd, request, c.Number(2, 0)));
-        byte[] argument = [.. c.Bytes(2)];
+        // The kernel takes as many bytes as the request's structure has, whatever was written down.
+        byte[] given = c.Bytes(2), argument = new byte[Math.Max(4096, given.Length)];
+        given.CopyTo(argument, 0);
         var result = c.Task.Ioctl(fd, request, argument);
         if (result.IsOk)
-            c.Detail("argument", Render.Data(argument));
+            c.Detail("argument", Render.Data(argument.AsSpan(0, given.Length)));
         return Render.Of(result);
     });
 }

@@ -21,13 +21,13 @@ internal static class LockVerbs
             "fcntl(2) with a region; whence= is 0, 1 or 2. F_GETLK tells what is in the way; its owner as 'task' or 'file'.", Lock) { Options = [P.Number("whence"), P.Number("pid")] },
         new("inotify", [P.Flags<InotifyFlags>().Optional()], "inotify_init1(2); IN_NONBLOCK when FLAGS is left out.", static c => c.SetResult(c.Task.InotifyInit(c.Count > 0 ? c.Flags<InotifyFlags>(0) : InotifyFlags.IN_NONBLOCK))) { Returns = "fd" },
         new("watch", [P.Fd(), P.Path(), P.Flags<InotifyMask>("mask")], "inotify_add_watch(2).", Watch) { Returns = "watch" },
-        new("unwatch", [P.Fd(), P.Number("watch")], "inotify_rm_watch(2).", static c => Render.Of(c.Task.InotifyRmWatch(c.Fd(0), (int)c.Number(1)))),
-        new("events", [P.Fd(), P.Number("bytes").Optional()], "read(2) of an inotify descriptor until it would block: one line an event; cookies, and names that the kernel makes up (#NUMBER), as labels.", Events),
-        new("mmap", [P.Fd(), P.Flags<MapProtection>("protection"), P.Flags<MapFlags>(), P.Number("offset"), P.Number("length")], "mmap(2) of a file; the variable holds the mapping.", Mmap) { Returns = "map" },
-        new("load", [P.Number("map"), P.Number("offset"), P.Number("count")], "Reads memory of a mapping; where a program gets SIGBUS or SIGSEGV: EFAULT.", Load),
-        new("store", [P.Number("map"), P.Number("offset"), P.Data()], "Writes memory of a mapping.", static c => Render.Of(c.Task.MapWrite((int)c.Number(0), c.Number(1), c.Bytes(2)))),
-        new("msync", [P.Number("map"), P.Flags<MsyncFlags>()], "msync(2) of a whole mapping.", static c => Render.Of(c.Task.Msync((int)c.Number(0), c.Flags<MsyncFlags>(1)))),
-        new("munmap", [P.Number("map")], "munmap(2) of a whole mapping.", static c => Render.Of(c.Task.Munmap((int)c.Number(0)))),
+        new("unwatch", [P.Fd(), P.Int("watch")], "inotify_rm_watch(2).", static c => Render.Of(c.Task.InotifyRmWatch(c.Fd(0), (int)c.Number(1)))),
+        new("events", [P.Fd(), P.Length("bytes").Optional()], "read(2) of an inotify descriptor until it would block: one line an event; cookies, and names that the kernel makes up (#NUMBER), as labels.", Events),
+        new("mmap", [P.Fd(), P.Flags<MapProtection>("protection"), P.Flags<MapFlags>(), P.Number("offset"), P.Int("length")], "mmap(2) of a file; the variable holds the mapping.", Mmap) { Returns = "map" },
+        new("load", [P.Int("map"), P.Number("offset"), P.Length("count")], "Reads memory of a mapping; where a program gets SIGBUS or SIGSEGV: EFAULT.", Load),
+        new("store", [P.Int("map"), P.Number("offset"), P.Data()], "Writes memory of a mapping.", static c => Render.Of(c.Task.MapWrite((int)c.Number(0), c.Number(1), c.Bytes(2)))),
+        new("msync", [P.Int("map"), P.Flags<MsyncFlags>()], "msync(2) of a whole mapping.", static c => Render.Of(c.Task.Msync((int)c.Number(0), c.Flags<MsyncFlags>(1)))),
+        new("munmap", [P.Int("map")], "munmap(2) of a whole mapping.", static c => Render.Of(c.Task.Munmap((int)c.Number(0)))),
     ];
 
     private static string OpenAt2(StepContext c) =>
@@ -60,7 +60,9 @@ internal static class LockVerbs
         var parts = c.Text(1).Split(':');
         if (parts.Length != 2 || !int.TryParse(parts[0], out int type))
             throw new ScenarioRunException($"'{c.Text(1)}' is no handle; expected $name of a 'handle' step");
-        byte[] bytes = Convert.FromHexString(parts[1]);
+        byte[] bytes = new byte[parts[1].Length / 2];
+        if (parts[1].Length > 2 * FileHandle.MaxSize || Convert.FromHexString(parts[1], bytes, out _, out _) != System.Buffers.OperationStatus.Done)
+            throw new ScenarioRunException($"'{parts[1]}' are no bytes of a handle; expected up to {FileHandle.MaxSize} as two hexadecimal digits each");
         var handle = new FileHandle { Bytes = (uint)bytes.Length, Type = (int)c.Number("type", type) };
         bytes.CopyTo((Span<byte>)handle.Data);
         return c.SetResult(c.Task.OpenByHandleAt(c.Fd(0), handle, c.Flags<OpenFlags>(2)));
@@ -97,6 +99,8 @@ internal static class LockVerbs
             for (var rest = buffer.AsSpan(0, read.Value); rest.Length >= 16;)
             {
                 var e = MemoryMarshal.Read<InotifyEvent>(rest);
+                if (e.Mask == 0 || e.Length > rest.Length - 16)
+                    throw new ScenarioRunException($"'{c.Step.Text}' got {read.Value} bytes that are no events; expected the descriptor of an inotify_init");
                 var name = rest.Slice(16, (int)e.Length);
                 rest = rest[(16 + (int)e.Length)..];
                 string text = name.IsEmpty ? "" : $" {EventName(c, name.TrimEnd((byte)0))} ({name.Length})";

@@ -28,8 +28,8 @@ internal static class LoopVerbs
         new("loop capacity", [s_device], "LOOP_SET_CAPACITY.", static c => With(c, static (c, loop) => Render.Of(c.Task.LoopSetCapacity(loop)))),
         new("loop directio", [s_device, P.Number("onoff")], "LOOP_SET_DIRECT_IO.", static c => With(c, static (c, loop) => Render.Of(c.Task.LoopSetDirectIo(loop, c.Number(1) != 0)))),
         new("loop blocksize", [s_device, P.Number("bytes")], "LOOP_SET_BLOCK_SIZE.", static c => With(c, static (c, loop) => Render.Of(c.Task.LoopSetBlockSize(loop, c.Number(1))))),
-        new("loop add", [P.Number("number")], "LOOP_CTL_ADD.", static c => Control(c, static (c, fd) => c.Task.LoopAdd(fd, (int)c.Number(0)).IsOk ? "ok" : Render.Of(c.Task.LoopAdd(fd, (int)c.Number(0)).Error))),
-        new("loop remove", [P.Number("number")], "LOOP_CTL_REMOVE.", static c => Control(c, static (c, fd) => Render.Of(c.Task.LoopRemove(fd, (int)c.Number(0)).Error))),
+        new("loop add", [P.Int("number")], "LOOP_CTL_ADD.", static c => Control(c, static (c, fd) => c.Task.LoopAdd(fd, (int)c.Number(0)) is { IsOk: false } failed ? Render.Of(failed.Error) : "ok")),
+        new("loop remove", [P.Int("number")], "LOOP_CTL_REMOVE.", static c => Control(c, static (c, fd) => Render.Of(c.Task.LoopRemove(fd, (int)c.Number(0)).Error))),
     ];
 
     private static string Control(StepContext c, Func<StepContext, Fd, string> action)

@@ -46,11 +46,13 @@ internal static class MoreAttributeVerbs
             if (fields.Length != 3 || fields[2].Length != 3)
                 throw new ScenarioRunException($"'{part}' is no entry of an access control list; expected for instance u:1000:rw-");
             bool isNamed = fields[1].Length > 0;
+            if (!uint.TryParse(isNamed ? fields[1] : "0", CultureInfo.InvariantCulture, out uint id))
+                throw new ScenarioRunException($"'{fields[1]}' is no id in '{part}'; expected a number from 0 to {uint.MaxValue}");
             ushort tag = fields[0] switch { "u" => (ushort)(isNamed ? 2 : 1), "g" => (ushort)(isNamed ? 8 : 4), "m" => 16, _ => 32 };
             int perm = (fields[2][0] == 'r' ? 4 : 0) | (fields[2][1] == 'w' ? 2 : 0) | (fields[2][2] == 'x' ? 1 : 0);
             BinaryPrimitives.WriteUInt16LittleEndian(entry, tag);
             BinaryPrimitives.WriteUInt16LittleEndian(entry[2..], (ushort)perm);
-            BinaryPrimitives.WriteUInt32LittleEndian(entry[4..], isNamed ? uint.Parse(fields[1], CultureInfo.InvariantCulture) : uint.MaxValue);
+            BinaryPrimitives.WriteUInt32LittleEndian(entry[4..], isNamed ? id : uint.MaxValue);
             bytes.AddRange(entry);
         }
         return [.. bytes];

@@ -25,7 +25,7 @@ internal static class NameVerbs
         new("unlink", [P.Path().Many()], "unlinkat(2).", static c => Render.Of(c.Task.UnlinkAt(c.Fd("at"), c.Bytes(0), c.Flags<AtFlags>("flags")))) { RepeatsLast = true, Options = [s_at, P.Flags<AtFlags>()] },
         new("rmdir", [P.Path().Many()], "unlinkat(2) with AT_REMOVEDIR.", static c => Render.Of(c.Task.UnlinkAt(c.Fd("at"), c.Bytes(0), AtFlags.AT_REMOVEDIR))) { RepeatsLast = true, Options = [s_at] },
         new("rename", [P.Path("old"), P.Path("new"), P.Flags<RenameFlags>().Optional()], "renameat2(2).", static c => Render.Of(c.Task.RenameAt2(c.Fd("at"), c.Bytes(0), c.Fd("to"), c.Bytes(1), c.Flags<RenameFlags>(2)))) { Options = [s_at, s_to] },
-        new("readlink", [P.Path(), P.Number("size").Optional()], "readlinkat(2) with a buffer of SIZE bytes (4096).", ReadLink) { Options = [s_at] },
+        new("readlink", [P.Path(), P.Length("size").Optional()], "readlinkat(2) with a buffer of SIZE bytes (4096).", ReadLink) { Options = [s_at] },
     ];
 
     private static string Mknod(StepContext c)

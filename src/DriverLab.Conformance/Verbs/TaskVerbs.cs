@@ -13,7 +13,7 @@ internal static class TaskVerbs
         new("chdir", [P.Path()], "chdir(2).", static c => Render.Of(c.Task.Chdir(c.Bytes(0)))),
         new("fchdir", [P.Fd()], "fchdir(2).", static c => Render.Of(c.Task.Fchdir(c.Fd(0)))),
         new("chroot", [P.Path()], "chroot(2); the working directory stays.", static c => Render.Of(c.Task.Chroot(c.Bytes(0)))),
-        new("getcwd", [P.Number("size").Optional()], "getcwd(2) with a buffer of SIZE bytes (4096).", GetCwd),
+        new("getcwd", [P.Length("size").Optional()], "getcwd(2) with a buffer of SIZE bytes (4096).", GetCwd),
         new("umask", [P.Mode()], "umask(2); the outcome is the old mask.", static c => $"ok {Render.Permissions(c.Task.Umask(c.Mode(0, Mode.None)))}"),
         new("setids", [], "Takes on other ids: setgroups, setresgid, setresuid.", SetIds) { Options = [P.Number("uid"), P.Number("gid"), new("groups", ParameterKind.Data)] },
         new("unshare", [P.Flags<CloneFlags>()], "unshare(2): a mount namespace of one's own (CLONE_NEWNS).", static c => Render.Of(c.Task.Unshare(c.Flags<CloneFlags>(0)))),
@@ -43,7 +43,7 @@ internal static class TaskVerbs
     {
         uint uid = (uint)c.Number("uid", 0), gid = (uint)c.Number("gid", uid);
         string groups = c.Text("groups", "");
-        uint[] list = groups.Length == 0 ? [] : [.. groups.Split(',').Select(uint.Parse)];
+        uint[] list = groups.Length == 0 ? [] : [.. groups.Split(',').Select(static g => uint.TryParse(g, out uint group) ? group : throw new ScenarioRunException($"'{g}' is no group; expected a number from 0 to {uint.MaxValue}"))];
         return Render.Of(c.Task.SetIds(new(uid, gid, list)));
     }
 

@@ -57,11 +57,13 @@ internal static class TreeVerbs
 
     private static string FsLog(StepContext c)
     {
+        const int most = 8; // Linux include/linux/fs_context.h: struct fc_log
         var buffer = new byte[1024];
-        int count = 0;
-        while (true)
+        for (int count = 0; ;)
         {
             var read = c.Task.Read(c.Fd(0), buffer);
+            if (read is { IsOk: true, Value: > 0 } && count == most)
+                throw new ScenarioRunException($"'{c.Step.Text}' got more than {most} messages, which no context keeps; expected the descriptor of an fsopen or fspick");
             if (!read.IsOk || read.Value == 0)
                 return read.Error == Errno.ENODATA ? $"ok {count} messages" : Render.Of(read);
             c.Detail(count++.ToString(System.Globalization.CultureInfo.InvariantCulture), Render.Text(Encoding.UTF8.GetString(buffer, 0, read.Value).TrimEnd('\n')));

@@ -36,6 +36,9 @@ public sealed record Parameter(string Name, ParameterKind Kind)
     /// <summary>True when it may be left out.</summary>
     public bool IsOptional { get; init; }
 
+    /// <summary>The least and the most that a number may be.</summary>
+    public (long Least, long Most) Range { get; init; } = (long.MinValue, long.MaxValue);
+
     /// <summary>True when several may follow; the step is then repeated for each, or all are taken at once.</summary>
     public bool IsMany { get; init; }
 
@@ -110,6 +113,10 @@ internal static class P
     public static Parameter Fd(string name = "fd") => new(name, ParameterKind.Fd);
     public static Parameter Target(string name = "file") => new(name, ParameterKind.Target);
     public static Parameter Number(string name) => new(name, ParameterKind.Number);
+    public static Parameter Int(string name) => new(name, ParameterKind.Number) { Range = (int.MinValue, int.MaxValue) };
+
+    /// <summary>How many bytes a buffer has that the runner makes.</summary>
+    public static Parameter Length(string name) => new(name, ParameterKind.Number) { Range = (0, 256 << 20) };
     public static Parameter Mode(string name = "mode") => new(name, ParameterKind.Mode);
     public static Parameter Name(string name = "name") => new(name, ParameterKind.Name);
     public static Parameter Data(string name = "data") => new(name, ParameterKind.Data);

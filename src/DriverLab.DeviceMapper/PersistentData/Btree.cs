@@ -82,7 +82,7 @@ internal sealed partial class Btree(TransactionManager transactions, BtreeValues
             index = LowerBound(node, key);
         }
         bool found = index >= 0 && node.Key(index) == key;
-        value = found ? node.Values(index) : default;
+        value = found ? node.Value(index, values.Size) : default;
         return found;
     }
 
@@ -122,7 +122,7 @@ internal sealed partial class Btree(TransactionManager transactions, BtreeValues
                 index++;
             bool found = index < node.Count;
             foundKey = found ? node.Key(index) : 0;
-            value = found ? node.Values(index) : default;
+            value = found ? node.Value(index, values.Size) : default;
             return found;
         }
         for (index = Math.Max(index, 0); index < node.Count; index++)

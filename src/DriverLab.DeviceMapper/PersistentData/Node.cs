@@ -34,6 +34,10 @@ internal readonly struct Node(byte[] data)
     /// <summary>The bytes of values from an index on.</summary>
     public Span<byte> Values(int index, int count = 1) => data.AsSpan(HeaderSize + Max * 8 + index * ValueSize, count * ValueSize);
 
+    /// <summary>A value of a size that the node may not agree with: a block of another tree, in damaged metadata.</summary>
+    /// <remarks>Linux drivers/md/persistent-data/dm-btree.c: btree_lookup_raw().</remarks>
+    public ReadOnlySpan<byte> Value(int index, int size) => data.AsSpan(HeaderSize + Max * 8 + index * ValueSize, size);
+
     public ulong Value64(int index) => BinaryPrimitives.ReadUInt64LittleEndian(Values(index));
 
     public void SetValue64(int index, ulong value) => BinaryPrimitives.WriteUInt64LittleEndian(Values(index), value);

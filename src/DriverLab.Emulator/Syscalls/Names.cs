@@ -40,7 +40,7 @@ public partial class EmulatedTask
         if (type is 0 or Mode.S_IFREG)
             return Namei.VfsCreate(Caller.Through(parent.Mount), parent.Inode, dentry, permissions);
         bool isDevice = type is Mode.S_IFCHR or Mode.S_IFBLK;
-        return Namei.VfsMknod(Caller.Through(parent.Mount), parent.Inode, dentry, type | permissions, isDevice ? device : default);
+        return Namei.VfsMknod(Caller.Through(parent.Mount), parent.Inode, dentry, type | permissions, isDevice ? DevT.Decode(device.Encoded) : default);
     }
 
     /// <inheritdoc/>

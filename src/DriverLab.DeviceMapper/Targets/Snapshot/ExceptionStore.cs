@@ -1,3 +1,4 @@
+using System.Numerics;
 using DriverLab.Block;
 using DriverLab.Linux;
 
@@ -16,8 +17,20 @@ internal abstract class ExceptionStore(BlockDevice cow, uint chunkSectors)
 {
     protected BlockDevice Cow { get; } = cow;
 
-    /// <summary>Size of a chunk, in sectors; 0 until it is known.</summary>
-    public uint ChunkSectors { get; set; } = chunkSectors;
+    /// <summary>Size of a chunk, in sectors; 0 until it is known, and while the exceptions of another snapshot are waited for.</summary>
+    public uint ChunkSectors
+    {
+        get;
+        set
+        {
+            field = value;
+            if (value != 0)
+                ChunkShift = BitOperations.Log2(value);
+        }
+    } = chunkSectors;
+
+    /// <summary>The chunk of a sector is the sector shifted by this; what it was before the size became 0.</summary>
+    public int ChunkShift { get; private set; } = BitOperations.Log2(Math.Max(chunkSectors, 1));
 
     /// <summary>The snapshot may stay readable when the store is full.</summary>
     public bool KeepsOverflow { get; set; }

@@ -1,4 +1,5 @@
 using DriverLab.Block;
+using DriverLab.Linux;
 using DriverLab.Simulation;
 
 namespace DriverLab.DeviceMapper.Targets;
@@ -87,7 +88,7 @@ internal sealed partial class SnapshotTarget
         }
         if (!_isValid || (_isOverflowed && bio.IsWrite))
             return MapResult.Kill;
-        ulong chunk = (ulong)bio.Sector / _store.ChunkSectors;
+        ulong chunk = (ulong)bio.Sector >> _store.ChunkShift;
         if (bio.Op == BioOp.Discard)
             return MapDiscard(bio, chunk);
         if (_complete.TryGetValue(chunk, out ulong copy))
@@ -166,6 +167,8 @@ internal sealed partial class SnapshotTarget
     private bool TryStart(ulong chunk, out Pending pending)
     {
         pending = null!;
+        if (_store.ChunkSectors == 0)
+            throw new NotModelledException("a write to a snapshot that waits for the exceptions of another"); // the store has no room to write to yet
         if (!_store.TryPrepare(out ulong copy))
             return false;
         pending = new(this, chunk, copy);
@@ -188,7 +191,7 @@ internal sealed partial class SnapshotTarget
         pending = null!;
         if (IsMerge || sector >= Table.SizeSectors || !_isValid || !IsActive)
             return false;
-        ulong chunk = (ulong)sector / _store.ChunkSectors;
+        ulong chunk = (ulong)sector >> _store.ChunkShift;
         if (_pending.TryGetValue(chunk, out pending!))
             return true;
         if (_complete.ContainsKey(chunk))

@@ -24,7 +24,7 @@ internal sealed partial class SnapshotTarget : ICopyCompletion
             bio.End();
             return MapResult.Submitted;
         }
-        ulong chunk = (ulong)bio.Sector / _store.ChunkSectors;
+        ulong chunk = (ulong)bio.Sector >> _store.ChunkShift;
         if (_isValid && _complete.TryGetValue(chunk, out ulong copy))
         {
             if (bio.IsWrite && chunk >= _firstMerging && chunk < _firstMerging + (ulong)_mergingCount)
