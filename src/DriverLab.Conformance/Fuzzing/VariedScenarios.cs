@@ -25,13 +25,14 @@ public sealed class VariedScenarios : IProgramSource
     /// <summary>Variations of some scenarios.</summary>
     /// <param name="suite">What the programs belong to.</param>
     /// <param name="bases">What is varied, one scenario at least.</param>
-    /// <param name="others">Where steps and words are borrowed.</param>
+    /// <param name="others">Where steps and words are borrowed, those of the suites of what is varied.</param>
     /// <param name="seed">The seed.</param>
     public VariedScenarios(string suite, IReadOnlyList<Scenario> bases, IReadOnlyList<Scenario> others, ulong seed)
     {
         if (bases.Count == 0)
             throw new ArgumentException($"there is no scenario of suite {suite} to vary", nameof(bases));
-        (Suite, _bases, _seed, _pool) = (suite, bases, seed, new(others));
+        var suites = bases.Select(static s => s.Suite).ToHashSet();
+        (Suite, _bases, _seed, _pool) = (suite, bases, seed, new(others.Where(s => suites.Contains(s.Suite))));
     }
 
     /// <summary>True when a scenario is about what a generator's suite is about: thin provisioning is a part of the scenarios of dm, and waiting of all.</summary>
@@ -67,12 +68,13 @@ public sealed class VariedScenarios : IProgramSource
     private Scenario Edited(Draw draw, Scenario origin)
     {
         var steps = new List<Step>(origin.Steps);
+        var needs = new List<string>(origin.Needs);
         int edits = 1;
         while (edits < MostEdits && draw.Chance(40))
             edits++;
         for (int i = 0; i < edits; i++)
-            Edit(draw, steps);
-        return StepEdits.With(origin, steps);
+            Edit(draw, steps, needs);
+        return StepEdits.With(origin, steps) with { Needs = needs };
     }
 
     private static Scenario? TryParse(string name, Scenario program)
@@ -88,7 +90,7 @@ public sealed class VariedScenarios : IProgramSource
         }
     }
 
-    private void Edit(Draw draw, List<Step> steps)
+    private void Edit(Draw draw, List<Step> steps, List<string> needs)
     {
         int at = draw.Next(steps.Count);
         switch (draw.Next(20))
@@ -108,7 +110,9 @@ public sealed class VariedScenarios : IProgramSource
                 steps.Insert(draw.Next(steps.Count + 1), moved);
                 break;
             case 5 or 6:
-                steps.Insert(draw.Next(steps.Count + 1), Adopted(draw, _pool.Step(draw), steps));
+                var (borrowed, owner) = _pool.Step(draw);
+                steps.Insert(draw.Next(steps.Count + 1), Adopted(draw, borrowed, steps));
+                needs.AddRange(owner.Needs.Except(needs));
                 break;
             case 7:
                 steps[at] = StepEdits.Copy(steps[at], actor: draw.Of(steps.ConvertAll(static s => s.Actor)));
