@@ -14,6 +14,8 @@ public class ParserTests
     [TestCase("chmod /a 0689", 3, 10, "'0689' is no octal mode")]
     [TestCase("read fd 10", 3, 6, "'fd' is no open file here")]
     [TestCase("fd = open /a O_RDONLY ; read fd ten", 3, 33, "'ten' is no number for COUNT")]
+    [TestCase("fd = open /a O_RDONLY ; read fd -100", 3, 33, "-100 is out of range for COUNT of 'read'; expected 0 to 268435456")]
+    [TestCase("loop add 4G", 3, 10, "4G is out of range for NUMBER of 'loop add'; expected -2147483648 to 2147483647")]
     [TestCase("write /a \"one", 3, 10, "a quoted word is not closed")]
     [TestCase("write /a \"o\\q\"", 3, 12, "is no escape")]
     [TestCase("write /a {zero:4X}", 3, 10, "'4X' is no length")]

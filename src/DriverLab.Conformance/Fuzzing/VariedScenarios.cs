@@ -58,8 +58,9 @@ public sealed class VariedScenarios : IProgramSource
         string description = string.Create(CultureInfo.InvariantCulture, $"{origin.Name}, varied: program {number} of seed 0x{_seed:x}.");
         for (int i = 0; i < MostTries; i++)
         {
-            // What cannot be read back as a program (a variable that nothing sets, a word that a parameter does not take) is drawn again.
-            if (TryParse(name, Edited(draw, origin) with { Name = name, File = name + ScenarioStore.Extension, Description = description }) is { } program)
+            // What cannot be read back as a program (a variable that nothing sets, a word that a parameter does not take), or is the same as it was, is drawn again.
+            if (TryParse(name, Edited(draw, origin) with { Name = name, File = name + ScenarioStore.Extension, Description = description }) is { } program
+                && !program.Steps.Select(static s => (s.Actor.Name, s.Text)).SequenceEqual(origin.Steps.Select(static s => (s.Actor.Name, s.Text))))
                 return program;
         }
         return origin with { Name = name, File = name + ScenarioStore.Extension };
