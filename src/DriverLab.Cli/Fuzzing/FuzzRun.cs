@@ -273,12 +273,14 @@ internal sealed class FuzzRun(FuzzOptions options, Progress progress) : IAsyncDi
         if (!IsWanted(signature))
             return;
         progress.Report($"{program.Name} step {first.Step} of {program.Steps.Count} on {real.Name}: {signature}");
-        if (await _profile.MeasureAsync("shrink", ShrinkAsync(program, reference, real, cancellation)) is not { } finding)
+        var small = await _profile.MeasureAsync("shrink", ShrinkAsync(program, reference, real, cancellation));
+        await real.RenewAsync();
+        if (small is not { } finding)
         {
             string sides = $"at step {first.Step}, '{first.Call}' {first.Detail}: {real.Name} said '{first.Real}', the {reference.Name} '{first.Emulator}'";
-            if (real.RunsBeside)
+            if (real.RunsBeside || options.Varied)
             {
-                Beside++; // something else on this machine took what is handed out to whoever comes first
+                Beside++; // another program, or something else on this machine, changed what is there for all
                 progress.Report($"{program.Name}: not seen again when run alone; seed 0x{options.Seed:x}; {sides}");
                 return;
             }

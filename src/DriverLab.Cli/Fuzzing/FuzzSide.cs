@@ -22,6 +22,9 @@ internal interface IFuzzSide : IAsyncDisposable
     /// <summary>True when programs of a batch run beside each other: they get each other's device numbers, and a difference counts only when the program shows it alone.</summary>
     bool RunsBeside => false;
 
+    /// <summary>Takes away what programs may have left where a scenario's clean up does not look: a device's content and limits, the mode of its node. Where that cannot be, nothing is done.</summary>
+    ValueTask RenewAsync() => ValueTask.CompletedTask;
+
     /// <summary>Runs programs; one trace for each, in order.</summary>
     Task<IReadOnlyList<StepTrace>> RunAsync(IReadOnlyList<Scenario> programs, CancellationToken cancellation);
 }
@@ -83,6 +86,9 @@ internal sealed class MachineSide(MachineTarget target) : IFuzzSide
         await target.RunAsync(named, run => runs[run.Scenario] = StepTrace.Of(run), cancellation);
         return [.. named.Select(p => runs[p.Name])];
     }
+
+    /// <summary>The next program starts a machine anew, from its saved memory.</summary>
+    public ValueTask RenewAsync() => target.DisposeAsync();
 
     public ValueTask DisposeAsync() => target.DisposeAsync();
 }

@@ -17,12 +17,26 @@ internal sealed class SideShrinker(IFuzzSide reference, IFuzzSide real, IReadOnl
     private const int MachineBatch = 12;
 
     /// <summary>Shrinks.</summary>
-    /// <returns>What was found; null when the program does not differ when it is run alone.</returns>
+    /// <returns>What was found; null when the program does not differ when it is run alone, on a machine that nothing else has used.</returns>
     public async Task<Finding?> ShrinkAsync(Scenario program, TimeSpan budget, CancellationToken cancellation)
     {
+        await real.RenewAsync();
         var shrinker = new Shrinker(candidates => DifferencesAsync(candidates, cancellation), budget, real is MachineSide ? MachineBatch : 1);
         if (await shrinker.ShrinkAsync(program) is not { } small)
             return null;
+        await real.RenewAsync();
+        if ((await DifferencesAsync([small.Scenario], cancellation))[0] is null)
+        {
+            // Some candidate differed only after what others had left: once more, each in a machine of its own.
+            shrinker = new Shrinker(async candidates =>
+            {
+                await real.RenewAsync();
+                return await DifferencesAsync(candidates, cancellation);
+            }, budget, batch: 1);
+            if (await shrinker.ShrinkAsync(program) is not { } again)
+                return null;
+            small = again;
+        }
         // Read back from its text: line numbers are then those of the file.
         var scenario = ScenarioParser.Parse(small.Scenario.Name, small.Scenario.File, small.Scenario.Source);
         var said = new List<(string, string)>();

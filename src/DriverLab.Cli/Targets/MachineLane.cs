@@ -7,7 +7,7 @@ using DriverLab.Rig.Machines;
 
 namespace DriverLab.Cli.Targets;
 
-/// <summary>One machine after another for batches of scenarios. When a scenario kills the kernel, it is marked and the others go on in a new machine.</summary>
+/// <summary>One machine after another for batches of scenarios. When a scenario kills the kernel, it is marked and the others go on in a new machine; so they do when a scenario leaves something behind.</summary>
 /// <param name="name">The kernel as the user named it.</param>
 /// <param name="kernels">Starts machines.</param>
 /// <param name="entry">The kernel.</param>
@@ -48,17 +48,29 @@ internal sealed class MachineLane(string name, RealKernels kernels, KernelEntry 
         {
             await StartAsync(cancellation);
             await PutArchivesAsync(waiting, cancellation);
+            using var usedUp = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
             var reader = new BatchReader(new RunSink(run =>
             {
+                // What is left in the machine must not be seen by other scenarios.
+                if (usedUp.IsCancellationRequested)
+                    return;
                 _ = waiting.RemoveAll(s => s.Name == run.Scenario);
                 onRun(run);
+                if (run.LeftSomething)
+                    usedUp.Cancel();
             }));
             try
             {
-                await _machine!.RunProgramAsync(Batch.Encode(waiting, few), reader.Read, cancellation);
+                await _machine!.RunProgramAsync(Batch.Encode(waiting, few), reader.Read, usedUp.Token);
+                usedUp.Token.ThrowIfCancellationRequested();
                 if (waiting.Count > 0)
                     throw new RigException($"the guest program for {name} ended without running {waiting[0].Name}; its console says:\n{_machine.Console}");
                 return;
+            }
+            catch (OperationCanceledException) when (usedUp.IsCancellationRequested && !cancellation.IsCancellationRequested)
+            {
+                await DisposeAsync();
+                _losses--;
             }
             catch (MachineException lost) when (_losses < MostLosses)
             {

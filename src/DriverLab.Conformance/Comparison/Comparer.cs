@@ -28,7 +28,7 @@ public sealed class Comparer(NormaliserSet normalisers, Ledger ledger)
         if (gap is null && !crashed && emulator.Reason != real.Reason)
             found.Insert(0, new(scenario.Name, kernel, 0, "run", "", Whole(emulator), Whole(real), "runner"));
         // What a kernel is left with may be seen by the scenarios after it, whatever the emulator says.
-        if (real.Reason.StartsWith(TraceLine.LeftPrefix, StringComparison.Ordinal) && found.Count == 0)
+        if (real.LeftSomething && found.Count == 0)
             found.Add(new(scenario.Name, kernel, 0, "clean up", "", "the same; the scenario must take away what it makes", real.Reason, "runner"));
         if (scenario.Gap is not null && gap is null && found.Count == 0)
             found.Add(new(scenario.Name, kernel, 0, "gap", "", $"no gap, but the header says gap \"{scenario.Gap}\"; take it out", "", "scenario"));

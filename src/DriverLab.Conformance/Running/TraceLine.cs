@@ -64,6 +64,9 @@ public sealed record ScenarioRun(string Scenario, RunStatus Status, string Reaso
 {
     /// <summary>Time between the first and the last message of the run, as its reader saw them; zero when nothing was run.</summary>
     public TimeSpan Elapsed { get; init; }
+
+    /// <summary>True when something of the scenario is still there: what runs on the same kernel after it may see that.</summary>
+    public bool LeftSomething => Status == RunStatus.Broken && Reason.StartsWith(TraceLine.LeftPrefix, StringComparison.Ordinal);
 }
 
 /// <summary>Takes a run line by line, while it happens.</summary>
