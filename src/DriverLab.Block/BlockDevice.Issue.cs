@@ -46,9 +46,11 @@ public static class BlockIssue
             while (sectors > 0)
             {
                 int part = (int)Math.Min(sectors, DiscardLimit(device, sector));
-                batch.Submit(MakeBio(device, BioOp.Discard, sector, part));
+                var bio = MakeBio(device, BioOp.Discard, sector, part);
                 sector += part;
                 sectors -= part;
+                bio.Flags = Waited(sectors);
+                batch.Submit(bio);
             }
             var status = device.Layer.Wait(batch);
             return status == BlkStatus.NotSupported ? Errno.OK : status.ToErrno();
@@ -67,7 +69,7 @@ public static class BlockIssue
             if (device.Limits.MaxWriteZeroesSectors != 0)
             {
                 var status = WriteZeroes(device, sector, sectors, (flags & ZeroOutFlags.NoUnmap) != 0 ? BioFlags.NoUnmap : BioFlags.None);
-                if (status == BlkStatus.OK || noFallback)
+                if (status == BlkStatus.OK || noFallback || (status != BlkStatus.NotSupported && !device.Layer.Quirks.ZeroOutFallsBackAlways))
                     return status.ToErrno();
             }
             return noFallback ? Errno.EOPNOTSUPP : WriteZeroPages(device, sector, sectors).ToErrno();
@@ -82,10 +84,10 @@ public static class BlockIssue
         {
             int part = (int)Math.Min(sectors, largest);
             var bio = MakeBio(device, BioOp.WriteZeroes, sector, part);
-            bio.Flags = flags;
-            batch.Submit(bio);
             sector += part;
             sectors -= part;
+            bio.Flags = flags | Waited(sectors);
+            batch.Submit(bio);
         }
         return device.Layer.Wait(batch);
     }
@@ -98,12 +100,17 @@ public static class BlockIssue
             int part = (int)Math.Min(sectors, Zeros.Length >> 9);
             var bio = MakeBio(device, BioOp.Write, sector, part);
             bio.Data = Zeros;
-            batch.Submit(bio);
             sector += part;
             sectors -= part;
+            bio.Flags = Waited(sectors);
+            batch.Submit(bio);
         }
         return device.Layer.Wait(batch);
     }
+
+    /// <summary>The last bio of a chain is the one that is waited for.</summary>
+    /// <remarks>Linux block/bio.c: submit_bio_wait().</remarks>
+    private static BioFlags Waited(long sectorsLeft) => sectorsLeft == 0 ? BioFlags.Sync : BioFlags.None;
 
     private static Bio MakeBio(BlockDevice device, BioOp op, long sector, int sectors)
     {

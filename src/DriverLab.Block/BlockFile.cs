@@ -133,12 +133,14 @@ public sealed partial class BlockFile
 
     private SysResult<int> DirectRead(long position, Span<byte> buffer)
     {
+        const int mostWaitedFor = 256 * PageCache.PageBytes; // Linux block/fops.c: blkdev_direct_IO(); longer ones are waited for in another way
         var layer = Device.Layer;
+        var flags = layer.Quirks.DirectReadsAreSync && buffer.Length <= mostWaitedFor ? BioFlags.Sync : BioFlags.None;
         for (int done = 0; done < buffer.Length;)
         {
             int count = Math.Min(buffer.Length - done, BlockLayer.LargestBounce);
             byte[] bounce = ArrayPool<byte>.Shared.Rent(count);
-            var status = layer.SubmitAndWait(DirectBio(BioOp.Read, BioFlags.None, position + done, bounce, count));
+            var status = layer.SubmitAndWait(DirectBio(BioOp.Read, flags, position + done, bounce, count));
             if (status == BlkStatus.OK)
                 bounce.AsSpan(0, count).CopyTo(buffer[done..]);
             ArrayPool<byte>.Shared.Return(bounce);

@@ -133,6 +133,17 @@ public sealed class BlockLayer
     /// <summary>What a submission under way looked like.</summary>
     public readonly record struct WorkerScope(bool WasActive, BioList Submitted);
 
+    /// <remarks>Linux block/blk-core.c: bio_check_eod().</remarks>
+    private void TellBeyondEnd(Bio bio)
+    {
+        // The bits of a request are not the same on all kernels.
+        int noUnmap = bio.Has(BioFlags.NoUnmap) ? 1 << Quirks.NoUnmapBit : 0, bits = bio.OpAndFlags & ~(int)BioFlags.NoUnmap | noUnmap;
+        var device = bio.Device;
+        World.Log.Add(Quirks.EndIsToldAsWanted
+            ? $"attempt to access beyond end of device\n{device.Name}: rw={bits}, want={bio.EndSector}, limit={device.CapacitySectors}"
+            : $"{IKernel.TaskName}: attempt to access beyond end of device\n{device.Name}: rw={bits}, sector={bio.Sector}, nr_sectors = {bio.Sectors} limit={device.CapacitySectors}");
+    }
+
     /// <summary>The checks that every bio passes.</summary>
     /// <returns>False when the bio has ended here.</returns>
     private bool Check(Bio bio)
@@ -140,9 +151,10 @@ public sealed class BlockLayer
         var device = bio.Device;
         if (bio.IsWrite && device.IsReadOnly && !bio.IsEmptyFlush)
             World.Log.Add($"Trying to write to read-only block-device {device.Name}");
-        if (bio.Sectors != 0 && device.CapacitySectors != 0 && bio.EndSector > device.CapacitySectors)
+        if (bio.Sectors != 0 && bio.EndSector > device.CapacitySectors && (device.CapacitySectors != 0 || Quirks.EmptyDeviceRefuses))
         {
-            World.Log.Add($"attempt to access beyond end of device\n{device.Name}: rw={bio.OpAndFlags}, sector={bio.Sector}, nr_sectors = {bio.Sectors} limit={device.CapacitySectors}");
+            if (device.CapacitySectors != 0 || !Quirks.EmptyDeviceIsQuiet)
+                TellBeyondEnd(bio);
             bio.End(BlkStatus.IoError);
             return false;
         }

@@ -112,6 +112,24 @@ public sealed record BlockQuirks
     /// <summary>Limits that are set never make the read-ahead smaller (seen on 6.12, not on 6.1).</summary>
     public bool ReadAheadOnlyGrows { get; init; }
 
+    /// <summary>What goes to a device without sectors fails (6.5; seen on 6.1.192 and later, not on 5.10.262). Before it is left to the driver.</summary>
+    public bool EmptyDeviceRefuses { get; init; }
+
+    /// <summary>Nothing is said of requests to a device without sectors ("block: tone down bio_check_eod"; seen on 6.17.13 and later, not on 6.16.12).</summary>
+    public bool EmptyDeviceIsQuiet { get; init; }
+
+    /// <summary>The log tells where a request beyond the end ends, and no task (seen on 5.10); since then the task, where the request begins and how long it is (5.19).</summary>
+    public bool EndIsToldAsWanted { get; init; }
+
+    /// <summary>A direct read that is waited for is marked as such (seen on 6.1, not on 5.10).</summary>
+    public bool DirectReadsAreSync { get; init; }
+
+    /// <summary>Zeros are written when the device's own way fails for whatever reason; since 6.11 only when it cannot.</summary>
+    public bool ZeroOutFallsBackAlways { get; init; }
+
+    /// <summary>The bit of REQ_NOUNMAP (23 on 5.10, 27 on 6.1, 29 on 6.17, else 28).</summary>
+    public int NoUnmapBit { get; init; } = 28;
+
     /// <summary>The quirks of a kernel.</summary>
     public static BlockQuirks For(KernelProfile profile) => new()
     {
@@ -146,6 +164,12 @@ public sealed record BlockQuirks
         LoopRemovesUnspecified = !profile.AtLeast(5, 14),
         ReadAheadOnlyGrows = profile.AtLeast(6, 11),
         RequestCap = profile.AtLeast(6, 17) ? 8192u : profile.AtLeast(6, 11) ? 2560u : 0,
+        EmptyDeviceRefuses = profile.AtLeast(6, 1),
+        EmptyDeviceIsQuiet = profile.AtLeast(6, 17),
+        EndIsToldAsWanted = !profile.AtLeast(5, 19),
+        DirectReadsAreSync = profile.AtLeast(5, 11),
+        ZeroOutFallsBackAlways = !profile.AtLeast(6, 11),
+        NoUnmapBit = profile.AtLeast(6, 17) && !profile.AtLeast(6, 18) ? 29 : profile.AtLeast(6, 11) ? 28 : profile.AtLeast(5, 19) ? 27 : 23,
         LargestBlockSize = profile.AtLeast(6, 15) ? 65536u : 4096u,
     };
 }

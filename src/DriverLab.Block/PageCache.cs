@@ -17,7 +17,7 @@ public sealed partial class PageCache
     private readonly PageTree _pages = new();
     private readonly List<CachedPage> _dirty = [];
     private readonly WriteCompletion _writeCompletion;
-    private readonly ReadCompletion _readCompletion;
+    private readonly ReadCompletion _readCompletion, _readForWriteCompletion;
     private readonly FolioMap _folios;
     private CachedPage? _last;
     private int _unit = PageBytes;
@@ -29,7 +29,7 @@ public sealed partial class PageCache
     {
         _device = device;
         _writeCompletion = new(this);
-        _readCompletion = new(this);
+        (_readCompletion, _readForWriteCompletion) = (new(this, isTold: true), new(this, isTold: false));
         _folios = new(_pages, device.Layer.Quirks.FirstFolioOrder, device.Layer.Quirks.WindowsFollow);
     }
 
@@ -166,7 +166,7 @@ public sealed partial class PageCache
             var bio = MakeBio(page, BioOp.Read, BioFlags.None, offset, (int)Math.Min(step, end - position) >> 9);
             bio.Data.AsSpan(offset + (bio.Sectors << 9), step - (bio.Sectors << 9)).Clear();
             page.ReadsInFlight++;
-            bio.Completion = _readCompletion;
+            bio.Completion = wholePage ? _readCompletion : _readForWriteCompletion;
             _device.Layer.Submit(bio);
         }
         WaitForReads(page);
@@ -194,7 +194,8 @@ public sealed partial class PageCache
         return bio;
     }
 
-    private sealed class ReadCompletion(PageCache cache) : BioCompletion
+    /// <remarks>Linux fs/buffer.c: end_buffer_async_read(), and end_buffer_read_sync() where a write needs the rest of a block, which the log does not tell.</remarks>
+    private sealed class ReadCompletion(PageCache cache, bool isTold) : BioCompletion
     {
         public override void EndIo(Bio bio)
         {
@@ -203,7 +204,7 @@ public sealed partial class PageCache
             int offset = (int)((bio.PrivateValue << 9) & (cache._unit - 1));
             if (bio.Status == BlkStatus.OK)
                 page.Valid |= cache.SectorMask(offset, cache.BlockBytes);
-            else
+            else if (isTold)
                 cache.LogError(bio.PrivateValue, "async page read");
             cache._device.Layer.Free(bio);
         }

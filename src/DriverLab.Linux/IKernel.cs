@@ -16,6 +16,9 @@ namespace DriverLab.Linux;
 /// </remarks>
 public partial interface IKernel : IDisposable
 {
+    /// <summary>The name (comm) of tasks that make calls: a kernel's log tells it.</summary>
+    const string TaskName = "DriverLab task";
+
     /// <summary>Version and configuration of this kernel.</summary>
     KernelProfile Profile { get; }
 

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.ExceptionServices;
 using System.Runtime.InteropServices;
+using DriverLab.Linux;
 
 namespace DriverLab.Native;
 
@@ -66,7 +67,7 @@ internal sealed unsafe class TaskThread : NativeTask
         // Binds both symbols while the process's own root is in force.
         _ = Libc.Syscall(Nr.Getpid, 0, 0, 0, 0, 0, 0);
         _ofRuntime = ofRuntime;
-        _thread = new Thread(Loop, StackBytes) { IsBackground = true, Name = "DriverLab task" };
+        _thread = new Thread(Loop, StackBytes) { IsBackground = true, Name = IKernel.TaskName };
         _thread.Start();
         WaitDone(1);
         if (_startError != 0)
