@@ -52,7 +52,7 @@ public sealed partial class BlockFile
             case Blk.BLKRASET or Blk.BLKFRASET:
                 if (!caller.IsSysAdmin)
                     return Errno.EACCES;
-                Device.ReadAheadSectors = unchecked(value * 512) / PageCache.PageBytes * PageCache.PageBytes / 512;
+                Device.ReadAheadSectors = (long)(unchecked((ulong)value * 512) / PageCache.PageBytes * (PageCache.PageBytes / 512));
                 return 0;
             case Blk.BLKRRPART:
                 return Done(RereadPartitions(caller));

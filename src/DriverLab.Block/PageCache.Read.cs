@@ -8,7 +8,8 @@ namespace DriverLab.Block;
 public sealed partial class PageCache
 {
     /// <summary>The state of a file that is opened now.</summary>
-    internal ReadAhead NewReadAhead() => new((int)(_device.ReadAheadSectors * 512 / _unit));
+    /// <remarks>Linux mm/readahead.c: file_ra_state_init(); a file counts the pages of its device in 32 bits.</remarks>
+    internal ReadAhead NewReadAhead() => new((int)Math.Min(unchecked((uint)(_device.ReadAheadSectors / (PageBytes >> 9))) / (_unit / PageBytes), int.MaxValue));
 
     /// <summary>Reads from within the device.</summary>
     /// <param name="position">Where, in bytes.</param>

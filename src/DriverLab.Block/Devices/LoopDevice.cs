@@ -223,13 +223,14 @@ public sealed partial class LoopDevice : BlockDevice
     /// <summary>Size in sectors that a file gives with this offset and limit.</summary>
     private static long SizeOf(IBackingFile file, ulong offset, ulong limit)
     {
-        long size = file.Size;
-        if (offset > 0)
-            size -= (long)offset;
+        // Both are signed here, as they are in the kernel.
+        long size = file.Size, from = unchecked((long)offset), most = unchecked((long)limit);
+        if (from > 0)
+            size -= from;
         if (size < 0)
             return 0;
-        if (limit > 0 && (long)limit < size)
-            size = (long)limit;
+        if (most > 0 && most < size)
+            size = most;
         return size >> 9;
     }
 

@@ -51,6 +51,7 @@ internal sealed class FaultFuzz
             entering(program.Name);
             if (good.IsSame(new EmulatedSide(profile, boot).Run(program, cancellation)))
                 continue;
+            entering(program.Name + FaultWorker.Faultless);
             if (!good.IsSame(new EmulatedSide(profile).Run(program, cancellation)))
                 throw new InvalidOperationException($"{program.Name} of seed {_seed} does not do the same twice on the emulator, with no fault in it");
             return string.Create(CultureInfo.InvariantCulture, $"{program.Name} on {profile.Version.Line} after {watch.Elapsed.TotalSeconds:0.0} s");

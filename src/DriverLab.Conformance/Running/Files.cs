@@ -23,6 +23,9 @@ internal static class Files
     /// <summary>No content longer than this is read: a sparse file may have exabytes.</summary>
     public const int MostBytes = 1 << 30;
 
+    /// <summary>No content longer than this is held at once, as text and digests of whole files need it; pieces go further.</summary>
+    private const int MostAtOnce = 64 << 20;
+
     /// <summary>The whole content of a file, or the outcome of the call that failed.</summary>
     public static (byte[]? Content, string Problem) ReadAll(IKernel task, ReadOnlySpan<byte> path)
     {
@@ -81,18 +84,18 @@ internal static class Files
         byte[] buffer = KeptMemory.Rent(2 * ChunkBytes);
         int length = 0;
         SysResult<int> read;
-        while ((read = task.Read(opened.Value, buffer.AsSpan(length, ChunkBytes))).IsOk && read.Value > 0 && length < MostBytes)
+        while ((read = task.Read(opened.Value, buffer.AsSpan(length, ChunkBytes))).IsOk && read.Value > 0 && length < MostAtOnce)
         {
             length += read.Value;
             if (buffer.Length - length >= ChunkBytes)
                 continue;
-            byte[] larger = KeptMemory.Rent((int)Math.Min(2L * buffer.Length, MostBytes + 2 * ChunkBytes));
+            byte[] larger = KeptMemory.Rent(2 * buffer.Length);
             buffer.AsSpan(0, length).CopyTo(larger);
             KeptMemory.Return(buffer);
             buffer = larger;
         }
         _ = task.Close(opened.Value); // nothing was written, so there is nothing a close could report
-        return (buffer, length, !read.IsOk ? $"{read.Error} at read after {length}" : read.Value > 0 ? $"more than {MostBytes >> 20}M of content" : "");
+        return (buffer, length, !read.IsOk ? $"{read.Error} at read after {length}" : read.Value > 0 ? $"more than {MostAtOnce >> 20}M of content" : "");
     }
 
     /// <summary>The names in a directory with their types, in the kernel's order, without <c>.</c> and <c>..</c>.</summary>
