@@ -4,6 +4,7 @@ using DriverLab.Cli.Fuzzing;
 using DriverLab.Cli.Targets;
 using DriverLab.Conformance.Fuzzing;
 using DriverLab.Conformance.Scenarios;
+using DriverLab.Conformance.Verbs;
 using DriverLab.Linux;
 
 namespace DriverLab.Cli.Mutating;
@@ -45,7 +46,8 @@ internal sealed class FaultFuzz
         var varied = Varied(fault, entering, cancellation);
         for (long number = 0; watch.Elapsed < time; number++)
         {
-            var (program, profile) = number % 2 == 0 && varied is not null ? OfScenario(varied, number / 2) : Generated(fault, number / 2);
+            var (made, profile) = number % 2 == 0 && varied is not null ? OfScenario(varied, number / 2) : Generated(fault, number / 2);
+            var program = WithLog(made);
             entering(program.Name + FaultWorker.Faultless);
             var good = new EmulatedSide(profile).Run(program, cancellation);
             entering(program.Name);
@@ -58,6 +60,13 @@ internal sealed class FaultFuzz
         }
         return null;
     }
+
+    /// <summary>The program, and what the kernel's log says in the end: on the emulator no line is left out because there were many.</summary>
+    private static Scenario WithLog(Scenario program) => program with
+    {
+        Steps = [.. program.Steps, new() { Number = program.Steps.Count + 1, Line = 0, Column = 0, Actor = Actor.Main, Result = null, Verb = VerbTable.Find("kmsg")!, Arguments = [], Options = [] }],
+        Source = null!,
+    };
 
     private VariedScenarios? Varied(Fault fault, Action<string> entering, CancellationToken cancellation)
     {

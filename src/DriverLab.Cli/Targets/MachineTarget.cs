@@ -66,7 +66,8 @@ internal sealed class MachineTarget : ITarget
         await _lanes[0].StartAsync(cancellation); // the others find its image and its saved machine
         Facts = _lanes[0].Facts;
         var gate = new Lock();
-        var missing = new HashSet<string>();
+        var (missing, present) = (new HashSet<string>(), new HashSet<string>());
+        var needs = scenarios.ToDictionary(static s => s.Name, static s => s.Needs);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         await Task.WhenAll(_lanes.Select(lane => Task.Run(() => WorkAsync(lane), CancellationToken.None)));
 
@@ -91,10 +92,22 @@ internal sealed class MachineTarget : ITarget
         {
             lock (gate)
             {
-                if (run.Status == RunStatus.Skipped && run.Reason.StartsWith(NeedsPrefix, StringComparison.Ordinal) && !run.Reason.Contains(':', StringComparison.Ordinal))
-                    _ = missing.Add(run.Reason[NeedsPrefix.Length..]);
-                onRun(run);
+                onRun(Judged(run));
             }
+        }
+
+        // What the kernel had it still has: without this a scenario that takes something away would have all that come after it skipped.
+        ScenarioRun Judged(ScenarioRun run)
+        {
+            if (run.Status != RunStatus.Skipped)
+                present.UnionWith(needs[run.Scenario]);
+            if (run.Status != RunStatus.Skipped || !run.Reason.StartsWith(NeedsPrefix, StringComparison.Ordinal) || run.Reason.Contains(':', StringComparison.Ordinal))
+                return run;
+            string need = run.Reason[NeedsPrefix.Length..];
+            if (present.Contains(need))
+                return run with { Status = RunStatus.Broken, Reason = $"needs {need}, which was there for an earlier scenario: one between them took it away" };
+            _ = missing.Add(need);
+            return run;
         }
 
         List<Scenario>? Next()
