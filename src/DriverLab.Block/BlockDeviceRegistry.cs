@@ -16,7 +16,10 @@ public interface IDiskObserver
 /// <remarks>Linux block/genhd.c: add_disk(), del_gendisk(), blk_request_module().</remarks>
 public sealed class BlockDeviceRegistry(BlockLayer layer)
 {
-    private readonly Dictionary<DevT, BlockDevice> _devices = [];
+    /// <summary>As many as a kernel boots with, and some more.</summary>
+    private const int UsualCount = 30;
+
+    private readonly Dictionary<DevT, BlockDevice> _devices = new(UsualCount);
     private readonly Dictionary<uint, Func<DevT, BlockDevice?>> _majors = [];
     private readonly List<IDiskObserver> _observers = [];
 

@@ -181,7 +181,7 @@ internal sealed class FolioMap(PageTree pages, int? firstOrder, bool windowsFoll
             while (order > 0 && page + (1L << order) > Math.Min(limit + 1, WholePages))
                 order--;
             var folio = new Folio(page, 1 << order);
-            if (!TryAdd(folio))
+            if (!pages.TryAdd(folio))
             {
                 FillSingly(page, (int)(limit + 1 - page), lastPage, mark);
                 return;
@@ -195,17 +195,8 @@ internal sealed class FolioMap(PageTree pages, int? firstOrder, bool windowsFoll
     private void FillSingly(long page, int count, long lastPage, long mark)
     {
         for (long end = Math.Min(page + count, lastPage + 1); page < end; page++)
-            if (TryAdd(new(page, 1)) && page == mark)
+            if (pages.TryAdd(new(page, 1)) && page == mark)
                 _ = _marked.Add(page);
-    }
-
-    private bool TryAdd(Folio folio)
-    {
-        for (long page = folio.Start; page < folio.End; page++)
-            if (IsPresent(page))
-                return false;
-        pages.Add(folio);
-        return true;
     }
 
     /// <summary>The pages that lie in one folio with a page, from the first to behind the last.</summary>
@@ -217,7 +208,7 @@ internal sealed class FolioMap(PageTree pages, int? firstOrder, bool windowsFoll
     /// <summary>No page has a folio any more.</summary>
     public void Clear()
     {
-        Drop(0, long.MaxValue);
+        pages.ClearFolios();
         _marked.Clear();
     }
 }

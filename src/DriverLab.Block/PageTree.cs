@@ -160,12 +160,33 @@ internal sealed class PageTree
     /// <summary>True when a page is there, or at least its folio.</summary>
     public bool IsPresent(long page) => At(page >> Shift) is { } node && (node.Pages[page & Mask] is not null || node.Folios[page & Mask] != 0);
 
-    /// <summary>Notes a folio, of which no page may have one.</summary>
-    public void Add(Folio folio)
+    /// <summary>Notes a folio, unless a page of it is there or has one.</summary>
+    public bool TryAdd(Folio folio)
     {
+        // It is aligned to its size: it lies in one node, or fills several.
+        int each = Math.Min(folio.Pages, NodePages), slot = (int)(folio.Start & Mask);
+        for (long page = folio.Start; page < folio.End; page += each)
+            if (At(page >> Shift) is { } node && (node.Folios.AsSpan(slot, each).ContainsAnyExcept((byte)0) || HasAny(node.Pages.AsSpan(slot, each))))
+                return false;
         byte order = (byte)(BitOperations.Log2((uint)folio.Pages) + 1);
-        for (long page = folio.Start; page < folio.End; page++)
-            Make(page >> Shift).Folios[page & Mask] = order;
+        for (long page = folio.Start; page < folio.End; page += each)
+            Make(page >> Shift).Folios.AsSpan(slot, each).Fill(order);
+        return true;
+    }
+
+    private static bool HasAny(ReadOnlySpan<CachedPage?> pages)
+    {
+        foreach (var page in pages)
+            if (page is not null)
+                return true;
+        return false;
+    }
+
+    /// <summary>Forgets all folios.</summary>
+    public void ClearFolios()
+    {
+        foreach (var node in _nodes.Values)
+            node.Folios.AsSpan().Clear();
     }
 
     /// <summary>Forgets the folios that touch a range of pages.</summary>

@@ -40,7 +40,7 @@ public sealed class Scheduler
             if (_queue.RunOne(_clock.NowNs))
                 continue;
             if (_running is { } call)
-                _ = call.Sleep(() => isOver(of), isInterruptible: false); // it takes no signals
+                _ = Sleep(call, of, isOver, isInterruptible: false); // it takes no signals
             else
                 Idle(what);
         }
@@ -60,11 +60,14 @@ public sealed class Scheduler
                 continue;
             if (_running is not { } call)
                 Idle(what);
-            else if (!call.Sleep(() => isOver(of), isInterruptible: true))
+            else if (!Sleep(call, of, isOver, isInterruptible: true))
                 return false;
         }
         return true;
     }
+
+    /// <summary>A closure is made only where a call in the background sleeps.</summary>
+    private static bool Sleep<T>(BackgroundCall call, T of, Func<T, bool> isOver, bool isInterruptible) => call.Sleep(() => isOver(of), isInterruptible);
 
     /// <summary>Sleeps for a time.</summary>
     public void Sleep(long nanoseconds)

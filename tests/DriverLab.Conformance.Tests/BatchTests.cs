@@ -101,7 +101,7 @@ public class BatchTests
     }
 
     [Test]
-    public void Several_digests_at_a_time_are_those_of_each([Values(1, 7, 8, 64, 99)] int bytes, [Range(0, 9)] int count)
+    public void Several_digests_at_a_time_are_those_of_each([Values(1, 7, 8, 64, 99, 200)] int bytes, [Range(0, 13)] int count)
     {
         byte[] data = new byte[bytes * count + 5];
         TestData.Fill(data, 3);

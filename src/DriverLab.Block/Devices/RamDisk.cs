@@ -12,7 +12,7 @@ public sealed class RamDisk : BlockDevice, IReportsAllocation
     public const uint Major = 1;
 
     private const int PageBytes = 4096, PagesPerLeaf = 512;
-    private readonly Dictionary<long, byte[]?[]> _leaves = [];
+    private Dictionary<long, byte[]?[]>? _leaves;
     private long _lastIndex = -1;
     private byte[]?[] _lastLeaf = [];
 
@@ -89,13 +89,14 @@ public sealed class RamDisk : BlockDevice, IReportsAllocation
         return allocated;
     }
 
-    private bool IsPresent(long page) => _leaves.TryGetValue(page / PagesPerLeaf, out var leaf) && leaf[page % PagesPerLeaf] is not null;
+    private bool IsPresent(long page) => _leaves is not null && _leaves.TryGetValue(page / PagesPerLeaf, out var leaf) && leaf[page % PagesPerLeaf] is not null;
 
     private byte[]?[] Leaf(long page)
     {
         long index = page / PagesPerLeaf;
         if (index == _lastIndex)
             return _lastLeaf;
+        _leaves ??= [];
         if (!_leaves.TryGetValue(index, out var leaf))
             _leaves.Add(index, leaf = new byte[]?[PagesPerLeaf]);
         _lastIndex = index;

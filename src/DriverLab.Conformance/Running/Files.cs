@@ -16,7 +16,7 @@ internal static class Files
     private const int ChunkBytes = 64 << 10;
 
     /// <summary>So much, or so many pieces, are taken together: enough for what is done with several at once.</summary>
-    private const int TogetherBytes = 256 << 10, TogetherPieces = 4;
+    private const int TogetherBytes = 256 << 10, TogetherPieces = 8;
 
     private const int ListBytes = 32 << 10;
 

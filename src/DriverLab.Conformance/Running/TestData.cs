@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Numerics;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace DriverLab.Conformance.Running;
 
@@ -43,7 +44,7 @@ public static class TestData
     /// <summary>A 64-bit digest of data; not cryptographic, good enough to see any accidental difference.</summary>
     public static ulong Digest(ReadOnlySpan<byte> data) => Finish(Update(Start, data), data.Length);
 
-    /// <summary>Digests of some pieces of data, all of one length. One step waits for the one before it, so that four pieces at a time take hardly longer than one.</summary>
+    /// <summary>Digests of some pieces of data, all of one length. One step waits for the one before it, so that four pieces at a time, or eight in the lanes of a vector, take hardly longer than one.</summary>
     /// <param name="data">What the pieces lie in.</param>
     /// <param name="starts">Where each one begins.</param>
     /// <param name="bytes">How long they are.</param>
@@ -51,6 +52,11 @@ public static class TestData
     public static void Digests(ReadOnlySpan<byte> data, ReadOnlySpan<int> starts, int bytes, Span<ulong> digests)
     {
         int done = 0;
+        if (Avx512DQ.IsSupported)
+        {
+            for (; done + 1 < starts.Length; done += Math.Min(Lanes, starts.Length - done))
+                DigestLanes(data, starts.Slice(done, Math.Min(Lanes, starts.Length - done)), bytes, digests[done..]);
+        }
         Span<ulong> scaled = stackalloc ulong[4 * ScaledWords];
         for (; done + 4 <= starts.Length; done += 4)
         {
@@ -78,10 +84,53 @@ public static class TestData
             digests[done] = Digest(data.Slice(starts[done], bytes));
     }
 
+    /// <summary>Pieces whose digests are made in one vector: eight at the most, and from two on in less time than one by one.</summary>
+    private const int Lanes = 8;
+
+    private static void DigestLanes(ReadOnlySpan<byte> data, ReadOnlySpan<int> pieces, int bytes, Span<ulong> digests)
+    {
+        const int lineBytes = Lanes * sizeof(ulong);
+        Span<int> starts = stackalloc int[Lanes];
+        starts.Fill(pieces[0]); // lanes that are left over repeat the first piece
+        pieces.CopyTo(starts);
+        int whole = bytes / lineBytes * lineBytes;
+        var states = Vector512.Create(Start);
+        for (int at = 0; at < whole; at += lineBytes)
+        {
+            var (first, second) = Turn(Line(data, starts[0] + at), Line(data, starts[1] + at), Line(data, starts[2] + at), Line(data, starts[3] + at),
+                Line(data, starts[4] + at), Line(data, starts[5] + at), Line(data, starts[6] + at), Line(data, starts[7] + at));
+            states = Step(Step(Step(Step(states, first.A), second.A), first.B), second.B);
+            states = Step(Step(Step(Step(states, first.C), second.C), first.D), second.D);
+        }
+        for (int i = 0; i < pieces.Length; i++)
+            digests[i] = Finish(Update(states[i], data.Slice(starts[i] + whole, bytes - whole)), bytes);
+    }
+
+    private static Vector512<ulong> Line(ReadOnlySpan<byte> data, int at) => Vector512.Create(data[at..]).AsUInt64();
+
+    private static Vector512<ulong> Step(Vector512<ulong> states, Vector512<ulong> words) => Avx512F.RotateLeft((states ^ (words * WordFactor)) * StateFactor, 29);
+
+    /// <summary>Turns eight lines of words about: the even words of all lines, a vector for each, and the odd ones.</summary>
+    private static (FourVectors Even, FourVectors Odd) Turn(Vector512<ulong> a, Vector512<ulong> b, Vector512<ulong> c, Vector512<ulong> d, Vector512<ulong> e, Vector512<ulong> f, Vector512<ulong> g, Vector512<ulong> h) =>
+        (TurnPairs(Avx512F.UnpackLow(a, b), Avx512F.UnpackLow(c, d), Avx512F.UnpackLow(e, f), Avx512F.UnpackLow(g, h)),
+            TurnPairs(Avx512F.UnpackHigh(a, b), Avx512F.UnpackHigh(c, d), Avx512F.UnpackHigh(e, f), Avx512F.UnpackHigh(g, h)));
+
+    /// <summary>Turns four vectors of four pairs about.</summary>
+    private static FourVectors TurnPairs(Vector512<ulong> a, Vector512<ulong> b, Vector512<ulong> c, Vector512<ulong> d)
+    {
+        const byte even = 0b10_00_10_00, odd = 0b11_01_11_01;
+        Vector512<ulong> evenOfFirst = Avx512F.Shuffle4x128(a, b, even), oddOfFirst = Avx512F.Shuffle4x128(a, b, odd);
+        Vector512<ulong> evenOfLast = Avx512F.Shuffle4x128(c, d, even), oddOfLast = Avx512F.Shuffle4x128(c, d, odd);
+        return new(Avx512F.Shuffle4x128(evenOfFirst, evenOfLast, even), Avx512F.Shuffle4x128(oddOfFirst, oddOfLast, even),
+            Avx512F.Shuffle4x128(evenOfFirst, evenOfLast, odd), Avx512F.Shuffle4x128(oddOfFirst, oddOfLast, odd));
+    }
+
+    private readonly record struct FourVectors(Vector512<ulong> A, Vector512<ulong> B, Vector512<ulong> C, Vector512<ulong> D);
+
     /// <summary>Words that are scaled at a time: so few that they stay in the nearest cache.</summary>
     private const int ScaledWords = 64;
 
-    /// <summary>The half of <see cref="Step"/> that waits for nothing, for many words at once.</summary>
+    /// <summary>The half of <see cref="Step(ulong, ulong)"/> that waits for nothing, for many words at once.</summary>
     private static Span<ulong> Scale(ReadOnlySpan<ulong> words, Span<ulong> scaled)
     {
         int done = 0;

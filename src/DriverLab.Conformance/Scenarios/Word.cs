@@ -90,7 +90,7 @@ public sealed class Word
     {
         if (_segments is [{ Kind: SegmentKind.Literal } only])
             return only.Bytes;
-        var pieces = Array.ConvertAll(_segments, segment => Valued(segment, variables));
+        var pieces = Valued(variables);
         byte[] all = GC.AllocateUninitializedArray<byte>(checked((int)pieces.Sum(Length)));
         Fill(all, pieces);
         return all;
@@ -99,7 +99,7 @@ public sealed class Word
     /// <summary>The bytes that the word stands for, in the room for the data of a call.</summary>
     internal ReadOnlySpan<byte> ExpandAligned(Func<string, string> variables)
     {
-        var pieces = IsConstant ? _segments : Array.ConvertAll(_segments, segment => Valued(segment, variables));
+        var pieces = Valued(variables);
         var all = AlignedBuffer.Room(pieces.Sum(Length));
         Fill(all, pieces);
         return all;
@@ -113,6 +113,17 @@ public sealed class Word
             Fill(all[..length], piece);
             all = all[length..];
         }
+    }
+
+    /// <summary>The pieces, with values for variables.</summary>
+    private Segment[] Valued(Func<string, string>? variables)
+    {
+        if (IsConstant)
+            return _segments;
+        var pieces = new Segment[_segments.Length];
+        for (int i = 0; i < pieces.Length; i++)
+            pieces[i] = Valued(_segments[i], variables);
+        return pieces;
     }
 
     private static Segment Valued(Segment segment, Func<string, string>? variables)

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 using DriverLab.Conformance.Running;
 using DriverLab.Linux;
@@ -88,7 +89,7 @@ internal static class ObserveVerbs
         public void TellRange()
         {
             if (_length > 0)
-                c.Detail($"{_from}+{_length}", _digest is { } value ? $"{value:x16}" : "zeros");
+                c.Detail($"{_from}+{_length}", _digest is { } value ? value.ToString("x16", CultureInfo.InvariantCulture) : "zeros");
             (_from, _length) = (_from + _length, 0);
         }
     }

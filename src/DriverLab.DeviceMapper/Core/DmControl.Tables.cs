@@ -63,8 +63,9 @@ public sealed partial class DmControl
         var result = ResultBuffer(call);
         var text = new StringBuilder();
         int at = 0, used = 0;
-        foreach (var row in table.Rows)
+        for (int i = 0; i < table.Rows.Count; i++)
         {
+            var row = table.Rows[i];
             _ = text.Clear();
             row.Status(kind, noFlush, text);
             int end = at + DmTargetSpec.Size + text.Length + 1, next = Align8(end);
@@ -78,8 +79,10 @@ public sealed partial class DmControl
             var spec = new DmTargetSpec { SectorStart = (ulong)row.Begin, Length = (ulong)row.Length, Next = endsInside ? (uint)next : 0 };
             _ = Encoding.Latin1.GetBytes(row.Type.Name, spec.TargetType);
             MemoryMarshal.Write(result[at..], spec);
-            int written = Encoding.Latin1.GetBytes(text.ToString(), result[(at + DmTargetSpec.Size)..]);
-            result[at + DmTargetSpec.Size + written] = 0;
+            int written = at + DmTargetSpec.Size;
+            foreach (var chunk in text.GetChunks())
+                written += Encoding.Latin1.GetBytes(chunk.Span, result[written..]);
+            result[written] = 0;
             if (!endsInside)
             {
                 call.Set(DmFlags.DM_BUFFER_FULL_FLAG, true);

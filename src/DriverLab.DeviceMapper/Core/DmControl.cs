@@ -23,10 +23,10 @@ public sealed partial class DmControl(DeviceMapper driver)
     private static byte[]? t_working;
 
     /// <summary>One call at work: the header is a copy, the data are those of a working buffer.</summary>
-    private sealed class Call(Memory<byte> buffer, int inputSize, IBlockCaller caller)
+    private readonly ref struct Call(Span<byte> buffer, int inputSize, IBlockCaller caller)
     {
         /// <summary>The kernel's copy of everything that was passed.</summary>
-        public Span<byte> Buffer => buffer.Span;
+        public readonly Span<byte> Buffer = buffer;
         public readonly int InputSize = inputSize;
         public readonly IBlockCaller Caller = caller;
 
@@ -93,11 +93,10 @@ public sealed partial class DmControl(DeviceMapper driver)
             size = DmIoctl.DataOffset;
         if (size > argument.Length)
             return Errno.EFAULT;
-        var working = Working(Math.Max((int)size, DmIoctl.Size));
-        var buffer = working.Span;
+        var buffer = Working(Math.Max((int)size, DmIoctl.Size));
         argument[..(int)size].CopyTo(buffer);
         buffer[(int)size..].Clear();
-        var call = new Call(working, (int)size, caller);
+        var call = new Call(buffer, (int)size, caller);
         call.Header.DataSize = size;
         if (CheckNames(command, call) is var error and not Errno.OK)
             return error;
@@ -109,13 +108,13 @@ public sealed partial class DmControl(DeviceMapper driver)
         return 0;
     }
 
-    private static Memory<byte> Working(int bytes)
+    private static Span<byte> Working(int bytes)
     {
         if (bytes > MostKept)
             return new byte[bytes];
         if (t_working is not { } kept || kept.Length < bytes)
             t_working = kept = GC.AllocateUninitializedArray<byte>((int)BitOperations.RoundUpToPowerOf2((uint)bytes));
-        return kept.AsMemory(0, bytes);
+        return kept.AsSpan(0, bytes);
     }
 
     private Errno CheckNames(DmCommand command, Call call)

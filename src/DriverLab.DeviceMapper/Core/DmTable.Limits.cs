@@ -130,7 +130,23 @@ public sealed partial class DmTable
         queue = limits;
     }
 
-    private bool All(Func<DmTarget, List<DmArea>, bool> condition) => _rows.TrueForAll(row => condition(row, AreasOf(row)));
+    private bool All(Func<DmTarget, List<DmArea>, bool> condition)
+    {
+        foreach (var row in _rows)
+        {
+            if (!condition(row, AreasOf(row)))
+                return false;
+        }
+        return true;
+    }
 
-    private bool Any(Func<DmTarget, List<DmArea>, bool> condition) => _rows.Exists(row => condition(row, AreasOf(row)));
+    private bool Any(Func<DmTarget, List<DmArea>, bool> condition)
+    {
+        foreach (var row in _rows)
+        {
+            if (condition(row, AreasOf(row)))
+                return true;
+        }
+        return false;
+    }
 }

@@ -128,9 +128,10 @@ public sealed partial class DmTable
             return number.Error;
         if (Driver.Quirks.RefusesSelf && number.Value == Device.Number)
             return Errno.EINVAL;
-        var known = _devices.Find(d => d.Device.Number == number.Value);
-        if (known is not null)
+        foreach (var known in _devices)
         {
+            if (known.Device.Number != number.Value)
+                continue;
             known.Count++;
             return known;
         }

@@ -12,22 +12,35 @@ public static class DmText
     public static string[] Split(string text)
     {
         var words = new List<string>();
-        var word = new StringBuilder();
         for (int at = 0; ;)
         {
             while (at < text.Length && IsSpace(text[at]))
                 at++;
             if (at == text.Length)
                 return [.. words];
-            _ = word.Clear();
-            while (at < text.Length && !IsSpace(text[at]))
+            int start = at;
+            bool isEscaped = false;
+            for (; at < text.Length && !IsSpace(text[at]); at++)
             {
-                if (text[at] == '\\' && at + 1 < text.Length)
-                    at++;
-                _ = word.Append(text[at++]);
+                if (text[at] != '\\' || at + 1 == text.Length)
+                    continue;
+                isEscaped = true;
+                at++;
             }
-            words.Add(word.ToString());
+            words.Add(isEscaped ? Unescape(text.AsSpan(start..at)) : text[start..at]);
         }
+    }
+
+    private static string Unescape(ReadOnlySpan<char> word)
+    {
+        var plain = new StringBuilder(word.Length);
+        for (int at = 0; at < word.Length; at++)
+        {
+            if (word[at] == '\\' && at + 1 < word.Length)
+                at++;
+            _ = plain.Append(word[at]);
+        }
+        return plain.ToString();
     }
 
     private static bool IsSpace(char c) => c is ' ' or '\t' or '\n' or '\v' or '\f' or '\r' or '\u00a0';

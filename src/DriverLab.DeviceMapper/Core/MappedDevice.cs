@@ -92,9 +92,10 @@ public sealed partial class MappedDevice : BlockDevice
 
     internal SysResult<BlockDevice> OpenTableDevice(DevT number, bool forWriting)
     {
-        var known = _tableDevices.Find(d => d.Device.Number == number && d.ForWriting == forWriting);
-        if (known is not null)
+        foreach (var known in _tableDevices)
         {
+            if (known.Device.Number != number || known.ForWriting != forWriting)
+                continue;
             known.Count++;
             return known.Device;
         }
@@ -112,10 +113,12 @@ public sealed partial class MappedDevice : BlockDevice
 
     internal void CloseTableDevice(BlockDevice device, bool forWriting)
     {
-        var known = _tableDevices.Find(d => d.Device == device && d.ForWriting == forWriting)!;
-        if (--known.Count > 0)
+        int index = 0;
+        while (_tableDevices[index].Device != device || _tableDevices[index].ForWriting != forWriting)
+            index++;
+        if (--_tableDevices[index].Count > 0)
             return;
-        _ = _tableDevices.Remove(known);
+        _tableDevices.RemoveAt(index);
         device.Close(Driver.Claim);
     }
 

@@ -3,7 +3,7 @@ namespace DriverLab.DeviceMapper.PersistentData;
 /// <summary>Blocks in memory by number: a look-up costs one read of memory, however many there are.</summary>
 internal sealed class BlockTable
 {
-    private const int PageBits = 8, PageSize = 1 << PageBits;
+    private const int PageBits = 6, PageSize = 1 << PageBits;
 
     /// <summary>A pool's metadata end before this; only damaged metadata on a larger device lead beyond.</summary>
     private const ulong NearBlocks = 1 << 22;

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using DriverLab.Formats;
 using DriverLab.Formats.PersistentData;
@@ -254,9 +255,9 @@ internal abstract class LowLevelMap
 /// <summary>The low level of the metadata's own map: the index is one block.</summary>
 internal sealed class MetadataLowLevelMap(TransactionManager transactions) : LowLevelMap(transactions)
 {
-    private readonly SpaceMapIndexEntry[] _entries = new SpaceMapIndexEntry[SpaceMapIndexBlock.MaxBitmaps];
+    /// <summary>The entries up to the last one that is not all zeros: of a block of 255, mostly one.</summary>
+    private SpaceMapIndexEntry[] _entries = [], _committed = [];
     private bool _isChanged;
-    private readonly SpaceMapIndexEntry[] _committed = new SpaceMapIndexEntry[SpaceMapIndexBlock.MaxBitmaps];
 
     protected override ulong MostBlocks => SpaceMapIndexBlock.MaxBitmaps * (ulong)SpaceMapBitmap.EntriesPerBlock;
 
@@ -264,14 +265,23 @@ internal sealed class MetadataLowLevelMap(TransactionManager transactions) : Low
 
     private static Span<SpaceMapIndexEntry> EntriesOf(MetadataBuffer buffer) => DiskView.Edit<SpaceMapIndexBlock>(buffer.Data).Index;
 
-    protected override void OpenIndex(ulong root) => EntriesOf(Transactions.Blocks.Read(root, MetadataBlockKind.Index)).CopyTo(_entries);
+    protected override void OpenIndex(ulong root)
+    {
+        var index = EntriesOf(Transactions.Blocks.Read(root, MetadataBlockKind.Index));
+        int used = MemoryMarshal.AsBytes(index).LastIndexOfAnyExcept((byte)0) / Unsafe.SizeOf<SpaceMapIndexEntry>() + 1;
+        _entries = index[..used].ToArray();
+    }
 
-    protected override SpaceMapIndexEntry Entry(ulong bitmap) => _entries[bitmap];
+    protected override SpaceMapIndexEntry Entry(ulong bitmap) => At(_entries, bitmap);
 
-    protected override SpaceMapIndexEntry CommittedEntry(ulong bitmap) => _committed[bitmap];
+    protected override SpaceMapIndexEntry CommittedEntry(ulong bitmap) => At(_committed, bitmap);
+
+    private static SpaceMapIndexEntry At(SpaceMapIndexEntry[] entries, ulong bitmap) => bitmap < (ulong)entries.Length ? entries[bitmap] : default;
 
     protected override void SaveEntry(ulong bitmap, SpaceMapIndexEntry entry)
     {
+        if (bitmap >= (ulong)_entries.Length)
+            Array.Resize(ref _entries, (int)bitmap + 1);
         _entries[bitmap] = entry;
         _isChanged = true;
     }
@@ -286,7 +296,12 @@ internal sealed class MetadataLowLevelMap(TransactionManager transactions) : Low
         _isChanged = false;
     }
 
-    protected override void IndexCommitted() => _entries.CopyTo(_committed.AsSpan());
+    protected override void IndexCommitted()
+    {
+        if (_committed.Length != _entries.Length)
+            _committed = new SpaceMapIndexEntry[_entries.Length];
+        _entries.CopyTo(_committed.AsSpan());
+    }
 }
 
 /// <summary>The low level of a map of data blocks: the index is a btree, of which the entries in use are kept in memory.</summary>

@@ -32,15 +32,15 @@ public sealed class DevTmpFileSystem : FileSystemType
     public void Add(string name, Mode mode, DevT device)
     {
         var parent = _sb.Root;
-        string[] parts = name.Split('/');
-        foreach (string part in parts[..^1])
+        var rest = name.AsSpan();
+        for (int slash; (slash = rest.IndexOf('/')) >= 0; rest = rest[(slash + 1)..])
         {
-            var directory = Find(parent, part);
+            var directory = Find(parent, rest[..slash]);
             if (directory.IsNegative)
                 _ = parent.Inode!.Mkdir(_kernel, directory, (Mode)0x1ED | Mode.S_IFDIR); // in memory, for root: cannot fail
             parent = directory;
         }
-        var dentry = Find(parent, parts[^1]);
+        var dentry = Find(parent, rest);
         if (dentry.IsNegative)
             _ = parent.Inode!.Mknod(_kernel, dentry, mode, device); // likewise
     }
@@ -77,5 +77,9 @@ public sealed class DevTmpFileSystem : FileSystemType
         dentry.Inode!.DropIfUnused();
     }
 
-    private Dentry Find(Dentry parent, string name) => Namei.LookupHash(_kernel, parent, Encoding.UTF8.GetBytes(name)).Value;
+    private Dentry Find(Dentry parent, ReadOnlySpan<char> name)
+    {
+        Span<byte> bytes = stackalloc byte[Encoding.UTF8.GetMaxByteCount(name.Length)];
+        return Namei.LookupHash(_kernel, parent, bytes[..Encoding.UTF8.GetBytes(name, bytes)]).Value;
+    }
 }

@@ -6,14 +6,9 @@ internal sealed class DeferredSet
 {
     private const int Entries = 64;
     private readonly int[] _counts = new int[Entries];
-    private readonly List<ThinJob>[] _work = new List<ThinJob>[Entries];
+    /// <summary>What waits for each entry; null until something has.</summary>
+    private readonly List<ThinJob>?[] _work = new List<ThinJob>?[Entries];
     private int _current, _sweeper;
-
-    public DeferredSet()
-    {
-        for (int i = 0; i < Entries; i++)
-            _work[i] = [];
-    }
 
     /// <summary>I/O begins.</summary>
     /// <returns>What to give to <see cref="Dec"/>.</returns>
@@ -38,8 +33,10 @@ internal sealed class DeferredSet
 
     private void Take(List<ThinJob> ready)
     {
-        ready.AddRange(_work[_sweeper]);
-        _work[_sweeper].Clear();
+        if (_work[_sweeper] is not { Count: > 0 } work)
+            return;
+        ready.AddRange(work);
+        work.Clear();
     }
 
     /// <summary>Makes work wait; false when there is nothing to wait for.</summary>
@@ -47,7 +44,7 @@ internal sealed class DeferredSet
     {
         if (_sweeper == _current && _counts[_current] == 0)
             return false;
-        _work[_current].Add(work);
+        (_work[_current] ??= []).Add(work);
         int next = (_current + 1) % Entries;
         if (_counts[next] == 0 && next != _sweeper)
             _current = next;
