@@ -135,7 +135,7 @@ public sealed class VariedScenarios : IProgramSource
     }
 
     /// <summary>A step of another scenario with names of this one's, mostly.</summary>
-    private Step Adopted(Draw draw, Step step, List<Step> steps)
+    private static Step Adopted(Draw draw, Step step, List<Step> steps)
     {
         var words = step.Arguments.ToList();
         for (int i = 0; i < words.Count; i++)
