@@ -172,7 +172,7 @@ public static class Attributes
             if (attr.Has(SetTimes) && !Permissions.OwnerOrCapable(inode, by))
                 return Errno.EPERM;
         }
-        if (!attr.Has(AttrValid.ATTR_KILL_PRIV))
+        if (!attr.Has(AttrValid.ATTR_KILL_PRIV) || !HasCapabilities(caller, dentry))
             return Errno.OK;
         var error = inode.RemoveXattr(caller, dentry, Xattrs.SecurityCapability);
         return error is Errno.ENODATA or Errno.EOPNOTSUPP ? Errno.OK : error;
@@ -231,10 +231,14 @@ public static class Attributes
             if (!inode.Sb.Core.IsMutated(Mutation.WriteKeepsSetgid))
                 kill |= ShouldDropSgid(inode, caller.Credentials);
         }
-        if (inode.GetXattr(caller, dentry, Xattrs.SecurityCapability, default).IsOk)
+        if (HasCapabilities(caller, dentry))
             kill |= AttrValid.ATTR_KILL_PRIV;
         return kill;
     }
+
+    /// <summary>Has the file capabilities that a change takes away? An empty value is none.</summary>
+    /// <remarks>Linux security/commoncap.c: cap_inode_need_killpriv().</remarks>
+    private static bool HasCapabilities(Caller caller, Dentry dentry) => dentry.Inode!.GetXattr(caller, dentry, Xattrs.SecurityCapability, default) is { IsOk: true, Value: > 0 };
 
     /// <summary>Takes them away; file systems call it before they write.</summary>
     /// <remarks>Linux fs/inode.c: file_remove_privs().</remarks>

@@ -22,7 +22,7 @@ public static class FileAttrs
     public static bool Changes(uint request) => request is FS_IOC_SETFLAGS or FS_IOC_FSSETXATTR;
 
     /// <summary>Makes the call.</summary>
-    /// <returns>EFAULT, EROFS, ENOTTY (the file system has none), EPERM (not the owner; immutable and append-only without CAP_LINUX_IMMUTABLE), EINVAL (extent size of a wrong type), EOPNOTSUPP.</returns>
+    /// <returns>EFAULT, EOPNOTSUPP (unknown flags), EROFS, ENOTTY (the file system has none), EPERM (not the owner; immutable and append-only without CAP_LINUX_IMMUTABLE), EINVAL (extent size of a wrong type), EOPNOTSUPP.</returns>
     public static SysResult<int> Run(Caller caller, OpenFile file, uint request, Span<byte> argument)
     {
         var (inode, dentry) = (file.Inode, file.Path.Dentry);
@@ -35,9 +35,12 @@ public static class FileAttrs
             return Get(caller, inode, dentry, isExtended, words);
         if (inode.Sb.Core.Quirks.FileSystemsTakeFlagCalls && inode.GetFileAttr(caller, dentry, out _) == Errno.ENOTTY)
             return Errno.ENOTTY;
+        var quirks = inode.Sb.Core.Quirks;
+        if (isExtended && (words[0] & ~quirks.KnownFileFlags) != 0)
+            return Errno.EOPNOTSUPP;
         var error = file.Path.Mount.WantWrite();
         uint flags = isExtended ? FromExtended(words[0]) : words[0];
-        bool hasMore = isExtended && ((words[0] & ~AllCommon) != 0 || words[1] != 0 || words[3] != 0 || words[4] != 0);
+        bool hasMore = isExtended && ((words[0] & ~quirks.ToldFileFlags & ~HintsOf(words) & ~AllCommon) != 0 || words[1] != 0 || words[3] != 0 || words[4] != 0);
         if (error == Errno.OK)
             error = Set(caller, inode, dentry, flags, isExtended ? words[0] : 0, hasMore);
         return error == Errno.OK ? 0 : error;
@@ -60,6 +63,9 @@ public static class FileAttrs
         }
         return 0;
     }
+
+    // Hints of a size without the size are none.
+    private static uint HintsOf(ReadOnlySpan<uint> words) => (words[1] == 0 ? FS_XFLAG_EXTSIZE | FS_XFLAG_EXTSZINHERIT : 0) | (words[4] == 0 ? FS_XFLAG_COWEXTSIZE : 0);
 
     private static uint AllCommon => 0x20 | 8 | 0x10 | 0x80 | 0x40;
 

@@ -230,12 +230,18 @@ internal sealed class FsContextFile(VfsCore core, FileSystemType type, MountFlag
             return error;
         }
         sb.Flags = wanted;
-        Phase = FsContextPhase.AwaitingReconf;
+        Clean();
         return Errno.OK;
     }
 
-    /// <summary>The instance is mounted: from now on the context changes it.</summary>
-    public void Mounted() => Phase = FsContextPhase.AwaitingReconf;
+    /// <summary>The instance is mounted or changed: from now on the context describes another change. Flags that were named before are cleared by it unless they are named again.</summary>
+    /// <remarks>Linux fs/fs_context.c: vfs_clean_context() forgets source and flags, but not which flags were named.</remarks>
+    public void Clean()
+    {
+        _flags = MountFlags.None;
+        _source = null;
+        Phase = FsContextPhase.AwaitingReconf;
+    }
 
     protected override void Release() => Root?.Sb.Deactivate();
 }

@@ -66,6 +66,9 @@ public static partial class MountCalls
             return Errno.EOPNOTSUPP;
         if (key.Length >= 256 || command == FsConfigCommand.FSCONFIG_SET_STRING && value.Length >= 256)
             return Errno.EINVAL;
+        // Linux fs/namei.c: getname_flags().
+        if (command == FsConfigCommand.FSCONFIG_SET_PATH && value.IsEmpty)
+            return Errno.ENOENT;
         OpenFile? given = null;
         if (command == FsConfigCommand.FSCONFIG_SET_FD)
         {
@@ -111,7 +114,7 @@ public static partial class MountCalls
         if (context.Phase != FsContextPhase.AwaitingMount)
             return Errno.EBUSY;
         var mount = new Mount(root.Sb, root, own) { Source = context.Source };
-        context.Mounted();
+        context.Clean();
         return Detached(mount);
     }
 
@@ -199,12 +202,12 @@ public static partial class MountCalls
     }
 
     /// <summary>mount_setattr(2), the place found: all mounts change or none.</summary>
-    /// <returns>EINVAL (no mount point, not mounted here), EPERM (locked flags), (<see cref="MayMap"/>), EBUSY (open for writing).</returns>
+    /// <returns>EINVAL (a map without ids, no mount point, not mounted here), EPERM (locked flags), (<see cref="MayMap"/>), EBUSY (open for writing).</returns>
     public static Errno SetAttr(Caller caller, in VfsPath place, bool recursive, in MountAttr attributes, UserNamespace? map)
     {
         var top = place.Mount;
         bool isOurs = top.Parent is not null ? IsHere(caller, top) : top.IsAnonymous;
-        if (!place.IsMountRoot || !isOurs)
+        if (map is { HasNoIds: true } && top.Sb.Core.Quirks.EmptyMapsAreRefused || !place.IsMountRoot || !isOurs)
             return Errno.EINVAL;
         Mount[] mounts = recursive ? [.. MountTree.Walk(top)] : [top];
         bool toReadOnly = (attributes.Set & MountAttributes.MOUNT_ATTR_RDONLY) != 0;
@@ -262,7 +265,7 @@ public static partial class MountCalls
             return Errno.EINVAL;
         if (!caller.Credentials.CapableIn(mount.Sb.UserSpace, Capabilities.CAP_SYS_ADMIN))
             return Errno.EPERM;
-        return mount.IsAnonymous && (!map.HasNoIds || !mount.Sb.Core.Quirks.EmptyMapsAreRefused) ? Errno.OK : Errno.EINVAL;
+        return mount.IsAnonymous ? Errno.OK : Errno.EINVAL;
     }
 
     private static MountFlags Changed(MountFlags flags, in MountAttr attributes)

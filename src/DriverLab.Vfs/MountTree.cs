@@ -27,7 +27,7 @@ public static class MountTree
     {
         var copy = new Mount(source.Sb, root, source.Flags) 
         {
-            IsUnbindable = source.IsUnbindable, Source = source.Source, Mapping = source.Mapping,
+            IsUnbindable = source.IsUnbindable && !source.Sb.Core.Quirks.CopiesAreBindable, Source = source.Source, Mapping = source.Mapping,
             IsLocked = source.IsLocked, HasLockedFlags = source.HasLockedFlags, LockedFlags = source.LockedFlags,
         };
         join(source, copy);

@@ -54,9 +54,19 @@ public static class PathOpen
     private const OpenFlags FASYNC = (OpenFlags)0x2000;
 
     /// <summary>Opens a place that was found otherwise than by a path.</summary>
-    public static SysResult<OpenFile> OpenPlace(Caller caller, in VfsPath place, OpenFlags flags) =>
-        (flags & OpenFlags.O_PATH) != 0 ? Files.DentryOpen(caller, place, flags)
-            : DoOpen(caller, place, place.Dentry.Parent.Inode!, flags & ~(OpenFlags.O_CREAT | OpenFlags.O_EXCL), (flags & OpenFlags.O_DIRECTORY) != 0 ? LookupFlags.LOOKUP_DIRECTORY : 0, created: false);
+    /// <returns>ELOOP (a link), ENOTDIR, then as by a path.</returns>
+    /// <remarks>Linux fs/namei.c: do_file_open_root().</remarks>
+    public static SysResult<OpenFile> OpenPlace(Caller caller, in VfsPath place, OpenFlags flags)
+    {
+        bool isPath = (flags & OpenFlags.O_PATH) != 0, isTmpfile = (flags & TmpfileBit) != 0, needsDirectory = (flags & OpenFlags.O_DIRECTORY) != 0;
+        if (!isPath && place.Inode.IsSymlink)
+            return Errno.ELOOP;
+        if (!isPath && !isTmpfile)
+            return DoOpen(caller, place, directory: null, flags, needsDirectory ? LookupFlags.LOOKUP_DIRECTORY : LookupFlags.None, created: false);
+        if (needsDirectory && !place.Inode.IsDirectory)
+            return Errno.ENOTDIR;
+        return isPath ? Files.DentryOpen(caller, place, flags) : TmpfileIn(caller, place, flags, Mode.None);
+    }
 
     /// <summary>Opens a path whose flags <see cref="CheckFlags"/> has passed. The umask of the caller is taken off the mode.</summary>
     public static SysResult<OpenFile> Open(Caller caller, in VfsPath start, ReadOnlySpan<byte> path, OpenFlags flags, Mode mode, ResolveFlags resolve = ResolveFlags.None)
@@ -147,7 +157,7 @@ public static class PathOpen
         return walker.StepInto(dentry);
     }
 
-    private static SysResult<OpenFile> DoOpen(Caller caller, in VfsPath path, Inode directory, OpenFlags flags, LookupFlags lookup, bool created)
+    private static SysResult<OpenFile> DoOpen(Caller caller, in VfsPath path, Inode? directory, OpenFlags flags, LookupFlags lookup, bool created)
     {
         caller = caller.Through(path.Mount);
         var inode = path.Inode;
@@ -157,7 +167,7 @@ public static class PathOpen
                 return Errno.EEXIST;
             if (inode.IsDirectory)
                 return Errno.EISDIR;
-            var denied = Permissions.MayCreateInSticky(directory, inode, caller);
+            var denied = directory is null ? Errno.OK : Permissions.MayCreateInSticky(directory, inode, caller);
             if (denied != Errno.OK)
                 return denied;
         }
@@ -214,8 +224,12 @@ public static class PathOpen
     {
         var lookup = LookupFlags.LOOKUP_DIRECTORY | ((flags & OpenFlags.O_NOFOLLOW) == 0 ? LookupFlags.LOOKUP_FOLLOW : 0);
         var error = PathWalk.Lookup(caller, start, path, lookup, keepsExpiry: false, out var parent, resolve);
-        if (error == Errno.OK)
-            error = parent.Mount.WantWrite();
+        return error != Errno.OK ? error : TmpfileIn(caller, parent, flags, mode);
+    }
+
+    private static SysResult<OpenFile> TmpfileIn(Caller caller, in VfsPath parent, OpenFlags flags, Mode mode)
+    {
+        var error = parent.Mount.WantWrite();
         if (error != Errno.OK)
             return error;
         caller = caller.Through(parent.Mount);

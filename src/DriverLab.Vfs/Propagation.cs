@@ -53,14 +53,10 @@ internal static class Propagation
             mount.Peers = null;
         }
         foreach (var slave in mount.Slaves)
-        {
             slave.Master = master;
-            master?.Slaves.Add(slave);
-        }
+        master?.Slaves.InsertRange(mount.Sb.Core.Quirks.SlavesMoveToFront ? 0 : master.Slaves.Count, mount.Slaves);
         mount.Slaves.Clear();
-        if (ReferenceEquals(master, mount.Master))
-            return;
-        LeaveMaster(mount);
+        LeaveMaster(mount); // also to be the newest slave of the same master
         mount.Master = master;
         master?.Slaves.Insert(0, mount);
     }
@@ -110,7 +106,8 @@ internal static class Propagation
     /// <summary>Makes a tree shared that is about to hang on a shared mount, and copies of it for every mount that receives.</summary>
     public static List<(Mount Copy, Mount Receiver)> CopiesOf(Mount tree, Mount parent, Dentry mountpoint)
     {
-        foreach (var mount in MountTree.Walk(tree))
+        var newlyShared = MountTree.Walk(tree).Where(m => !m.IsShared).ToHashSet();
+        foreach (var mount in newlyShared)
             MakeShared(mount);
         var copies = new List<(Mount, Mount)>();
         var source = tree;
@@ -121,12 +118,13 @@ internal static class Propagation
             source = MountTree.Copy(source, tree.Root, recursive: true, keepUnbindable: false, Join);
             copies.Add((source, peer));
         }
-        CopyToSlaves(tree, parent, mountpoint, copies, []);
+        CopyToSlaves(tree, parent, mountpoint, copies, newlyShared, []);
         return copies;
     }
 
-    // One copy for the first member of each group of slaves, peers of that copy for the others; then the slaves of that group receive from it.
-    private static void CopyToSlaves(Mount source, Mount parent, Dentry mountpoint, List<(Mount, Mount)> copies, HashSet<Mount> seen)
+    // One copy for the first member of each group of slaves, peers of that copy for the others; then the slaves of that group receive from it. A part of the tree that receives from where it goes
+    // to is not shared yet.
+    private static void CopyToSlaves(Mount source, Mount parent, Dentry mountpoint, List<(Mount, Mount)> copies, HashSet<Mount> newlyShared, HashSet<Mount> seen)
     {
         foreach (var member in RingOf(parent))
         {
@@ -140,11 +138,11 @@ internal static class Propagation
                     _ = seen.Add(receiver);
                     if (!IsReceiver(receiver, mountpoint))
                         continue;
-                    bool isFirst = first is null, shared = receiver.IsShared;
+                    bool isFirst = first is null, shared = receiver.IsShared && !newlyShared.Contains(receiver);
                     first = MountTree.Copy(first ?? source, source.Root, recursive: true, keepUnbindable: false, isFirst ? (from, copy) => JoinAsSlave(from, copy, shared) : Join);
                     copies.Add((first, receiver));
                 }
-                CopyToSlaves(first ?? source, slave, mountpoint, copies, seen);
+                CopyToSlaves(first ?? source, slave, mountpoint, copies, newlyShared, seen);
             }
         }
     }

@@ -184,6 +184,18 @@ public sealed record VfsQuirks
     /// <summary>Watches are told of flags of chattr that are set (seen on 7.2.12, not on 6.18.44).</summary>
     public bool FlagsAreTold { get; init; }
 
+    /// <summary>The flags that FS_IOC_FSSETXATTR knows: all others are refused before anything else is looked at (seen on 6.17, not on 6.16, where the file system refuses what it does not have).</summary>
+    public uint KnownFileFlags { get; init; } = uint.MaxValue;
+
+    /// <summary>Those of them that FS_IOC_FSGETXATTR alone tells: setting them does nothing (seen on 6.17; more of them on 7.2).</summary>
+    public uint ToldFileFlags { get; init; }
+
+    /// <summary>A copy of an unbindable mount, for another name space, can be bound (seen on 6.17 and 6.18.44, not on 6.16 and 7.2).</summary>
+    public bool CopiesAreBindable { get; init; }
+
+    /// <summary>The slaves of a mount that is not shared any more become the newest of their new master; before, its oldest (seen on 6.17, not on 6.16).</summary>
+    public bool SlavesMoveToFront { get; init; }
+
     /// <summary>move_mount looks for the target before it looks for the mount (seen on 6.16.12, not on 6.12.118).</summary>
     public bool MoveMountFindsTargetFirst { get; init; }
 
@@ -191,7 +203,7 @@ public sealed record VfsQuirks
     public bool EmptyMapsAreRefused { get; init; }
 
     /// <summary>A file without a name is refused, as one with a name is, to a caller whose ids mean nothing on the mount or to the file system.</summary>
-    /// <remarks>Seen on 6.12.118, 7.2.12 and 7.3.4; not on 6.16.12 and 6.17.13.</remarks>
+    /// <remarks>Seen on 6.12.118, 6.18.44, 7.2.12 and 7.3.4; not on 6.16.12 and 6.17.13.</remarks>
     public bool NamelessFilesNeedOwners { get; init; }
 
     /// <summary>tmpfs has mounts with maps of owners (6.3).</summary>
@@ -254,8 +266,12 @@ public sealed record VfsQuirks
         CopyTellsWriteTwice = !profile.AtLeast(6, 8),
         AnonInodesRefuseChanges = profile.AtLeast(6, 16),
         FlagsAreTold = profile.AtLeast(7, 0),
+        KnownFileFlags = profile.AtLeast(7, 0) ? 0x800FFFFB : profile.AtLeast(6, 17) ? 0x8001FFFB : uint.MaxValue,
+        ToldFileFlags = profile.AtLeast(7, 0) ? 0x800E0002 : profile.AtLeast(6, 17) ? 0x80000002 : 0,
+        CopiesAreBindable = profile.AtLeast(6, 17) && !profile.AtLeast(7, 0),
+        SlavesMoveToFront = profile.AtLeast(6, 17),
         MoveMountFindsTargetFirst = profile.AtLeast(6, 15),
-        NamelessFilesNeedOwners = (profile.AtLeast(6, 12) && !profile.AtLeast(6, 13)) || profile.AtLeast(7, 0),
+        NamelessFilesNeedOwners = (profile.AtLeast(6, 12) && !profile.AtLeast(6, 13)) || profile.AtLeast(6, 18),
         EmptyMapsAreRefused = profile.AtLeast(6, 9),
         TmpfsAllowsMappings = profile.AtLeast(6, 3),
         HasMountSetattr = profile.AtLeast(5, 12),

@@ -113,15 +113,21 @@ public partial class EmulatedTask
         var found = place.Mount.Sb.DecodeHandle(copy.Value, Quirks.HandleTypesHaveFlags ? handle.Type & 0xffff : handle.Type);
         if (!found.IsOk)
             return found.Error;
+        if (Quirks.HandleTypesHaveFlags && !FitsType(found.Value, place.Dentry, handle.Type))
+            return Errno.ESTALE;
         var error = PathOpen.CheckFlags(Quirks, ref flags);
-        const OpenFlags exclusive = OpenFlags.O_CREAT | OpenFlags.O_EXCL;
-        if (error == Errno.OK && (flags & exclusive) == exclusive)
-            error = Errno.EEXIST;
         return error != Errno.OK ? error : Install(PathOpen.OpenPlace(Caller, new(place.Mount, found.Value), flags));
     }
 
     /// <summary>FILEID_IS_CONNECTABLE and FILEID_IS_DIR, the flags that a handle's type may have.</summary>
-    private const int ConnectableFlags = 0x30000;
+    private const int ConnectableFlags = FileIdIsConnectable | FileIdIsDirectory;
+
+    private const int FileIdIsConnectable = 0x10000, FileIdIsDirectory = 0x20000;
+
+    /// <summary>What a connectable handle leads to lies below the directory whose descriptor was given; one of a directory leads to a directory.</summary>
+    /// <remarks>Linux fs/fhandle.c: handle_to_path(), vfs_dentry_acceptable().</remarks>
+    private static bool FitsType(Dentry found, Dentry below, int type) =>
+        ((type & FileIdIsConnectable) == 0 || below.IsAncestorOf(found)) && ((type & FileIdIsDirectory) == 0 || found.IsDirectory);
 
     /// <summary>Length and flags of a handle.</summary>
     private Errno CheckHandle(in FileHandle handle)

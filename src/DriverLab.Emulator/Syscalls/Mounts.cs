@@ -8,14 +8,25 @@ namespace DriverLab.Emulator;
 public partial class EmulatedTask
 {
     /// <inheritdoc/>
-    public Errno Mount(ReadOnlySpan<byte> source, ReadOnlySpan<byte> target, ReadOnlySpan<byte> fileSystem, MountFlags flags, ReadOnlySpan<byte> data) =>
-        MountCalls.Mount(Caller, source, target, fileSystem, flags, data);
+    public Errno Mount(ReadOnlySpan<byte> source, ReadOnlySpan<byte> target, ReadOnlySpan<byte> fileSystem, MountFlags flags, ReadOnlySpan<byte> data)
+    {
+        State.Core.EndCall();
+        return MountCalls.Mount(Caller, source, target, fileSystem, flags, data);
+    }
 
     /// <inheritdoc/>
-    public Errno Umount(ReadOnlySpan<byte> target, UmountFlags flags) => MountCalls.Umount(Caller, target, flags);
+    public Errno Umount(ReadOnlySpan<byte> target, UmountFlags flags)
+    {
+        State.Core.EndCall();
+        return MountCalls.Umount(Caller, target, flags);
+    }
 
     /// <inheritdoc/>
-    public Errno PivotRoot(ReadOnlySpan<byte> newRoot, ReadOnlySpan<byte> putOld) => MountCalls.PivotRoot(Caller, newRoot, putOld, State.Tasks);
+    public Errno PivotRoot(ReadOnlySpan<byte> newRoot, ReadOnlySpan<byte> putOld)
+    {
+        State.Core.EndCall();
+        return MountCalls.PivotRoot(Caller, newRoot, putOld, State.Tasks);
+    }
 
     /// <summary>Gives an open file the lowest free descriptor.</summary>
     private SysResult<Fd> Install(SysResult<OpenFile> opened)

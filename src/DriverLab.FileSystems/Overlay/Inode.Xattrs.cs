@@ -56,7 +56,7 @@ internal abstract partial class OverlayInode
             Overlay.OpenForSecurity(RealPath);
         var error = RealInode.GetFileAttr(Overlay.Mounter, Real, out flags);
         if (error == Errno.OK && Overlay.Quirks.CopiesFlags)
-            flags = flags & ~ProtectingFlags | FileAttrs.Of(Flags & Protecting);
+            flags |= FileAttrs.Of(Flags & Protecting);
         return error;
     }
 

@@ -421,18 +421,12 @@ internal static class InodeMaking
         inode.KeepsIno = byLower;
         if (inode.IsDirectory)
         {
-            inode.IsImpure = upper is not null && IsImpure(sb, upper);
+            inode.IsImpure = upper is not null && sb.IsImpure(upper);
             inode.MayHoldWhiteouts = (upper is not null && lower is not null) || lowers.Length > 1
                 || sb.GetOwnXattr(upper ?? lower!, sb.Names.Origin, default) >= 0;
         }
         sb.AddInode(key, inode);
         return inode;
-    }
-
-    private static bool IsImpure(OverlaySuperBlock sb, Dentry upper)
-    {
-        Span<byte> value = stackalloc byte[1];
-        return sb.GetOwnXattr(upper, sb.Names.Impure, value) == 1 && value[0] == 'y';
     }
 
     private static bool HashesByLower(OverlaySuperBlock sb, Dentry? upper, Dentry? lower, Dentry? index)

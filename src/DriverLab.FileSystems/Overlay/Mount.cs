@@ -473,7 +473,7 @@ internal sealed class MountProcedure : ILayerSink
         inode.Init(upper, lowers, real.Inode!.Ino, upper is null ? lowers[0].Layer.FsId : 0, isRoot: true);
         inode.Nlink = 1;
         inode.MayHoldWhiteouts = true;
-        inode.IsImpure = upper is not null && _sb.GetOwnXattr(upper, _sb.Names.Impure, default) >= 0;
+        inode.IsImpure = upper is not null && _sb.IsImpure(upper);
         foreach (var lower in lowers.AsSpan(0, lowers.Length - 1))
         {
             if (_sb.Escapes && _sb.OpaqueValue(lower.Dentry) == 'x')

@@ -326,37 +326,36 @@ internal sealed class OptionParser(OverlayQuirks quirks, OverlayOptions options,
             return Errno.OK;
         if (value[0] == ':')
             return Fail("overlayfs: cannot append lower layer");
+        options.LowerText = value;
         if (quirks.RefusesDanglingBackslash && OptionText.HasDanglingBackslash(value))
             return Errno.EINVAL;
         var pieces = OptionText.Split(value, (byte)':');
+        for (int i = 2; i < pieces.Count - 1; i++)
+        {
+            if (pieces[i].Length == 0 && pieces[i - 1].Length == 0)
+                return Fail("overlayfs: only single ':' or double '::' sequences of unescaped colons in lowerdir mount option allowed.");
+        }
         if (pieces[^1].Length == 0)
             return Fail("overlayfs: unescaped trailing colons in lowerdir mount option.");
-        bool data = false;
-        var wanted = new List<(byte[] Typed, LayerRole Role)>();
+        if (pieces.Count(static p => p.Length > 0) > MaxLayers)
+            return Fail($"overlayfs: too many lower directories, limit is {MaxLayers}");
+        return AddLowers(pieces);
+    }
+
+    // Each layer is looked at before it is asked what stands behind it: those in front of a wrong one stay.
+    private Errno AddLowers(List<byte[]> pieces)
+    {
         for (int i = 0; i < pieces.Count; i++)
         {
-            if (pieces[i].Length > 0)
-            {
-                bool afterDouble = i > 0 && pieces[i - 1].Length == 0;
-                if (data && !afterDouble)
-                    return Fail("overlayfs: regular lower layers cannot follow data lower layers");
-                data |= afterDouble;
-                wanted.Add((pieces[i], data ? LayerRole.LowerData : LayerRole.Lower));
-            }
-            else if (pieces[i - 1].Length == 0)
-            {
-                return Fail("overlayfs: only single ':' or double '::' sequences of unescaped colons in lowerdir mount option allowed.");
-            }
-        }
-        if (wanted.Count > MaxLayers)
-            return Fail($"overlayfs: too many lower directories, limit is {MaxLayers}");
-        foreach (var (typed, role) in wanted)
-        {
-            var error = AddLower(role, OptionText.Unescape(typed), typed);
+            if (pieces[i].Length == 0)
+                continue;
+            bool isData = i > 0 && pieces[i - 1].Length == 0;
+            if (!isData && options.Lowers.Exists(static l => l.IsData))
+                return Fail("overlayfs: regular lower layers cannot follow data lower layers");
+            var error = AddLower(isData ? LayerRole.LowerData : LayerRole.Lower, OptionText.Unescape(pieces[i]), pieces[i]);
             if (error != Errno.OK)
                 return error;
         }
-        options.LowerText = value;
         return Errno.OK;
     }
 

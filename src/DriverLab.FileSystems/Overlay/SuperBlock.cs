@@ -324,6 +324,14 @@ internal sealed class OverlaySuperBlock : SuperBlock
         return GetOwnXattr(real, Names.Opaque, value) == 1 ? value[0] : (byte)0;
     }
 
+    /// <summary>An upper directory is marked as holding objects whose numbers are not their own.</summary>
+    /// <remarks>Linux fs/overlayfs/util.c: ovl_path_check_dir_xattr().</remarks>
+    public bool IsImpure(Dentry upper)
+    {
+        Span<byte> value = stackalloc byte[1];
+        return GetOwnXattr(upper, Names.Impure, value) == 1 && value[0] == 'y';
+    }
+
     /// <summary>A whiteout of either kind: a character device 0:0, or an empty regular file with the xattr. Listings look for the second kind only in directories that announce
     /// it, lookups everywhere.</summary>
     /// <remarks>Linux fs/overlayfs/util.c: ovl_path_is_whiteout(). Seen on 6.18.</remarks>

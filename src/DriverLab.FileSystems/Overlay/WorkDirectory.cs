@@ -15,17 +15,27 @@ internal readonly record struct NewObject(Mode Mode, DevT Device = default, byte
 internal sealed class WorkDirectory(OverlaySuperBlock sb)
 {
     private readonly HashSet<Inode> _traps = new(ReferenceEqualityComparer.Instance);
-    private Dentry? _sharedWhiteout;
     private bool _sharesWhiteouts = true;
 
     /// <summary><c>work/</c> or <c>index/</c> below the directory of the option; null: the overlay is read-only.</summary>
-    public Dentry? Directory { get; set; }
+    public Dentry? Directory { get; set => field = Keep(field, value); }
 
     /// <summary><c>index/</c>, with index=on.</summary>
-    public Dentry? Index { get; set; }
+    public Dentry? Index { get; set => field = Keep(field, value); }
 
     /// <summary>The directory of the option.</summary>
-    public Dentry? Base { get; set; }
+    public Dentry? Base { get; set => field = Keep(field, value); }
+
+    /// <summary>The whiteout that others are links of.</summary>
+    private Dentry? SharedWhiteout { get; set => field = Keep(field, value); }
+
+    // What the overlay keeps lives on though another one with the same work directory removes it.
+    private static Dentry? Keep(Dentry? old, Dentry? wanted)
+    {
+        wanted?.Hold();
+        old?.Release();
+        return wanted;
+    }
 
     /// <summary>O_TMPFILE works on the upper file system.</summary>
     public bool HasTmpFile { get; set; }
@@ -43,7 +53,7 @@ internal sealed class WorkDirectory(OverlaySuperBlock sb)
     public bool IsTrap(Dentry directory) => _traps.Contains(directory.Inode!);
 
     /// <summary>Lets go of everything; what is on disk stays.</summary>
-    public void Release() => Base = Directory = Index = _sharedWhiteout = null;
+    public void Release() => Base = Directory = Index = SharedWhiteout = null;
 
     // ---- objects ------------------------------------------------------------------------------------------------------------------------
 
@@ -114,12 +124,12 @@ internal sealed class WorkDirectory(OverlaySuperBlock sb)
         var temp = TempName();
         if (!temp.IsOk)
             return temp;
-        if (_sharedWhiteout is null)
+        if (SharedWhiteout is null)
         {
             var error = Namei.VfsWhiteout(Mounter, Directory!.Inode!, temp.Value);
             if (error != Errno.OK)
                 return error;
-            _sharedWhiteout = temp.Value;
+            SharedWhiteout = temp.Value;
             if (_sharesWhiteouts)
             {
                 temp = TempName();
@@ -129,19 +139,19 @@ internal sealed class WorkDirectory(OverlaySuperBlock sb)
         }
         if (_sharesWhiteouts)
         {
-            var error = Namei.VfsLink(Mounter, _sharedWhiteout, Directory!.Inode!, temp.Value);
+            var error = Namei.VfsLink(Mounter, SharedWhiteout, Directory!.Inode!, temp.Value);
             if (error == Errno.OK)
                 return temp;
             if (error != Errno.EMLINK)
             {
                 int shown = -(int)error;
                 string number = sb.Quirks.LinkErrorBits switch { 32 => $"{unchecked((uint)shown)}", 64 => $"{unchecked((ulong)shown)}", _ => $"{shown}" };
-                sb.Log($"Failed to link whiteout - disabling whiteout inode sharing(nlink={_sharedWhiteout.Inode!.Nlink}, err={number})");
+                sb.Log($"Failed to link whiteout - disabling whiteout inode sharing(nlink={SharedWhiteout.Inode!.Nlink}, err={number})");
                 _sharesWhiteouts = false;
             }
         }
-        var last = _sharedWhiteout;
-        _sharedWhiteout = null;
+        var last = SharedWhiteout;
+        SharedWhiteout = null;
         return last;
     }
 

@@ -15,7 +15,18 @@ public sealed class ProcFileSystem : FileSystemType
     public override string Name => "proc";
 
     /// <inheritdoc/>
-    public override SysResult<Dentry> Mount(MountContext context) => new ProcSuperBlock(context, this).Root;
+    public override SysResult<Dentry> Mount(MountContext context)
+    {
+        var error = CheckedOptions.Read(context, this, CheckOption);
+        return error == Errno.OK ? new ProcSuperBlock(context, this).Root : error;
+    }
+
+    /// <inheritdoc/>
+    public override IFsContext NewContext(VfsCore core, bool reconfigures) => new CheckedOptions(this, CheckOption);
+
+    /// <summary>Who sees which processes is not modelled.</summary>
+    /// <remarks>Linux fs/proc/root.c: proc_fs_parameters.</remarks>
+    internal static Errno? CheckOption(string name, byte[]? value) => name is "gid" or "hidepid" or "subset" ? NotModelledException.Throw("proc with " + name) : null;
 
     /// <summary>Ends a lookup. A name that is not there is an error already, so that nothing can be made of it.</summary>
     /// <returns>ENOENT.</returns>
@@ -37,6 +48,8 @@ internal sealed class ProcSuperBlock : SuperBlock
         Root = NewDentry(null, []);
         Root.Instantiate(new ProcRoot(this) { Ino = 1 });
     }
+
+    public override Errno CheckRemount(MountContext context) => CheckedOptions.Read(context, Type, ProcFileSystem.CheckOption);
 
     public override Errno StatFs(Dentry dentry, out StatFs result)
     {
@@ -62,7 +75,7 @@ internal sealed class ProcRoot(SuperBlock sb) : Inode(sb, Mode.S_IFDIR | (Mode)0
         else if (name.SequenceEqual("fs"u8))
             inode = new ProcFsDirectory(Sb);
         else if (name.SequenceEqual("filesystems"u8))
-            inode = new ProcText(Sb, static c => ProcFormats.FileSystems(c.Mounts.Core));
+            inode = new ProcText(Sb, static c => ProcFormats.FileSystems(c.Mounts.Core)) { WriteError = Errno.EIO };
         else if (ProcTask.IsOf(caller, name))
             inode = new ProcTask(Sb, caller);
         return ProcFileSystem.Found(dentry, inode);
@@ -141,7 +154,7 @@ internal sealed class ProcFdDirectory(SuperBlock sb, Caller task) : Inode(sb, Mo
     public override Errno Permission(Caller caller, AccessMode mask) => caller.Pid == task.Pid ? Errno.OK : base.Permission(caller, mask);
 
     private static Mode FdMode(OpenFile file) =>
-        Mode.S_IXUSR | (file.CanRead ? Mode.S_IRUSR : 0) | (file.CanWrite ? Mode.S_IWUSR : 0);
+        (file.CanRead ? Mode.S_IRUSR | Mode.S_IXUSR : 0) | (file.CanWrite ? Mode.S_IWUSR | Mode.S_IXUSR : 0);
 
     public override SysResult<OpenFile> Open(Caller caller, in VfsPath path, OpenFlags flags) => new ProcDirectoryFile(path, flags);
 }
@@ -166,16 +179,26 @@ internal sealed class ProcJump(SuperBlock sb, Func<VfsPath> place) : Inode(sb, M
     public override SysResult<LinkTarget> GetLink(Caller caller, Dentry dentry) => new LinkTarget(default, place());
 }
 
-/// <summary>A file whose content is made when it is opened.</summary>
+/// <summary>A file whose content is made when it is read from its beginning.</summary>
 internal sealed class ProcText(SuperBlock sb, Func<Caller, byte[]> make) : Inode(sb, Mode.S_IFREG | (Mode)0x124)
 {
-    public override SysResult<OpenFile> Open(Caller caller, in VfsPath path, OpenFlags flags) => new ProcTextFile(path, flags, make(caller));
+    /// <summary>What writing says: files of tasks have no such operation, the others have one that finds nothing to do it.</summary>
+    /// <remarks>Linux fs/proc/inode.c: proc_reg_write().</remarks>
+    public Errno WriteError { get; init; } = Errno.EINVAL;
+
+    public override SysResult<OpenFile> Open(Caller caller, in VfsPath path, OpenFlags flags) => new ProcTextFile(path, flags, make, WriteError);
 }
 
-internal sealed class ProcTextFile(VfsPath path, OpenFlags flags, byte[] text) : OpenFile(path, flags)
+/// <remarks>Linux fs/seq_file.c: seq_read_iter().</remarks>
+internal sealed class ProcTextFile(VfsPath path, OpenFlags flags, Func<Caller, byte[]> make, Errno writeError) : OpenFile(path, flags)
 {
+    private byte[]? _text;
+
     public override SysResult<int> Read(Caller caller, Span<byte> buffer, ref long position)
     {
+        if (position == 0)
+            _text = null;
+        var text = TextFor(caller);
         if (position >= text.Length)
             return 0;
         int count = Math.Min(buffer.Length, text.Length - (int)position);
@@ -184,8 +207,12 @@ internal sealed class ProcTextFile(VfsPath path, OpenFlags flags, byte[] text) :
         return count;
     }
 
+    public override SysResult<int> Write(Caller caller, ReadOnlySpan<byte> data, ref long position) => writeError;
+
     public override SysResult<long> LSeek(Caller caller, long offset, SeekWhence whence) =>
-        whence is SeekWhence.SEEK_SET or SeekWhence.SEEK_CUR ? Simple.LSeek(this, offset, whence, long.MaxValue, text.Length) : Errno.EINVAL;
+        whence is SeekWhence.SEEK_SET or SeekWhence.SEEK_CUR ? Simple.LSeek(this, offset, whence, long.MaxValue, TextFor(caller).Length) : Errno.EINVAL;
+
+    private byte[] TextFor(Caller caller) => _text ??= make(caller);
 }
 
 internal sealed class ProcDirectoryFile(VfsPath path, OpenFlags flags) : OpenFile(path, flags)

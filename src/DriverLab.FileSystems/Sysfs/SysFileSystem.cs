@@ -15,7 +15,17 @@ public sealed class SysFileSystem : FileSystemType
     public override string Name => "sysfs";
 
     /// <inheritdoc/>
-    public override SysResult<Dentry> Mount(MountContext context) => (_instance ??= new SysSuperBlock(context, this)).Root;
+    public override SysResult<Dentry> Mount(MountContext context)
+    {
+        var error = CheckedOptions.Read(context, this, CheckOption);
+        return error == Errno.OK ? (_instance ??= new SysSuperBlock(context, this)).Root : error;
+    }
+
+    /// <inheritdoc/>
+    public override IFsContext NewContext(VfsCore core, bool reconfigures) => new CheckedOptions(this, CheckOption);
+
+    /// <summary>There is none.</summary>
+    internal static Errno? CheckOption(string name, byte[]? value) => null;
 }
 
 internal sealed class SysSuperBlock : SuperBlock
@@ -28,6 +38,8 @@ internal sealed class SysSuperBlock : SuperBlock
         Root = NewDentry(null, []);
         Root.Instantiate(new SysDirectory(this, ""));
     }
+
+    public override Errno CheckRemount(MountContext context) => CheckedOptions.Read(context, Type, SysFileSystem.CheckOption);
 
     public override Errno StatFs(Dentry dentry, out StatFs result) => Simple.StatFs(this, out result);
 
