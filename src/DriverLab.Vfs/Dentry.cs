@@ -203,6 +203,7 @@ public class Dentry
     {
         DropChildren();
         Drop();
+        PinParent();
     }
 
     /// <summary>Drops everything cached below.</summary>

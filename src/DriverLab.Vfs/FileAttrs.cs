@@ -91,9 +91,7 @@ public static class FileAttrs
         bool isRegular = inode.IsRegular, isDirectory = inode.IsDirectory;
         if ((extended & FS_XFLAG_EXTSIZE) != 0 && !isRegular || (extended & FS_XFLAG_EXTSZINHERIT) != 0 && !isDirectory || (extended & FS_XFLAG_COWEXTSIZE) != 0 && !isRegular && !isDirectory)
             return Errno.EINVAL;
-        if (hasMore)
-            return Errno.EOPNOTSUPP;
-        error = inode.SetFileAttr(caller, dentry, flags);
+        error = inode.SetFileAttr(caller, dentry, flags, hasMore);
         if (error == Errno.OK)
             TellChange(dentry);
         return error;

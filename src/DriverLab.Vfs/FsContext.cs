@@ -172,7 +172,7 @@ internal sealed class FsContextFile(VfsCore core, FileSystemType type, MountFlag
             return Error(Prefix + "Non-string source");
         if (_source is not null)
             return Error(Prefix + "Multiple sources");
-        _source = type.KeepsSource(core) ? parameter.Value : null;
+        _source = parameter.Value;
         return Errno.OK;
     }
 

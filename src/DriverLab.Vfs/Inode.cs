@@ -232,7 +232,11 @@ public abstract class Inode
     }
 
     /// <summary>Sets the flags of chattr(1); owner and privileges have been looked at.</summary>
-    public virtual Errno SetFileAttr(Caller caller, Dentry dentry, uint flags) => Errno.ENOTTY;
+    /// <param name="caller">Who sets.</param>
+    /// <param name="dentry">By which entry.</param>
+    /// <param name="flags">The flags.</param>
+    /// <param name="hasMore">More is asked for that only FS_IOC_FSSETXATTR knows: other flags, sizes of extents, a project.</param>
+    public virtual Errno SetFileAttr(Caller caller, Dentry dentry, uint flags, bool hasMore) => Errno.ENOTTY;
 
     // ---- extended attributes: names arrive whole, with their prefix -------------------------------------------------------------------
 

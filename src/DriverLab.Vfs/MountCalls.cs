@@ -149,7 +149,7 @@ public static partial class MountCalls
     /// <remarks>Linux fs/namespace.c: do_move_mount().</remarks>
     private static Errno MoveTo(Caller caller, in VfsPath old, in VfsPath path)
     {
-        if (!old.IsMountRoot && caller.Mounts.Core.Quirks.MovesCheckSourceFirst)
+        if (caller.Mounts.Core.Quirks.MovesCheckSourceFirst && (!old.IsMountRoot || old.Dentry.IsDirectory != path.Dentry.IsDirectory))
             return Errno.EINVAL;
         var error = CheckPlace(caller, path);
         if (error != Errno.OK)

@@ -1,4 +1,5 @@
 using System.Text;
+using DriverLab.Linux;
 using DriverLab.Linux.Abi;
 
 namespace DriverLab.Vfs;
@@ -35,6 +36,18 @@ public sealed class MountContext(VfsCore core, Caller caller, byte[] source, Mou
         var (flag, isSet) = GenericWord(Encoding.Latin1.GetString(name));
         Flags = isSet ? Flags | flag : Flags & ~flag;
         return flag != MountFlags.None;
+    }
+
+    private bool _hasSource;
+
+    /// <summary>Takes a source among the options, where no file system has one of its own: mount(2) has given it already, and a remount leaves it as it is.</summary>
+    /// <returns>EINVAL (no text, or the second one), told in the kernel log.</returns>
+    /// <remarks>Linux fs/fs_context.c: vfs_parse_fs_param_source().</remarks>
+    public Errno TakeSource(bool hasValue)
+    {
+        bool isFirst = IsRemount && !_hasSource;
+        _hasSource |= hasValue;
+        return hasValue && isFirst ? Errno.OK : this.Complain((Core.Quirks.SourceErrorsNameVfs ? "VFS: " : "") + (hasValue ? "Multiple sources" : "Non-string source"));
     }
 
     /// <summary>The flag of a word that is for every file system, and whether the word sets or clears it; no flag for other words.</summary>

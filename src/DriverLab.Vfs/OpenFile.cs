@@ -50,6 +50,9 @@ public class OpenFile(VfsPath path, OpenFlags flags)
     /// <summary>False for files without a position (pread gives ESPIPE).</summary>
     public virtual bool IsSeekable => true;
 
+    /// <summary>Can be written at any position, too (pwrite gives ESPIPE otherwise).</summary>
+    public virtual bool AllowsPWrite => IsSeekable;
+
     /// <summary>True when O_DIRECT is accepted.</summary>
     public virtual bool SupportsDirect => false;
 

@@ -169,7 +169,7 @@ public sealed record VfsQuirks
     /// <summary>A place whose mount is in no name space any more is missing, ENOENT, where a mount is to go: the check came before the one of the name space, EINVAL (seen on 6.12, not on 6.1).</summary>
     public bool DetachedPlacesAreMissing { get; init; }
 
-    /// <summary>A move looks whether its source is the root of a mount before it looks at the place (seen on 6.18.44 and 7.2.12, not on 6.17).</summary>
+    /// <summary>A move looks whether its source is the root of a mount, and a directory where one is needed, before it looks at the place (seen on 6.18.44 and 7.2.12, not on 6.17).</summary>
     public bool MovesCheckSourceFirst { get; init; }
 
     /// <summary>Watches hear of an open where it is done, before the file is cut off, and of the kernel's own opens; before, at the end of the system call (seen on 6.12, not on 6.1).</summary>

@@ -97,7 +97,7 @@ public partial class EmulatedTask
             return Errno.EINVAL;
         if (FileOf(fd) is not { } file)
             return Errno.EBADF;
-        return file.IsSeekable ? Files.VfsWrite(Caller, file, data, ref offset) : Errno.ESPIPE;
+        return file.AllowsPWrite ? Files.VfsWrite(Caller, file, data, ref offset) : Errno.ESPIPE;
     }
 
     /// <inheritdoc/>

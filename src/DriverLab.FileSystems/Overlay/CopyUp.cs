@@ -291,7 +291,7 @@ internal ref struct CopyUp
     private readonly Errno CopyFlags(in LayerPath lower, Dentry temp)
     {
         const InodeFlags copied = InodeFlags.S_SYNC | InodeFlags.S_NOATIME | InodeFlags.S_APPEND | InodeFlags.S_IMMUTABLE;
-        if ((lower.Inode.Flags & copied) == 0)
+        if ((_inode.Flags & copied) == 0)
             return Errno.OK;
         _sb.OpenForSecurity(lower.Path);
         if (lower.Inode.GetFileAttr(Mounter, lower.Dentry, out uint flags) != Errno.OK)
@@ -306,7 +306,7 @@ internal ref struct CopyUp
         if (temp.Inode!.GetFileAttr(Mounter, temp, out uint fresh) != Errno.OK)
             return Errno.OK;
         _sb.OpenForSecurity(upper);
-        return temp.Inode.SetFileAttr(Mounter, temp, fresh | FileAttrs.FS_NOATIME_FL);
+        return temp.Inode.SetFileAttr(Mounter, temp, fresh | FileAttrs.FS_NOATIME_FL, hasMore: false);
     }
 
     /// <summary>Copies the content into a file that is open already, or is opened for it: after the lower one before 6.1, before it since.</summary>

@@ -61,7 +61,7 @@ internal abstract partial class OverlayInode
     }
 
     /// <remarks>Linux fs/overlayfs/inode.c: ovl_fileattr_set().</remarks>
-    public override Errno SetFileAttr(Caller caller, Dentry dentry, uint flags)
+    public override Errno SetFileAttr(Caller caller, Dentry dentry, uint flags, bool hasMore)
     {
         if (!IsRegular && !IsDirectory)
             return Errno.ENOTTY;
@@ -74,7 +74,7 @@ internal abstract partial class OverlayInode
             error = Upper!.Inode!.GetFileAttr(Overlay.Mounter, Upper, out _);
         }
         if (error == Errno.OK)
-            error = Upper!.Inode!.SetFileAttr(Overlay.Mounter, Upper, flags & ~ProtectingFlags);
+            error = Upper!.Inode!.SetFileAttr(Overlay.Mounter, Upper, flags & ~ProtectingFlags, hasMore);
         if (error != Errno.OK)
             return error;
         FileAttrs.TellChange(Upper!);

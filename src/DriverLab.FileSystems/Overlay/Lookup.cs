@@ -242,6 +242,11 @@ internal sealed class LayerLookup(OverlaySuperBlock sb)
             _stop = _isOpaque = !sb.Core.IsMutated(Mutation.WhiteoutNotSeen);
             return Errno.OK;
         }
+        if (isLastElement && _isMetacopy && !dentry.Inode!.IsRegular)
+        {
+            _stop = true; // no data of a file
+            return Errno.OK;
+        }
         if (!dentry.IsDirectory)
             return FindFile(dentry, start, end, out found);
         if (sb.Work.IsTrap(dentry))
@@ -274,7 +279,7 @@ internal sealed class LayerLookup(OverlaySuperBlock sb)
     {
         bool isLastElement = end == _name.Length;
         _stop = true;
-        found = _isDirectory || !isLastElement || (_isMetacopy && !dentry.Inode!.IsRegular) ? null : dentry;
+        found = _isDirectory || !isLastElement ? null : dentry;
         if (found is null)
             return Errno.OK;
         _isMetacopy = false;

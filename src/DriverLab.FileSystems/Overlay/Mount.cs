@@ -211,8 +211,9 @@ internal sealed class MountProcedure : ILayerSink
 
     private Errno TakeUpper()
     {
-        if (!_quirks.FsContext && _upperPath.Mount.IsReadOnly)
-            return _quirks.OldMountErrors && !_upperPath.Dentry.Sb.IsReadOnly ? Errno.EROFS : Fail("upper fs is r/o, try multi-lower layers mount");
+        // On 5.10 a mount that is read-only by itself is noticed when work/ is to be made there.
+        if (!_quirks.FsContext && (_quirks.OldMountErrors ? _upperPath.Dentry.Sb.IsReadOnly : _upperPath.Mount.IsReadOnly))
+            return Fail("upper fs is r/o, try multi-lower layers mount");
         NoteNameLength(_upperPath);
         if (!_sb.Work.TryAddTrap(_upperPath.Dentry))
             return Fail("conflicting upperdir path", Errno.ELOOP);

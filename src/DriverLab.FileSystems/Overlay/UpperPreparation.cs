@@ -14,7 +14,10 @@ internal static class UpperPreparation
     /// <returns>EINVAL: the mark of an earlier volatile mount is still there. Other failures make the overlay read-only.</returns>
     public static Errno MakeWork(OverlaySuperBlock sb, Action<string> log)
     {
-        var error = MakeDirectory(sb, "work"u8, keep: false, out var work, log);
+        var error = sb.Upper!.Mount.WantWrite();
+        if (error != Errno.OK)
+            return error;
+        error = MakeDirectory(sb, "work"u8, keep: false, out var work, log);
         if (error != Errno.OK || work is null)
             return error;
         sb.Work.Directory = work;

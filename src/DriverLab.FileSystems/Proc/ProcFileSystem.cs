@@ -194,6 +194,9 @@ internal sealed class ProcTextFile(VfsPath path, OpenFlags flags, Func<Caller, b
 {
     private byte[]? _text;
 
+    /// <remarks>Linux fs/seq_file.c: seq_open().</remarks>
+    public override bool AllowsPWrite => false;
+
     public override SysResult<int> Read(Caller caller, Span<byte> buffer, ref long position)
     {
         if (position == 0)

@@ -21,18 +21,22 @@ public sealed class RamFileSystem : FileSystemType
     /// <inheritdoc/>
     public override SysResult<Dentry> Mount(MountContext context)
     {
-        var error = ReadMode(context, out var mode);
+        var error = ReadMode(context, this, out var mode);
         return error == Errno.OK ? new RamSuperBlock(context, this, mode).Root : error;
     }
 
     /// <summary>Reads the options; a remount does so too, and forgets them.</summary>
-    internal static Errno ReadMode(MountContext context, out Mode mode)
+    internal static Errno ReadMode(MountContext context, FileSystemType type, out Mode mode)
     {
         mode = (Mode)0x1ED; // 0755
         var options = new OptionReader(context.Data);
         while (options.MoveNext())
         {
-            if (context.TakeGeneric(options.Name) || !options.Name.SequenceEqual("mode"u8))
+            if (context.TakeGeneric(options.Name))
+                continue;
+            if (options.Name.SequenceEqual("source"u8) && type.KeepsSource(context.Core) && context.TakeSource(options.HasValue) is var error and not Errno.OK)
+                return error;
+            if (!options.Name.SequenceEqual("mode"u8))
                 continue;
             if (!OptionValue.TryOctal(options.Value, out uint value))
                 return context.BadValue("ramfs", options.Name);
@@ -50,7 +54,7 @@ public sealed class RamFileSystem : FileSystemType
 
         public Errno? Parse(in FsParameter parameter)
         {
-            if (parameter.Text == "source")
+            if (parameter.Text == "source" && type.KeepsSource(core))
                 return null;
             if (parameter.Text != "mode")
                 return Errno.OK;
@@ -80,7 +84,7 @@ internal sealed class RamSuperBlock : SuperBlock
         Root.Instantiate(root);
     }
 
-    public override Errno CheckRemount(MountContext context) => RamFileSystem.ReadMode(context, out _);
+    public override Errno CheckRemount(MountContext context) => RamFileSystem.ReadMode(context, Type, out _);
 
     public override bool CacheIsComplete => true;
 

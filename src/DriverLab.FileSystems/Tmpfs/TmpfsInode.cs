@@ -90,10 +90,10 @@ internal abstract class TmpfsInode : MemoryFile
         return HasFileAttr ? Errno.OK : Errno.ENOTTY;
     }
 
-    public override Errno SetFileAttr(Caller caller, Dentry dentry, uint flags)
+    public override Errno SetFileAttr(Caller caller, Dentry dentry, uint flags, bool hasMore)
     {
         const uint settable = FileAttrs.FS_IMMUTABLE_FL | FileAttrs.FS_APPEND_FL | FileAttrs.FS_NODUMP_FL | FileAttrs.FS_NOATIME_FL;
-        if ((flags & ~(Tmpfs.HasEncoding ? settable | FileAttrs.FS_CASEFOLD_FL : settable)) != 0)
+        if (hasMore || (flags & ~(Tmpfs.HasEncoding ? settable | FileAttrs.FS_CASEFOLD_FL : settable)) != 0)
             return Errno.EOPNOTSUPP;
         if ((flags & FileAttrs.FS_CASEFOLD_FL) != 0)
             return !IsDirectory ? Errno.ENOTDIR : dentry.HasPositiveChild ? Errno.ENOTEMPTY : NotModelledException.Throw("directories that disregard case");

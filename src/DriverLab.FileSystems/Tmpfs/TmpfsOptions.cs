@@ -65,7 +65,7 @@ internal sealed class TmpfsOptions
     public Errno ParseOne(MountContext context, TmpfsQuirks quirks, ReadOnlySpan<byte> name, ReadOnlySpan<byte> value, bool hasValue)
     {
         if (name.SequenceEqual("inode32"u8) || name.SequenceEqual("inode64"u8) || quirks.HasNoSwap && name.SequenceEqual("noswap"u8) || quirks.HasCasefold && name.SequenceEqual("strict_encoding"u8))
-            return ParseFlag(context, name, hasValue);
+            return ParseFlag(context, quirks, name, hasValue);
         if (quirks.HasCasefold && name.SequenceEqual("casefold"u8))
             return ParseCasefold(context, quirks, value, hasValue);
         if (name.SequenceEqual("huge"u8))
@@ -74,7 +74,7 @@ internal sealed class TmpfsOptions
             return ParsePolicy(quirks, value) ? Errno.OK : context.BadValue("tmpfs", name);
         bool? ok = ParseNumber(context, name, value, hasValue);
         if (ok is null)
-            return name.SequenceEqual("source"u8) ? Errno.EINVAL : context.UnknownParameter("tmpfs", name);
+            return name.SequenceEqual("source"u8) ? context.TakeSource(hasValue) : context.UnknownParameter("tmpfs", name);
         if (ok.Value)
             return Errno.OK;
         bool isId = name.SequenceEqual("uid"u8) || name.SequenceEqual("gid"u8);
@@ -83,12 +83,14 @@ internal sealed class TmpfsOptions
         return context.BadValue("tmpfs", name);
     }
 
-    private Errno ParseFlag(MountContext context, ReadOnlySpan<byte> name, bool hasValue)
+    private Errno ParseFlag(MountContext context, TmpfsQuirks quirks, ReadOnlySpan<byte> name, bool hasValue)
     {
         if (hasValue)
             return context.Complain($"tmpfs: Unexpected value for '{Encoding.Latin1.GetString(name)}'");
         if (name.SequenceEqual("noswap"u8))
             NoSwap = true;
+        else if (name.SequenceEqual("strict_encoding"u8) && !quirks.HasUnicode)
+            return LacksUnicode(context);
         else if (name.SequenceEqual("strict_encoding"u8))
             IsStrict = true;
         else
@@ -100,12 +102,16 @@ internal sealed class TmpfsOptions
     {
         if (hasValue && value.IsEmpty)
             return context.BadValue("tmpfs", "casefold"u8);
+        if (!quirks.HasUnicode)
+            return LacksUnicode(context);
         if (HasEncoding && quirks.CasefoldComesOnce)
             return context.Complain("tmpfs: casefold parameter cannot be specified twice\n");
         var error = TmpfsEncoding.Parse(context, value, hasValue);
         HasEncoding |= error == Errno.OK;
         return error;
     }
+
+    private static Errno LacksUnicode(MountContext context) => context.Complain("tmpfs: tmpfs: Kernel not built with CONFIG_UNICODE\n");
 
     private bool ParseHuge(ReadOnlySpan<byte> value)
     {

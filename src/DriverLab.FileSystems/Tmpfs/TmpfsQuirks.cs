@@ -53,8 +53,11 @@ public sealed record TmpfsQuirks
     /// <summary>Inode numbers have 64 bits by default, and /proc/mounts always says how many (CONFIG_TMPFS_INODE64).</summary>
     public bool HasInode64 { get; init; }
 
-    /// <summary>The <c>casefold</c> and <c>strict_encoding</c> options (6.13, with CONFIG_UNICODE).</summary>
+    /// <summary>The <c>casefold</c> and <c>strict_encoding</c> options (6.13).</summary>
     public bool HasCasefold { get; init; }
+
+    /// <summary>They can be given (CONFIG_UNICODE).</summary>
+    public bool HasUnicode { get; init; }
 
     /// <summary><c>casefold</c> may be said once only (seen on 7.3, not on 7.2).</summary>
     public bool CasefoldComesOnce { get; init; }
@@ -109,7 +112,8 @@ public sealed record TmpfsQuirks
         HasNoSwap = profile.AtLeast(6, 4),
         NoSwapIsRepeated = profile.AtLeast(6, 4) && !profile.AtLeast(6, 17) && !(profile.AtLeast(6, 12) && !profile.AtLeast(6, 13)),
         HasInode64 = profile.Has("CONFIG_TMPFS_INODE64"),
-        HasCasefold = profile.AtLeast(6, 13) && profile.Has("CONFIG_UNICODE"),
+        HasCasefold = profile.AtLeast(6, 13),
+        HasUnicode = profile.Has("CONFIG_UNICODE"),
         CasefoldComesOnce = profile.AtLeast(7, 3),
         HugePages = profile.AtLeast(7, 0) ? HugePages.FromTwoPages : profile.AtLeast(6, 13) ? HugePages.None : profile.AtLeast(6, 0) ? HugePages.FromWholeSize : HugePages.AllOptions,
         HasPreferMany = profile.AtLeast(5, 15),

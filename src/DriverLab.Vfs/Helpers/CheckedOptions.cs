@@ -24,7 +24,7 @@ public sealed class CheckedOptions(FileSystemType type, CheckedOptions.Check che
             if (context.TakeGeneric(options.Name))
                 continue;
             string name = System.Text.Encoding.Latin1.GetString(options.Name);
-            var error = check(name, options.HasValue ? options.Value.ToArray() : null) ?? (name == "source" ? Errno.EINVAL : context.UnknownParameter(type.Name, options.Name));
+            var error = check(name, options.HasValue ? options.Value.ToArray() : null) ?? (name == "source" ? context.TakeSource(options.HasValue) : context.UnknownParameter(type.Name, options.Name));
             if (error != Errno.OK)
                 return error;
         }

@@ -48,8 +48,8 @@ public abstract class MemoryFile(SuperBlock sb, Mode mode) : Inode(sb, mode)
     /// <summary>Sets the length; frees what is behind it.</summary>
     protected virtual void Resize(long size)
     {
-        // Pages behind the end, which fallocate left there, go also when the length stays.
-        if (size < Size || (size == Size && !Sb.Core.IsMutated(Mutation.TruncateKeepsPreallocated)))
+        // Pages behind the end, which fallocate left there, go also when the length stays; those that reads left there always.
+        if (size < Size || ReadsFillHoles || (size == Size && !Sb.Core.IsMutated(Mutation.TruncateKeepsPreallocated)))
             Punch(size, long.MaxValue);
         Size = size;
         foreach (var mapping in PrivateMappings ?? [])
