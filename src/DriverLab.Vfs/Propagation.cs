@@ -118,7 +118,7 @@ internal static class Propagation
             source = MountTree.Copy(source, tree.Root, recursive: true, keepUnbindable: false, Join);
             copies.Add((source, peer));
         }
-        CopyToSlaves(tree, parent, mountpoint, copies, newlyShared, []);
+        CopyToSlaves(source, parent, mountpoint, copies, newlyShared, []); // of the last copy among the peers
         return copies;
     }
 

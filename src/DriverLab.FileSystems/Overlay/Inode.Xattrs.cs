@@ -66,8 +66,9 @@ internal abstract partial class OverlayInode
         if (!IsRegular && !IsDirectory)
             return Errno.ENOTTY;
         var error = CopyUp.Whole((OverlayDentry)dentry, CopyUpKind.Metadata);
-        if (error == Errno.OK)
-            error = StoreProtection(Upper!, flags);
+        if (error != Errno.OK)
+            return error;
+        error = StoreProtection(Upper!, flags);
         if (error == Errno.OK)
         {
             Overlay.OpenForSecurity(RealPath);
@@ -75,11 +76,10 @@ internal abstract partial class OverlayInode
         }
         if (error == Errno.OK)
             error = Upper!.Inode!.SetFileAttr(Overlay.Mounter, Upper, flags & ~ProtectingFlags, hasMore);
-        if (error != Errno.OK)
-            return error;
-        FileAttrs.TellChange(Upper!);
+        if (error == Errno.OK)
+            FileAttrs.TellChange(Upper!);
         CopyAttributes();
-        return Errno.OK;
+        return error;
     }
 
     // ---- extended attributes --------------------------------------------------------------------------------------------------------------

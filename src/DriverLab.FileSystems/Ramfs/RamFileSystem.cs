@@ -58,7 +58,8 @@ public sealed class RamFileSystem : FileSystemType
                 return null;
             if (parameter.Text != "mode")
                 return Errno.OK;
-            if (!OptionValue.TryOctal(parameter.Value, out uint value))
+            var text = parameter.Kind == FsConfigCommand.FSCONFIG_SET_STRING ? parameter.Value : null;
+            if (!OptionValue.TryOctal(text, out uint value))
                 return new MountContext(core, parameter.Caller, [], 0, []).BadValue("ramfs", parameter.Name);
             _mode = (Mode)(value & 0xFFF);
             return Errno.OK;
