@@ -172,14 +172,16 @@ public sealed class VariedScenarios : IProgramSource
         {
             ParameterKind.Duration => null, // a real kernel takes the time that it is told
             ParameterKind.Path or ParameterKind.Target or ParameterKind.Fd when draw.Chance(70) && Neighbours(steps, kind) is { Count: > 0 } own => draw.Of(own),
-            ParameterKind.Number or ParameterKind.Data or ParameterKind.Mode when draw.Chance(80) => WordEdits.OtherNumber(draw, word, step.Verb.Parameters[Math.Min(at, step.Verb.Parameters.Count - 1)].Range is { Least: 0 } ? MostBuffer : long.MaxValue),
+            ParameterKind.Number or ParameterKind.Data or ParameterKind.Mode when draw.Chance(80) => WordEdits.OtherNumber(draw, word, ParameterOf(step, at)?.Range.Least == 0 ? MostBuffer : long.MaxValue),
             ParameterKind.Name when draw.Chance(30) => WordEdits.OtherNumber(draw, word),
             _ => _pool.Words(step.Verb.Name, at) is { Count: > 0 } known ? draw.Of(known) : null,
         };
         return other is null || other.Source == word.Source ? null : StepEdits.Copy(step, arguments: StepEdits.Replaced(step.Arguments, at, other));
     }
 
-    private static ParameterKind KindOf(Step step, int argument) => step.Verb.Parameters.Count == 0 ? ParameterKind.Data : step.Verb.Parameters[Math.Min(argument, step.Verb.Parameters.Count - 1)].Kind;
+    private static Parameter? ParameterOf(Step step, int argument) => step.Verb.Parameters.Count == 0 ? null : step.Verb.Parameters[Math.Min(argument, step.Verb.Parameters.Count - 1)];
+
+    private static ParameterKind KindOf(Step step, int argument) => ParameterOf(step, argument)?.Kind ?? ParameterKind.Data;
 
     /// <summary>Words that stand for a thing of this kind in these steps.</summary>
     private static List<Word> Neighbours(List<Step> steps, ParameterKind kind)
