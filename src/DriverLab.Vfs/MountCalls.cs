@@ -98,10 +98,15 @@ public static partial class MountCalls
     /// <returns>ENOENT, EINVAL.</returns>
     private static Errno CheckPlace(Caller caller, in VfsPath path)
     {
-        bool isDetached = path.Mount.Namespace is null && !path.Mount.IsAnonymous;
-        if (path.Dentry.CantMount || path.Dentry.IsUnlinked || isDetached && path.Dentry.Sb.Core.Quirks.DetachedPlacesAreMissing)
+        if (IsMissing(path))
             return Errno.ENOENT;
         return IsHere(caller, path.Mount) ? Errno.OK : Errno.EINVAL;
+    }
+
+    private static bool IsMissing(in VfsPath path)
+    {
+        bool isDetached = path.Mount.Namespace is null && !path.Mount.IsAnonymous;
+        return path.Dentry.CantMount || path.Dentry.IsUnlinked || isDetached && path.Dentry.Sb.Core.Quirks.DetachedPlacesAreMissing;
     }
 
     /// <summary>What covers a place: a working directory may lie below mounts.</summary>

@@ -28,7 +28,7 @@ public static partial class MountCalls
         if (!mayMount)
             return Errno.EPERM;
         place = Topmost(place);
-        if (place.Dentry.CantMount || place.Dentry.IsUnlinked)
+        if (IsMissing(place))
             return Errno.ENOENT;
         var root = caller.Root;
         error = CheckPivot(caller, next, place, root);

@@ -51,6 +51,8 @@ internal sealed class TmpfsFile(TmpfsSuperBlock sb, Mode mode) : TmpfsInode(sb, 
         return Errno.OK;
     }
 
+    private const long LastPage = long.MaxValue - Limits.PAGE_SIZE + 1;
+
     /// <summary>Makes room, or a hole.</summary>
     /// <returns>EOPNOTSUPP (mode), EFBIG, ENOSPC.</returns>
     public Errno Fallocate(FallocFlags mode, long offset, long length)
@@ -63,7 +65,9 @@ internal sealed class TmpfsFile(TmpfsSuperBlock sb, Mode mode) : TmpfsInode(sb, 
             Simple.Touch(this);
             return Errno.OK;
         }
-        long first = offset / Limits.PAGE_SIZE, end = (offset + length + Limits.PAGE_SIZE - 1) / Limits.PAGE_SIZE;
+        if (Tmpfs.Quirks.FallocateStopsAtLastPage && offset + length > LastPage)
+            return Errno.EFBIG;
+        long first = offset / Limits.PAGE_SIZE, end = (offset + length - 1) / Limits.PAGE_SIZE + 1; // the largest length must not overflow
         if (!Tmpfs.CouldHold((ulong)(end - first)))
             return Errno.ENOSPC;
         var error = Preallocate(first, end);

@@ -74,6 +74,9 @@ public sealed record TmpfsQuirks
     /// <summary>fallocate stamps a file as modified, and takes set-IDs and capabilities away (5.19, "fs: use file_modified in tmpfs fallocate", 15f242bb65f6).</summary>
     public bool FallocateIsModification { get; init; }
 
+    /// <summary>fallocate refuses a range that reaches into the last page that a file can have (seen on 7.3.4, not on 7.2.12).</summary>
+    public bool FallocateStopsAtLastPage { get; init; }
+
     /// <summary>A hole that the kernel itself reads, for a loop device, becomes a page (SGP_CACHE; gone with 5.18, "tmpfs: do not allocate pages on read").</summary>
     public bool KernelReadsFillHoles { get; init; }
 
@@ -106,6 +109,7 @@ public sealed record TmpfsQuirks
         HasDirectIo = profile.AtLeast(6, 6),
         HasBirthTime = profile.AtLeast(6, 0),
         FallocateIsModification = profile.AtLeast(5, 19),
+        FallocateStopsAtLastPage = profile.AtLeast(7, 3),
         KernelReadsFillHoles = !profile.AtLeast(5, 18),
         XattrsStampChange = profile.AtLeast(6, 0),
         HasMultigrainTimes = profile.AtLeast(6, 13),
