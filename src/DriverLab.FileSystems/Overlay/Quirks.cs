@@ -120,6 +120,9 @@ public sealed record OverlayQuirks
     /// </summary>
     public required bool StoredLinksAlwaysCount { get; init; }
 
+    /// <summary>Where no name can be had for another whiteout, because the work directory is gone, that ends the sharing, and the shared one itself is used (seen on 6.17 and 6.18.44, not on 6.16 and 7.2).</summary>
+    public required bool UnnamedWhiteoutsEndSharing { get; init; }
+
     /// <summary>Bits of the number without a sign that the log shows for the error of a whiteout that could not be linked: none (until 6.16), 64 (seen on 6.17), 32 (seen on 7.2).</summary>
     public required int LinkErrorBits { get; init; }
 
@@ -187,6 +190,7 @@ public sealed record OverlayQuirks
             KeepsNamelessEntries = !profile.AtLeast(6, 1) || profile.AtLeast(6, 13) && !profile.AtLeast(6, 18),
             CopiesAreHeard = !profile.AtLeast(6, 8),
             KeepsXinoAuto = !profile.AtLeast(5, 12),
+            UnnamedWhiteoutsEndSharing = profile.AtLeast(6, 17) && !profile.AtLeast(7, 0),
             LinkErrorBits = profile.AtLeast(7, 0) ? 32 : profile.AtLeast(6, 17) ? 64 : 0,
             SaysWhereLookupsFail = profile.AtLeast(6, 17),
             TellsOfMissingData = profile.AtLeast(5, 12),

@@ -122,7 +122,7 @@ internal sealed class WorkDirectory(OverlaySuperBlock sb)
     public SysResult<Dentry> NewWhiteout()
     {
         var temp = TempName();
-        if (!temp.IsOk)
+        if (!temp.IsOk && (SharedWhiteout is null || !sb.Quirks.UnnamedWhiteoutsEndSharing))
             return temp;
         if (SharedWhiteout is null)
         {
@@ -139,7 +139,7 @@ internal sealed class WorkDirectory(OverlaySuperBlock sb)
         }
         if (_sharesWhiteouts)
         {
-            var error = Namei.VfsLink(Mounter, SharedWhiteout, Directory!.Inode!, temp.Value);
+            var error = temp.IsOk ? Namei.VfsLink(Mounter, SharedWhiteout, Directory!.Inode!, temp.Value) : temp.Error;
             if (error == Errno.OK)
                 return temp;
             if (error != Errno.EMLINK)
@@ -162,6 +162,11 @@ internal sealed class WorkDirectory(OverlaySuperBlock sb)
         var whiteout = NewWhiteout();
         if (!whiteout.IsOk)
             return whiteout.Error;
+        if (whiteout.Value.IsUnlinked)
+        {
+            sb.Log("failed to lock workdir+upperdir");
+            return Errno.EIO;
+        }
         bool isDirectory = entry.IsDirectory;
         var error = Rename(Directory!, whiteout.Value, directory, entry, isDirectory ? RenameFlags.RENAME_EXCHANGE : RenameFlags.None);
         if (error != Errno.OK)
