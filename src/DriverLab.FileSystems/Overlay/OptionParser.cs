@@ -242,7 +242,7 @@ internal sealed class OptionParser(OverlayQuirks quirks, OverlayOptions options,
         string? word = value is null ? null : Text(value);
         if (name != "redirect_dir")
             return SetWord(name, word) ? Errno.OK : BadValue(name);
-        options.RedirectGiven = true;
+        options.RedirectGiven |= word is "off" or "follow" or "nofollow" or "on";
         switch (word)
         {
             case "off":
