@@ -100,25 +100,12 @@ internal sealed class FuzzRun(FuzzOptions options, Progress progress) : IAsyncDi
         if (!options.Varied)
             return [.. options.Suites.Select(s => new ProgramGenerator(s, options.Seed))];
         KernelProfile[] kernels = _alone is not null ? [_alone.Side.Profile] : [.. _pairs.SelectMany(static p => (KernelProfile[])[p.Reference.Profile, p.Real.Profile])];
-        var scenarios = DataFolder.Find(options.Data).Load([], []).Where(s => s.Gap is null && (_alone is not null || IsForMany(s)) && (!options.Kernels.Contains("host") || IsForHost(s)) && kernels.All(k => s.Kernels.Contains(k.Version))).ToArray();
-        return [.. options.Suites.Select(s => new VariedScenarios(s, [.. scenarios.Where(one => VariedScenarios.IsOf(one, s))], scenarios, options.Seed))];
+        var scenarios = DataFolder.Find(options.Data).Load([], []).Where(s => s.Gap is null && kernels.All(k => s.Kernels.Contains(k.Version))
+            && (_alone is not null || VariationBounds.IsForMany(s)) && (!options.Kernels.Contains("host") || VariationBounds.IsForHost(s))).ToArray();
+        return [.. options.Suites.Select(s => new VariedScenarios(s, scenarios.Where(one => VariedScenarios.IsOf(one, s)).ToArray() is { Length: > 0 } bases ? bases
+            : throw new UsageException($"suite '{s}' has no scenario that can be varied on {string.Join(", ", options.Kernels.DefaultIfEmpty("the emulator"))}; expected another suite, or no --kernel: the emulator varies all (src/DriverLab.Conformance/README.md says what is left out)"),
+            scenarios, options.Seed))];
     }
-
-    /// <summary>
-    /// True when variations of a scenario can be run by the thousand on a real kernel: not what is slow; nor what shows the log, where a kernel leaves out what it said a moment ago; nor how much
-    /// room there is, which is the machine's where a variation takes the size away that the scenario gives.
-    /// </summary>
-    private static bool IsForMany(Scenario scenario) => !scenario.Slow && !scenario.Steps.Any(static s => s.Verb.Name == "kmsg" || (s.Verb.Name == "statfs" && s.Options.Any(static o => o.Key == "space")));
-
-    /// <summary>
-    /// True when variations of a scenario cannot touch what is this machine's: they know no names of devices, of processes or of the kernel's settings, make no nodes of devices, whose numbers could
-    /// become those of a disk, and do not leave their root.
-    /// </summary>
-    private static bool IsForHost(Scenario scenario) => scenario.Needs.All(static n => n is "overlay" or "tmpfs") && scenario.Steps.All(static s =>
-        s.Verb.Name is not ("chroot" or "pivot_root") && !s.Verb.Name.StartsWith("loop ", StringComparison.Ordinal) && s.Arguments.All(static w => !IsOfMachine(w.Source)));
-
-    private static bool IsOfMachine(string word) => word is "blk" or "chr" or "proc" or "sysfs" or "devtmpfs" or "devpts" || word.Contains("..", StringComparison.Ordinal)
-        || word.Contains("/dev", StringComparison.Ordinal) || word.Contains("/proc", StringComparison.Ordinal) || word.Contains("/sys", StringComparison.Ordinal);
 
     public async ValueTask DisposeAsync()
     {

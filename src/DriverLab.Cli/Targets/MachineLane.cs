@@ -44,7 +44,7 @@ internal sealed class MachineLane(string name, RealKernels kernels, KernelEntry 
     public async Task RunAsync(List<Scenario> waiting, Action<ScenarioRun> onRun, CancellationToken cancellation)
     {
         bool few = FewMessages;
-        for (; waiting.Count > 0; _losses++)
+        while (waiting.Count > 0)
         {
             await StartAsync(cancellation);
             await PutArchivesAsync(waiting, cancellation);
@@ -70,10 +70,10 @@ internal sealed class MachineLane(string name, RealKernels kernels, KernelEntry 
             catch (OperationCanceledException) when (usedUp.IsCancellationRequested && !cancellation.IsCancellationRequested)
             {
                 await DisposeAsync();
-                _losses--;
             }
             catch (MachineException lost) when (_losses < MostLosses)
             {
+                _losses++;
                 string what = lost switch
                 {
                     MachinePanicException panic => $"oops: {panic.Reason}",

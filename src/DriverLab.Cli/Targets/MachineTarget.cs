@@ -13,9 +13,6 @@ internal sealed class MachineTarget : ITarget
     /// <summary>Scenarios that a machine takes at a time.</summary>
     private const int BatchSize = 8;
 
-    /// <summary>What a run says that was skipped because the kernel lacks something.</summary>
-    private const string NeedsPrefix = "needs ";
-
     private readonly RealKernels _kernels;
     private readonly KernelEntry _entry;
     private readonly IProgress<string> _progress;
@@ -66,8 +63,7 @@ internal sealed class MachineTarget : ITarget
         await _lanes[0].StartAsync(cancellation); // the others find its image and its saved machine
         Facts = _lanes[0].Facts;
         var gate = new Lock();
-        var (missing, present) = (new HashSet<string>(), new HashSet<string>());
-        var needs = scenarios.ToDictionary(static s => s.Name, static s => s.Needs);
+        var needs = new KernelNeeds(scenarios);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         await Task.WhenAll(_lanes.Select(lane => Task.Run(() => WorkAsync(lane), CancellationToken.None)));
 
@@ -92,22 +88,8 @@ internal sealed class MachineTarget : ITarget
         {
             lock (gate)
             {
-                onRun(Judged(run));
+                onRun(needs.Judge(run));
             }
-        }
-
-        // What the kernel had it still has: without this a scenario that takes something away would have all that come after it skipped.
-        ScenarioRun Judged(ScenarioRun run)
-        {
-            if (run.Status != RunStatus.Skipped)
-                present.UnionWith(needs[run.Scenario]);
-            if (run.Status != RunStatus.Skipped || !run.Reason.StartsWith(NeedsPrefix, StringComparison.Ordinal) || run.Reason.Contains(':', StringComparison.Ordinal))
-                return run;
-            string need = run.Reason[NeedsPrefix.Length..];
-            if (present.Contains(need))
-                return run with { Status = RunStatus.Broken, Reason = $"needs {need}, which was there for an earlier scenario: one between them took it away" };
-            _ = missing.Add(need);
-            return run;
         }
 
         List<Scenario>? Next()
@@ -117,10 +99,10 @@ internal sealed class MachineTarget : ITarget
                 if (!batches.TryDequeue(out var batch))
                     return null;
                 // What the kernel was found to lack it is not asked for again.
-                foreach (var scenario in batch.Where(s => s.Needs.Any(missing.Contains)).ToList())
+                foreach (var scenario in batch.Where(s => needs.MissingOf(s) is not null).ToList())
                 {
                     _ = batch.Remove(scenario);
-                    onRun(new(scenario.Name, RunStatus.Skipped, NeedsPrefix + scenario.Needs.First(missing.Contains), []));
+                    onRun(new(scenario.Name, RunStatus.Skipped, KernelNeeds.Prefix + needs.MissingOf(scenario), []));
                 }
                 return batch;
             }
