@@ -87,6 +87,13 @@ public abstract class BlockDevice(BlockLayer layer, DevT number, string name)
     /// <summary>An ioctl that the block layer does not know, with a number.</summary>
     public virtual SysResult<int> Ioctl(uint request, long value, bool forWriting, bool exclusive, IBlockCaller caller) => Errno.ENOTTY;
 
+    /// <summary>True when HDIO_GETGEO has an answer.</summary>
+    public virtual bool HasGeometry => false;
+
+    /// <summary>What a request for a persistent reservation gets.</summary>
+    /// <param name="hasArgument">False when the structure cannot be read.</param>
+    public virtual Errno Reserve(bool hasArgument) => Errno.EOPNOTSUPP;
+
     /// <summary>True when the driver takes requests from queues (blk-mq), false when it takes bios as they are.</summary>
     public virtual bool IsRequestBased => false;
 

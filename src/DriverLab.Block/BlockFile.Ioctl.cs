@@ -7,8 +7,8 @@ namespace DriverLab.Block;
 
 public sealed partial class BlockFile
 {
-    /// <summary>ioctl(2) with a structure.</summary>
-    /// <returns>As each member of <see cref="BlkKernel"/> says; for a request unknown here what the driver says, ENOTTY without one.</returns>
+    /// <summary>ioctl(2) with a structure; an empty one is an address where the caller has nothing.</summary>
+    /// <returns>As each member of <see cref="BlkKernel"/> says, EFAULT where the kernel copies the structure and there is none; for a request unknown here what the driver says, ENOTTY without one.</returns>
     /// <remarks>Linux block/ioctl.c: blkdev_ioctl(), blkdev_common_ioctl().</remarks>
     public SysResult<int> Ioctl(uint request, Span<byte> argument, IBlockCaller caller)
     {
@@ -28,13 +28,16 @@ public sealed partial class BlockFile
             case Blk.BLKRAGET or Blk.BLKFRAGET: return Put(argument, Device.ReadAheadSectors);
             case Blk.BLKROGET: return Put(argument, Device.IsReadOnly ? 1 : 0);
             case Blk.BLKBSZGET: return Put(argument, Device.Cache.BlockBytes);
-            case Blk.BLKGETDISKSEQ: return Put(argument, Device.DiskSequence);
-            case Blk.BLKBSZSET: return Done(SetBlockSize(MemoryMarshal.Read<int>(argument), caller));
-            case Blk.BLKROSET: return Done(SetReadOnly(MemoryMarshal.Read<int>(argument) != 0, caller));
-            case Blk.BLKDISCARD: return Done(Discard(Range(argument)));
-            case Blk.BLKSECDISCARD: return Done(SecureDiscard(Range(argument)));
-            case Blk.BLKZEROOUT: return Done(ZeroOut(Range(argument)));
-            case Blk.HDIO_GETGEO: return Errno.ENOTTY; // no disk that is modelled has cylinders
+            case Blk.BLKGETDISKSEQ when Device.Layer.Quirks.DisksAreCounted: return Put(argument, Device.DiskSequence);
+            case Blk.BLKBSZSET: return Done(SetBlockSize(argument, caller));
+            case Blk.BLKROSET: return Done(SetReadOnly(argument, caller));
+            case Blk.BLKDISCARD: return Done(Discard(argument));
+            case Blk.BLKSECDISCARD: return Done(SecureDiscard(argument));
+            case Blk.BLKZEROOUT: return Done(ZeroOut(argument));
+            case Blk.BLKGETZONESZ or Blk.BLKGETNRZONES: return Put(argument, 0u);
+            case Blk.BLKREPORTZONE or Blk.BLKRESETZONE or Blk.BLKOPENZONE or Blk.BLKCLOSEZONE or Blk.BLKFINISHZONE: return Errno.ENOTTY; // no device that is modelled has zones
+            case Blk.IOC_PR_REGISTER or Blk.IOC_PR_RESERVE or Blk.IOC_PR_RELEASE or Blk.IOC_PR_PREEMPT or Blk.IOC_PR_PREEMPT_ABORT or Blk.IOC_PR_CLEAR: return Reserve(argument, caller);
+            case Blk.HDIO_GETGEO: return !Device.HasGeometry ? Errno.ENOTTY : argument.Length < 16 ? Errno.EFAULT : Geometry(argument[..16]);
             case Blk.BLKFLSBUF or Blk.BLKRRPART or Blk.BLKRASET or Blk.BLKFRASET: return Ioctl(request, 0L, caller);
             case Blk.BLKPG: return Done(ChangePartitions(argument, caller));
             default: return Device.Ioctl(request, argument, _forWriting, _exclusive, caller);
@@ -56,22 +59,50 @@ public sealed partial class BlockFile
                 return 0;
             case Blk.BLKRRPART:
                 return Done(RereadPartitions(caller));
-            case Blk.BLKPG:
-                return NotModelledException.Throw("BLKPG with an address");
+            case Blk.BLKRAGET or Blk.BLKFRAGET or Blk.HDIO_GETGEO or Blk.BLKREPORTZONE or Blk.BLKRESETZONE or Blk.BLKOPENZONE or Blk.BLKCLOSEZONE or Blk.BLKFINISHZONE when value == 0:
+                return Errno.EINVAL; // of these a null pointer is looked at
+            case Blk.BLKBSZSET when value == 0:
+                return caller.IsSysAdmin ? Errno.EINVAL : Errno.EACCES;
+            case Blk.BLKGETSIZE64 or Blk.BLKGETSIZE or Blk.BLKSSZGET or Blk.BLKPBSZGET or Blk.BLKIOMIN or Blk.BLKIOOPT or Blk.BLKALIGNOFF or Blk.BLKDISCARDZEROES or Blk.BLKSECTGET or Blk.BLKROTATIONAL
+                or Blk.BLKRAGET or Blk.BLKFRAGET or Blk.BLKROGET or Blk.BLKBSZGET or Blk.BLKGETDISKSEQ or Blk.BLKBSZSET or Blk.BLKROSET or Blk.BLKDISCARD or Blk.BLKSECDISCARD or Blk.BLKZEROOUT
+                or Blk.HDIO_GETGEO or Blk.BLKPG or Blk.BLKGETZONESZ or Blk.BLKGETNRZONES or Blk.BLKREPORTZONE or Blk.BLKRESETZONE or Blk.BLKOPENZONE or Blk.BLKCLOSEZONE or Blk.BLKFINISHZONE
+                or Blk.IOC_PR_REGISTER or Blk.IOC_PR_RESERVE or Blk.IOC_PR_RELEASE or Blk.IOC_PR_PREEMPT or Blk.IOC_PR_PREEMPT_ABORT or Blk.IOC_PR_CLEAR:
+                return Ioctl(request, [], caller);
             default:
                 return Device.Ioctl(request, value, _forWriting, _exclusive, caller);
         }
     }
 
-    private static SysResult<int> Put<T>(Span<byte> argument, T value) where T : unmanaged
-    {
-        MemoryMarshal.Write(argument, value);
-        return 0;
-    }
+    private static SysResult<int> Put<T>(Span<byte> argument, T value) where T : unmanaged => MemoryMarshal.TryWrite(argument, value) ? 0 : Errno.EFAULT;
 
     private static SysResult<int> Done(Errno error) => error == Errno.OK ? 0 : error;
 
-    private static (ulong Start, ulong Length) Range(ReadOnlySpan<byte> argument) => (MemoryMarshal.Read<ulong>(argument), MemoryMarshal.Read<ulong>(argument[8..]));
+    private static Errno Take(ReadOnlySpan<byte> argument, out (ulong Start, ulong Length) range)
+    {
+        range = default;
+        if (argument.Length < 16)
+            return Errno.EFAULT;
+        range = (MemoryMarshal.Read<ulong>(argument), MemoryMarshal.Read<ulong>(argument[8..]));
+        return Errno.OK;
+    }
+
+    /// <summary>Persistent reservations, which no disk that is modelled has.</summary>
+    /// <remarks>Linux block/ioctl.c: blkdev_pr_allowed().</remarks>
+    private Errno Reserve(ReadOnlySpan<byte> argument, IBlockCaller caller)
+    {
+        if (!caller.IsSysAdmin && !(_forWriting && Device.Layer.Quirks.WritersReserve) || Device is Partition && Device.Layer.Quirks.WritersReserve)
+            return Errno.EPERM;
+        if (Device is Partition)
+            return Errno.EINVAL;
+        return Device.Reserve(!argument.IsEmpty);
+    }
+
+    /// <summary>No heads, no sectors, no cylinders, from sector 0.</summary>
+    private static SysResult<int> Geometry(Span<byte> argument)
+    {
+        argument.Clear();
+        return 0;
+    }
 
     private Errno FlushBuffers(IBlockCaller caller)
     {
@@ -109,6 +140,8 @@ public sealed partial class BlockFile
     /// <remarks>Linux block/ioctl.c: blkpg_do_ioctl().</remarks>
     private Errno ChangePartitions(ReadOnlySpan<byte> argument, IBlockCaller caller)
     {
+        if (argument.IsEmpty)
+            return Errno.EFAULT;
         if (argument.Length != Blk.BlkpgArgumentBytes + Blk.BlkpgPartitionBytes)
             return NotModelledException.Throw("BLKPG with a structure that lies elsewhere");
         if (!caller.IsSysAdmin)
@@ -134,21 +167,26 @@ public sealed partial class BlockFile
         };
     }
 
-    private Errno SetBlockSize(int bytes, IBlockCaller caller)
+    private Errno SetBlockSize(ReadOnlySpan<byte> argument, IBlockCaller caller)
     {
         if (!caller.IsSysAdmin)
             return Errno.EACCES;
+        if (!MemoryMarshal.TryRead(argument, out int bytes))
+            return Errno.EFAULT;
         if (!_exclusive && !Device.MayClaim(this))
             return Errno.EBUSY;
         return Device.Cache.SetBlockSize(bytes);
     }
 
-    private Errno SetReadOnly(bool readOnly, IBlockCaller caller)
+    private Errno SetReadOnly(ReadOnlySpan<byte> argument, IBlockCaller caller)
     {
         if (!caller.IsSysAdmin)
             return Errno.EACCES;
         if (AnsweredByDriver(Blk.BLKROSET, caller) is { } answer)
             return answer;
+        if (!MemoryMarshal.TryRead(argument, out int value))
+            return Errno.EFAULT;
+        bool readOnly = value != 0;
         var error = Device.OnSetReadOnly(readOnly);
         if (error != Errno.OK)
             return error;
@@ -159,12 +197,20 @@ public sealed partial class BlockFile
         return Errno.OK;
     }
 
-    private Errno Discard((ulong Start, ulong Length) range)
+    /// <remarks>Linux block/ioctl.c: blk_ioctl_discard().</remarks>
+    private Errno Discard(ReadOnlySpan<byte> argument)
     {
-        if (!_forWriting)
+        bool argumentFirst = Device.Layer.Quirks.DiscardChecksFirst;
+        if (!_forWriting && !argumentFirst)
             return Errno.EBADF;
+        if (argument.IsEmpty && argumentFirst)
+            return Errno.EFAULT;
         if (Device.Limits.MaxDiscardSectors == 0)
             return Errno.EOPNOTSUPP;
+        if (!_forWriting)
+            return Errno.EBADF;
+        if (Take(argument, out var range) is var fault and not Errno.OK)
+            return fault;
         if (Device.Layer.Quirks.DiscardChecksFirst && Device.IsReadOnly)
             return Errno.EPERM;
         if (Device.Layer.Quirks.DiscardChecksFirst && ((range.Start | range.Length) & (Device.Limits.LogicalBlockSize - 1)) != 0)
@@ -178,7 +224,7 @@ public sealed partial class BlockFile
         return Device.IssueDiscard((long)(range.Start >> 9), (long)(range.Length >> 9));
     }
 
-    private Errno SecureDiscard((ulong Start, ulong Length) range)
+    private Errno SecureDiscard(ReadOnlySpan<byte> argument)
     {
         if (!_forWriting)
             return Errno.EBADF;
@@ -186,6 +232,8 @@ public sealed partial class BlockFile
         {
             if (Device.Limits.MaxDiscardSectors == 0)
                 return Errno.EOPNOTSUPP;
+            if (Take(argument, out var range) is var fault and not Errno.OK)
+                return fault;
             if (CheckRange(range) is var error and not Errno.OK)
                 return error;
             if (DropCached((long)range.Start, (long)(range.Start + range.Length)) is var busy and not Errno.OK)
@@ -196,10 +244,12 @@ public sealed partial class BlockFile
         return Device.Limits.MaxSecureEraseSectors == 0 ? Errno.EOPNOTSUPP : NotModelledException.Throw("BLKSECDISCARD on a device that can");
     }
 
-    private Errno ZeroOut((ulong Start, ulong Length) range)
+    private Errno ZeroOut(ReadOnlySpan<byte> argument)
     {
         if (!_forWriting)
             return Errno.EBADF;
+        if (Take(argument, out var range) is var fault and not Errno.OK)
+            return fault;
         if (range.Length == 0)
             return Errno.EINVAL;
         if (CheckRange(range) is var error and not Errno.OK)

@@ -5,7 +5,7 @@ namespace DriverLab.Block;
 /// <summary>Where block layer, loop and RAM disk differ between kernels.</summary>
 public sealed record BlockQuirks
 {
-    /// <summary>BLKDISCARD looks at the device's read-only state before it looks at the range (seen on 6.12, not on 6.1).</summary>
+    /// <summary>BLKDISCARD copies its range first, then asks whether the device can, and looks at its read-only state before it looks at the range (seen on 6.12, not on 6.1).</summary>
     public bool DiscardChecksFirst { get; init; }
 
     /// <summary>LOOP_CHANGE_FD drops what is cached of the old file (5.15: "loop: raise media_change event"; seen on 6.1, not on 5.10).</summary>
@@ -82,6 +82,12 @@ public sealed record BlockQuirks
     /// <summary>LOOP_CTL_REMOVE of a negative number removes some unbound device (seen on 5.10; 5.14: "loop: reject deleting an unspecified loop device").</summary>
     public bool LoopRemovesUnspecified { get; init; }
 
+    /// <summary>Of the size that LOOP_SET_BLOCK_SIZE is given 32 bits count (seen on 6.12, not on 6.1).</summary>
+    public bool LoopBlockSizeHas32Bits { get; init; }
+
+    /// <summary>A loop device flushes its file when it gets it and when direct I/O is switched on (seen on 6.16, not on 6.12); before whenever direct I/O is switched on or off.</summary>
+    public bool LoopFlushesAtStart { get; init; }
+
     /// <summary>LOOP_SET_BLOCK_SIZE is EBUSY while another holds the device exclusively (6.17, and in stable 6.1 and 6.12: "loop: Avoid updating block size under exclusive owner"; not on 5.10.262).</summary>
     public bool LoopBlockSizeHonoursOwner { get; init; }
 
@@ -124,6 +130,12 @@ public sealed record BlockQuirks
     /// <summary>A direct read that is waited for is marked as such (seen on 6.1, not on 5.10).</summary>
     public bool DirectReadsAreSync { get; init; }
 
+    /// <summary>BLKGETDISKSEQ (5.15; seen on 6.1, not on 5.10).</summary>
+    public bool DisksAreCounted { get; init; }
+
+    /// <summary>Who may write may reserve, and partitions refuse before anything else is looked at (6.5: "block: don't allow non-root PR" with its follow-up; seen on 6.12, not on 6.1).</summary>
+    public bool WritersReserve { get; init; }
+
     /// <summary>Zeros are written when the device's own way fails for whatever reason; since 6.11 only when it cannot.</summary>
     public bool ZeroOutFallsBackAlways { get; init; }
 
@@ -152,6 +164,8 @@ public sealed record BlockQuirks
         RequestsAreWholeBlocks = profile.AtLeast(6, 11),
         PartitionsMayLieBeyondTheEnd = !profile.AtLeast(6, 8),
         LoopDirectNeedsSectors = profile.AtLeast(6, 15),
+        LoopFlushesAtStart = profile.AtLeast(6, 15),
+        LoopBlockSizeHas32Bits = profile.AtLeast(6, 11),
         LoopBlockSizeHonoursOwner = profile.AtLeast(6, 1),
         DiscardRangeWraps = !profile.AtLeast(5, 11),
         FallocateLeavesNoDirtyPage = !profile.AtLeast(5, 11),
@@ -167,6 +181,8 @@ public sealed record BlockQuirks
         EmptyDeviceRefuses = profile.AtLeast(6, 1),
         EmptyDeviceIsQuiet = profile.AtLeast(6, 17),
         EndIsToldAsWanted = !profile.AtLeast(5, 19),
+        DisksAreCounted = profile.AtLeast(5, 15),
+        WritersReserve = profile.AtLeast(6, 5),
         DirectReadsAreSync = profile.AtLeast(5, 11),
         ZeroOutFallsBackAlways = !profile.AtLeast(6, 11),
         NoUnmapBit = profile.AtLeast(6, 17) && !profile.AtLeast(6, 18) ? 29 : profile.AtLeast(6, 11) ? 28 : profile.AtLeast(5, 19) ? 27 : 23,

@@ -116,6 +116,9 @@ public sealed record VfsQuirks
     /// <summary>mount_setattr exists (5.12), and MOUNT_ATTR_NOSYMFOLLOW (5.14).</summary>
     public bool HasMountSetattr { get; init; }
 
+    /// <summary>FS_IOC_GETFSUUID (6.9; seen on 6.12, not on 6.1).</summary>
+    public bool FileSystemsTellUuid { get; init; }
+
     /// <summary>statx says of every file whether it has fs-verity, when it is configured.</summary>
     /// <remarks>Seen on 6.12.118 and 7.3.4; not on 6.1.192, 6.16.12, 6.17.13 and 7.2.12.</remarks>
     public bool StatxKnowsVerity { get; init; }
@@ -275,5 +278,6 @@ public sealed record VfsQuirks
         EmptyMapsAreRefused = profile.AtLeast(6, 9),
         TmpfsAllowsMappings = profile.AtLeast(6, 3),
         HasMountSetattr = profile.AtLeast(5, 12),
+        FileSystemsTellUuid = profile.AtLeast(6, 9),
     };
 }

@@ -15,14 +15,13 @@ public sealed partial class LoopDevice
         switch (request)
         {
             case Request.LOOP_CONFIGURE:
-                var config = MemoryMarshal.Read<LoopConfig>(argument);
-                return Done(Configure(config.Fd, config.BlockSize, config.Info, forWriting, exclusive, caller));
+                return Done(MemoryMarshal.TryRead(argument, out LoopConfig config) ? Configure(config.Fd, config.BlockSize, config.Info, forWriting, exclusive, caller) : Errno.EFAULT);
             case Request.LOOP_SET_STATUS64:
-                return Done(!may ? Errno.EPERM : SetStatus(MemoryMarshal.Read<LoopInfo64>(argument)));
+                return Done(!may ? Errno.EPERM : MemoryMarshal.TryRead(argument, out LoopInfo64 info) ? SetStatus(info) : Errno.EFAULT);
             case Request.LOOP_GET_STATUS64:
                 return Done(GetStatus(argument));
             case Request.LOOP_SET_STATUS:
-                return Done(!may ? Errno.EPERM : SetStatus(FromOld(MemoryMarshal.Read<LoopInfo>(argument))));
+                return Done(!may ? Errno.EPERM : MemoryMarshal.TryRead(argument, out LoopInfo old) ? SetStatus(FromOld(old)) : Errno.EFAULT);
             case Request.LOOP_GET_STATUS:
                 return Done(GetOldStatus(argument));
             default:
@@ -48,6 +47,10 @@ public sealed partial class LoopDevice
                 return Done(!may ? Errno.EPERM : SetDirect(value != 0));
             case Request.LOOP_SET_BLOCK_SIZE:
                 return Done(!may ? Errno.EPERM : SetBlockSize(value, exclusive));
+            case Request.LOOP_GET_STATUS or Request.LOOP_GET_STATUS64 when value == 0:
+                return Errno.EINVAL; // of these a null pointer is looked at
+            case Request.LOOP_CONFIGURE or Request.LOOP_SET_STATUS64 or Request.LOOP_GET_STATUS64 or Request.LOOP_SET_STATUS or Request.LOOP_GET_STATUS:
+                return Ioctl(request, [], forWriting, exclusive, caller);
             default:
                 return Errno.EINVAL;
         }
@@ -105,8 +108,7 @@ public sealed partial class LoopDevice
         info.Device = _file!.Dev.Encoded;
         info.Inode = _file.Ino;
         info.RDevice = _file.Rdev.Encoded;
-        MemoryMarshal.Write(argument, info);
-        return Errno.OK;
+        return MemoryMarshal.TryWrite(argument, info) ? Errno.OK : Errno.EFAULT;
     }
 
     private static LoopInfo64 FromOld(in LoopInfo old)
@@ -125,7 +127,7 @@ public sealed partial class LoopDevice
         var info = MemoryMarshal.Read<LoopInfo64>(wide);
         if (info.Offset > int.MaxValue)
             return Errno.EOVERFLOW;
-        MemoryMarshal.Write(argument, new LoopInfo
+        var old = new LoopInfo
         {
             Number = (int)info.Number,
             Device = info.Device,
@@ -134,8 +136,8 @@ public sealed partial class LoopDevice
             Offset = (int)info.Offset,
             Flags = info.Flags,
             Name = info.FileName,
-        });
-        return Errno.OK;
+        };
+        return MemoryMarshal.TryWrite(argument, old) ? Errno.OK : Errno.EFAULT;
     }
 
     private Errno ChangeFile(int fd, IBlockCaller caller)
@@ -154,6 +156,7 @@ public sealed partial class LoopDevice
         if (Layer.Quirks.LoopChangeIsNewMedium)
             Cache.DropClean();
         ForceMediaChange();
+        FlushAtStart(got.Value);
         var old = _file!;
         _file = got.Value;
         UpdateDirect(_direct);
@@ -209,12 +212,15 @@ public sealed partial class LoopDevice
     {
         if (_state != State.Bound)
             return Errno.ENXIO;
+        if (direct && !_direct)
+            FlushAtStart(_file!);
         UpdateDirect(direct);
         return _direct == direct ? Errno.OK : Errno.EINVAL;
     }
 
-    private Errno SetBlockSize(long bytes, bool exclusive)
+    private Errno SetBlockSize(long asked, bool exclusive)
     {
+        long bytes = Layer.Quirks.LoopBlockSizeHas32Bits ? unchecked((uint)asked) : asked;
         if (Layer.Quirks.LoopBlockSizeHonoursOwner && !exclusive && !MayClaim(this))
             return Errno.EBUSY;
         if (_state != State.Bound)
@@ -223,7 +229,7 @@ public sealed partial class LoopDevice
         var error = isDefault ? Errno.OK : CheckBlockSize(bytes);
         if (error != Errno.OK && !Layer.Quirks.LoopChecksBlockSizeLast)
             return error;
-        if (Limits.LogicalBlockSize == bytes)
+        if (Limits.LogicalBlockSize == asked)
             return Errno.OK;
         _ = Cache.WriteBack();
         Cache.DropClean();

@@ -269,8 +269,16 @@ public sealed partial class LoopDevice : BlockDevice
             file.Release();
             return error;
         }
+        FlushAtStart(file);
         Attach(file, blockSize, forWriting);
         return Errno.OK;
+    }
+
+    /// <summary>What others wrote to a file goes to its disk before the device uses it; that it may fail is of no interest.</summary>
+    private void FlushAtStart(IBackingFile file)
+    {
+        if (Layer.Quirks.LoopFlushesAtStart)
+            _ = file.Fsync();
     }
 
     private Errno CheckConfigure(IBackingFile file, uint blockSize, LoopInfo64 info, bool exclusive)
@@ -349,10 +357,14 @@ public sealed partial class LoopDevice : BlockDevice
     private void UpdateDirect(bool wanted)
     {
         uint align = DirectDevice(_file!)?.Limits.LogicalBlockSize ?? (Layer.Quirks.LoopDirectNeedsSectors ? 512u : 1u);
-        bool before = _direct;
-        _direct = wanted && Limits.LogicalBlockSize >= align && (_info.Offset & (align - 1)) == 0 && _file!.SupportsDirectIo;
-        if (_direct != before)
-            Merges = _direct;
+        bool direct = wanted && Limits.LogicalBlockSize >= align && (_info.Offset & (align - 1)) == 0 && _file!.SupportsDirectIo;
+        if (direct != _direct)
+        {
+            if (!Layer.Quirks.LoopFlushesAtStart)
+                _ = _file!.Fsync();
+            Merges = direct;
+        }
+        _direct = direct;
         if (_direct)
             _info.Flags |= LoopFlags.LO_FLAGS_DIRECT_IO;
         else

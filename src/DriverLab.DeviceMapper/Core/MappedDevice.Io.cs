@@ -355,6 +355,22 @@ public sealed partial class MappedDevice
     }
 
     /// <inheritdoc/>
+    public override bool HasGeometry => true;
+
+    /// <inheritdoc/>
+    /// <remarks>Linux drivers/md/dm.c: dm_call_pr().</remarks>
+    public override Errno Reserve(bool hasArgument)
+    {
+        if (!hasArgument)
+            return Errno.EFAULT;
+        if (LiveTable is not { Rows: [var row] })
+            return Errno.ENOTTY;
+        if (IsSuspended)
+            return Errno.EAGAIN;
+        return row.IoctlDevice(out _) is null ? NotModelledException.Throw("reservations through a target without a device") : Errno.EOPNOTSUPP;
+    }
+
+    /// <inheritdoc/>
     public override SysResult<int> Ioctl(uint request, Span<byte> argument, bool forWriting, bool exclusive, IBlockCaller caller)
     {
         var device = PassThrough(caller);

@@ -33,6 +33,8 @@ internal sealed class DmControlDevice(DeviceMapper.DmControl control, KernelStat
     {
         public override SysResult<long> LSeek(Caller caller, long offset, SeekWhence whence) => Position;
 
+        public override SysResult<int> Ioctl(Caller caller, uint request, long value) => Ioctl(caller, request, []); // a number is no address of a structure
+
         public override SysResult<int> Ioctl(Caller caller, uint request, Span<byte> argument) => control.Ioctl(request, argument, new TaskBlockCaller(caller, kernel));
     }
 }

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using DriverLab.Linux;
 using DriverLab.Linux.Abi;
 using DriverLab.Vfs;
@@ -161,6 +162,8 @@ public partial class EmulatedTask
         return Errno.OK;
     }
 
+    private const uint FICLONE = 0x40049409, FICLONERANGE = 0x4020940D;
+
     /// <inheritdoc/>
     public SysResult<int> Ioctl(Fd fd, uint request, Span<byte> argument)
     {
@@ -168,21 +171,33 @@ public partial class EmulatedTask
             return Errno.EBADF;
         if (FileAttrs.Handles(request) && !file.TakesFlagRequests && FileAttrs.Run(Caller, file, request, argument) is var done && done.Error != Errno.ENOTTY)
             return done;
-        return file.Ioctl(Caller, request, argument);
+        return request == FICLONERANGE ? CloneRange(file, argument) : FileRequests.Run(Caller, file, request, argument) ?? file.Ioctl(Caller, request, argument);
     }
 
     /// <inheritdoc/>
     public SysResult<int> Ioctl(Fd fd, uint request, long value)
     {
-        const uint FICLONE = 0x40049409;
         if (FileOf(fd) is not { } file)
             return Errno.EBADF;
         if (FileAttrs.Handles(request) && !file.TakesFlagRequests && file.Inode.GetFileAttr(Caller, file.Path.Dentry, out _) != Errno.ENOTTY)
             return Errno.EFAULT; // a number is no address of a structure
-        return request == FICLONE ? Clone(file, value) : file.Ioctl(Caller, request, value);
+        return request switch
+        {
+            FICLONE => Clone(file, value),
+            FICLONERANGE => Errno.EFAULT,
+            _ => FileRequests.Run(Caller, file, request, []) ?? file.Ioctl(Caller, request, value),
+        };
     }
 
-    private SysResult<int> Clone(OpenFile target, long sourceFd)
+    private SysResult<int> CloneRange(OpenFile target, ReadOnlySpan<byte> argument)
+    {
+        if (argument.Length < 32)
+            return Errno.EFAULT;
+        var words = MemoryMarshal.Cast<byte, long>(argument);
+        return Clone(target, words[0], words[1], words[2], words[3]);
+    }
+
+    private SysResult<int> Clone(OpenFile target, long sourceFd, long offset = 0, long length = 0, long targetOffset = 0)
     {
         if (FileOf(new((int)sourceFd)) is not { } source)
             return Errno.EBADF;
@@ -191,7 +206,7 @@ public partial class EmulatedTask
         var error = FileCopy.CheckModes(source, target);
         if (error != Errno.OK)
             return error;
-        var cloned = source.RemapFileRange(Caller, 0, target, 0, 0);
+        var cloned = source.RemapFileRange(Caller, offset, target, targetOffset, length);
         return cloned.IsOk ? 0 : cloned.Error;
     }
 }

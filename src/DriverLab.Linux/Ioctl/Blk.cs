@@ -63,6 +63,10 @@ public static class Blk
     public const uint HDIO_GETGEO = 0x301;
     /// <summary>Sequence number of the disk, never the same twice; u64.</summary>
     public const uint BLKGETDISKSEQ = 0x80081280;
+    /// <summary>Requests of zoned devices.</summary>
+    public const uint BLKREPORTZONE = 0xC0101282, BLKRESETZONE = 0x40101283, BLKGETZONESZ = 0x80041284, BLKGETNRZONES = 0x80041285, BLKOPENZONE = 0x40101286, BLKCLOSEZONE = 0x40101287, BLKFINISHZONE = 0x40101288;
+    /// <summary>Persistent reservations.</summary>
+    public const uint IOC_PR_REGISTER = 0x401870C8, IOC_PR_RESERVE = 0x401070C9, IOC_PR_RELEASE = 0x401070CA, IOC_PR_PREEMPT = 0x401870CB, IOC_PR_PREEMPT_ABORT = 0x401870CC, IOC_PR_CLEAR = 0x401070CD;
 }
 
 /// <summary>What BLKPG does.</summary>
