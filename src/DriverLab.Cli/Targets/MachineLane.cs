@@ -14,12 +14,11 @@ namespace DriverLab.Cli.Targets;
 /// <param name="progress">Told what is done.</param>
 internal sealed class MachineLane(string name, RealKernels kernels, KernelEntry entry, IProgress<string> progress) : IAsyncDisposable
 {
-    /// <summary>Machines that may die before the run is given up: more points to something else than a scenario.</summary>
+    /// <summary>Machines that may die in one batch before the run is given up: more points to something else than a scenario.</summary>
     private const int MostLosses = 5;
 
     private readonly HashSet<string> _archives = [];
     private Machine? _machine;
-    private int _losses;
 
     /// <summary>The kernel, and what runs it.</summary>
     public string Facts { get; private set; } = "";
@@ -44,6 +43,7 @@ internal sealed class MachineLane(string name, RealKernels kernels, KernelEntry 
     public async Task RunAsync(List<Scenario> waiting, Action<ScenarioRun> onRun, CancellationToken cancellation)
     {
         bool few = FewMessages;
+        int losses = 0;
         while (waiting.Count > 0)
         {
             await StartAsync(cancellation);
@@ -71,9 +71,9 @@ internal sealed class MachineLane(string name, RealKernels kernels, KernelEntry 
             {
                 await DisposeAsync();
             }
-            catch (MachineException lost) when (_losses < MostLosses)
+            catch (MachineException lost) when (losses < MostLosses)
             {
-                _losses++;
+                losses++;
                 string what = lost switch
                 {
                     MachinePanicException panic => $"oops: {panic.Reason}",

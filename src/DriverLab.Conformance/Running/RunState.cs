@@ -12,6 +12,9 @@ internal sealed class RunState(Scenario scenario, Sandbox sandbox)
 
     public Dictionary<string, string> Variables { get; } = [];
 
+    /// <summary>Variables that hold something else than a descriptor, such as a mapping or a watch, whose numbers could be those of descriptors.</summary>
+    public HashSet<string> NoDescriptors { get; } = [];
+
     public Labels Labels { get; } = new();
 
     public StepClock Clock { get; } = new();

@@ -84,8 +84,13 @@ public sealed class StepContext
     public void SetResult(string value)
     {
         _result = value;
-        if (Step is { Result: { } name, IsBackground: false })
-            Run.Variables[name] = value;
+        if (Step is not { Result: { } name, IsBackground: false })
+            return;
+        Run.Variables[name] = value;
+        if (Step.Verb.Returns == "fd")
+            _ = Run.NoDescriptors.Remove(name);
+        else
+            _ = Run.NoDescriptors.Add(name);
     }
 
     /// <summary>Sets the step's result variable to a new descriptor, or to one that is no descriptor when the call failed.</summary>
@@ -202,6 +207,8 @@ public sealed class StepContext
             return Linux.Fd.Cwd;
         if (word.IsConstant && text == "closed")
             return Linux.Fd.None;
+        if (word.IsConstant && Run.NoDescriptors.Contains(text))
+            throw new ScenarioRunException($"'{word.Source}' holds no descriptor");
         if (word.IsConstant && Run.Variables.TryGetValue(text, out var value))
             text = value;
         return int.TryParse(text, out int number) ? new(number) : throw new ScenarioRunException($"'{word.Source}' holds no descriptor");

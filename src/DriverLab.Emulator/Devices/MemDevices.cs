@@ -19,6 +19,8 @@ internal static class MemDevices
         kernel.AddCharDevice(new(1, 8), new MemDevice("random", static (p, f, w) => new RandomFile(p, f, w)));
         kernel.AddCharDevice(new(1, 9), new MemDevice("urandom", static (p, f, w) => new RandomFile(p, f, w)));
         kernel.AddCharDevice(new(1, 11), new KmsgDevice(kernel.Profile));
+        foreach (uint minor in (ReadOnlySpan<uint>)[1, 4])
+            kernel.Core.Register(new(1, minor), new MemoryDevice());
     }
 }
 
@@ -31,6 +33,15 @@ internal sealed class MemDevice(string name, Func<VfsPath, OpenFlags, World, Ope
     public override Mode NodeMode => Permissions;
 
     public override SysResult<OpenFile> Open(Caller caller, in VfsPath path, OpenFlags flags) => open(path, flags, path.Inode.Sb.Core.World);
+}
+
+/// <summary>/dev/mem and /dev/port, of which only nodes that somebody makes are here.</summary>
+internal sealed class MemoryDevice : CharDevice
+{
+    public override string Name => "mem";
+
+    public override SysResult<OpenFile> Open(Caller caller, in VfsPath path, OpenFlags flags)
+        => caller.Credentials.Capable(Capabilities.CAP_SYS_RAWIO) ? NotModelledException.Throw("the memory and the ports of the machine") : Errno.EPERM;
 }
 
 internal enum Filling
