@@ -219,7 +219,7 @@ public sealed partial class BlockFile
             return error;
         if (range.Length > (ulong)Device.CapacityBytes)
             throw new WouldHangException("the end of a discard of 2^55 sectors");
-        if (DropCached(unchecked((long)range.Start), unchecked((long)(range.Start + range.Length))) is var busy and not Errno.OK)
+        if (DropDiscarded(range) is var busy and not Errno.OK)
             return busy;
         return Device.IssueDiscard((long)(range.Start >> 9), (long)(range.Length >> 9));
     }
@@ -236,7 +236,7 @@ public sealed partial class BlockFile
                 return fault;
             if (CheckRange(range) is var error and not Errno.OK)
                 return error;
-            if (DropCached((long)range.Start, (long)(range.Start + range.Length)) is var busy and not Errno.OK)
+            if (DropDiscarded(range) is var busy and not Errno.OK)
                 return busy;
             if (Device.IsReadOnly)
                 return Errno.EPERM;
@@ -265,6 +265,13 @@ public sealed partial class BlockFile
             return Errno.EINVAL;
         ulong end = unchecked(range.Start + range.Length);
         return end < range.Start || end > (ulong)Device.CapacityBytes ? Errno.EINVAL : Errno.OK;
+    }
+
+    /// <summary>Where the length is not checked first, nothing from the start on ends at -1, which is the end of the device.</summary>
+    private Errno DropDiscarded((ulong Start, ulong Length) range)
+    {
+        ulong end = unchecked(range.Start + range.Length);
+        return DropCached(unchecked((long)range.Start), end == 0 && !Device.Layer.Quirks.DiscardChecksFirst ? long.MaxValue >> 1 : unchecked((long)end));
     }
 
     /// <summary>Whole sectors whose end lies within the device only because it overflowed.</summary>

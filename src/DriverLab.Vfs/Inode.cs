@@ -89,6 +89,9 @@ public abstract class Inode
     public InodeFlags Flags;
     private int _users;
 
+    /// <summary>FS_IOC_FIEMAP comes to this inode, if only to be sent on.</summary>
+    public virtual bool AsksForExtents => false;
+
     /// <summary>Advisory locks; null as long as there was never one.</summary>
     internal FileLocks? Locks;
 

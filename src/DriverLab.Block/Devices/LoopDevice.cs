@@ -201,9 +201,7 @@ public sealed partial class LoopDevice : BlockDevice
     {
         if (Limits.MaxDiscardSectors == 0)
             return Errno.EOPNOTSUPP;
-        var error = _file!.Device is { } device
-            ? device.IssueZeroOut(position >> 9, length >> 9, mode == FallocFlags.FALLOC_FL_PUNCH_HOLE ? ZeroOutFlags.NoFallback : ZeroOutFlags.NoUnmap)
-            : _file.Fallocate(mode | FallocFlags.FALLOC_FL_KEEP_SIZE, position, length);
+        var error = _file!.Fallocate(mode | FallocFlags.FALLOC_FL_KEEP_SIZE, position, length);
         if (error == Errno.EOPNOTSUPP && Layer.Quirks.LoopLearnsLimits)
             ForgetLimit(mode);
         return error is Errno.OK or Errno.EINVAL or Errno.EOPNOTSUPP ? error : Errno.EIO;

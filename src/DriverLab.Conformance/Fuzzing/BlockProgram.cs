@@ -39,8 +39,12 @@ internal class BlockProgram(Draw draw, ProgramWriter writer)
         new("fsync", 3, static p => p.OnFile("fsync")),
         new("fstat", 1, static p => p.OnFile("fstat")),
         new("fallocate", 3, static p => p.Fallocate()),
+        new("address", 1, static p => p.OnFile("ioctl", p.Draw.Of(s_requests), p.Draw.Of("0", "0", "1"))),
         new("digest", 4, static p => p.Digest()),
     ];
+
+    /// <summary>Requests that take a structure: for ranges, sizes and states of block devices, reservations and zones, and what a loop device is set to.</summary>
+    private static readonly string[] s_requests = ["0x1277", "0x127f", "0x127d", "0x1260", "0x1268", "0x125d", "0x125e", "0x1263", "0x40081271", "0x80081270", "0x80081280", "0x1269", "0x401870c8", "0xc0101282", "0x80041284", "0x301", "0x4c0a", "0x4c04", "0x4c05"];
 
     private static readonly string[] s_files = ["/i1", "/i2", "/i3"];
     private readonly List<string> _devices = [];
@@ -194,10 +198,10 @@ internal class BlockProgram(Draw draw, ProgramWriter writer)
             Writer.Add("lseek", Writer.Word(Draw.Of(_open)), Writer.Word(Draw.Of("0", "512", "1M", "-1", "4096")), Writer.Word(Draw.Of("SEEK_SET", "SEEK_END", "SEEK_CUR", "SEEK_DATA", "SEEK_HOLE")));
     }
 
-    protected void OnFile(string verb)
+    protected void OnFile(string verb, params ReadOnlySpan<string> arguments)
     {
         if (_open.Count > 0)
-            Writer.Add(verb, Writer.Word(Draw.Of(_open)));
+            Writer.Add(verb, [Writer.Word(Draw.Of(_open)), .. Words(arguments)]);
     }
 
     private void Fallocate()

@@ -12,8 +12,17 @@ internal sealed class RunState(Scenario scenario, Sandbox sandbox)
 
     public Dictionary<string, string> Variables { get; } = [];
 
-    /// <summary>Variables that hold something else than a descriptor, such as a mapping or a watch, whose numbers could be those of descriptors.</summary>
-    public HashSet<string> NoDescriptors { get; } = [];
+    private readonly HashSet<string> _noDescriptors = [];
+
+    /// <summary>Gives a variable its value.</summary>
+    public void SetVariable(string name, string value, bool isDescriptor)
+    {
+        Variables[name] = value;
+        _ = isDescriptor ? _noDescriptors.Remove(name) : _noDescriptors.Add(name);
+    }
+
+    /// <summary>True for a variable that holds something else, such as a mapping or a watch, whose number could be that of a descriptor.</summary>
+    public bool HoldsNoDescriptor(string name) => _noDescriptors.Contains(name);
 
     public Labels Labels { get; } = new();
 

@@ -75,7 +75,7 @@ public sealed class StepContext
     {
         _pending.AddRange(call._pending);
         if (call.Step.Result is { } name && call._result is { } value)
-            Run.Variables[name] = value;
+            Run.SetVariable(name, value, call.Step.Verb.Returns == "fd");
     }
 
     private string? _result;
@@ -84,13 +84,8 @@ public sealed class StepContext
     public void SetResult(string value)
     {
         _result = value;
-        if (Step is not { Result: { } name, IsBackground: false })
-            return;
-        Run.Variables[name] = value;
-        if (Step.Verb.Returns == "fd")
-            _ = Run.NoDescriptors.Remove(name);
-        else
-            _ = Run.NoDescriptors.Add(name);
+        if (Step is { Result: { } name, IsBackground: false })
+            Run.SetVariable(name, value, Step.Verb.Returns == "fd");
     }
 
     /// <summary>Sets the step's result variable to a new descriptor, or to one that is no descriptor when the call failed.</summary>
@@ -207,7 +202,7 @@ public sealed class StepContext
             return Linux.Fd.Cwd;
         if (word.IsConstant && text == "closed")
             return Linux.Fd.None;
-        if (word.IsConstant && Run.NoDescriptors.Contains(text))
+        if (word.IsConstant && Run.HoldsNoDescriptor(text))
             throw new ScenarioRunException($"'{word.Source}' holds no descriptor");
         if (word.IsConstant && Run.Variables.TryGetValue(text, out var value))
             text = value;

@@ -12,7 +12,7 @@ internal static class ObserveVerbs
     public static IReadOnlyList<Verb> All { get; } =
     [
         new("cat", [P.Path().Many()], "The whole content of a file: open, read to the end, close.", Cat) { RepeatsLast = true },
-        new("digest", [P.Path()], "The digest of each CHUNK (1M) of a file or device; equal neighbours are joined.", Digest) { Options = [P.Number("chunk")] },
+        new("digest", [P.Path()], "The digest of each CHUNK (1M) of a file or device; equal neighbours are joined.", Digest) { Options = [P.Number("chunk") with { Range = (1, MostChunk) }] },
         new("readdir", [P.Path().Many()], "All names of a directory in the kernel's order with their types; 'sorted' sorts, 'offsets' adds the positions, 'dots' adds . and .., 'ino' the labels of the inode numbers.", ReadDir)
         {
             RepeatsLast = true, Options = [P.Switch("sorted"), P.Switch("offsets"), P.Switch("dots"), P.Switch("ino")],
@@ -31,10 +31,13 @@ internal static class ObserveVerbs
         return text.StartsWith('E') ? text : $"ok {text}";
     }
 
+    /// <summary>Bytes of the largest chunk: some are held at once.</summary>
+    private const int MostChunk = 16 << 20;
+
     private static string Digest(StepContext c)
     {
         var pieces = new DigestPieces(c);
-        int bytes = (int)Math.Clamp(c.Number("chunk", 1 << 20), 1, Files.MostBytes);
+        int bytes = (int)Math.Clamp(c.Number("chunk", 1 << 20), 1, MostChunk);
         var (length, problem) = Files.ReadPieces(c.Task, c.Bytes(0), bytes, data => pieces.Add(data, bytes));
         if (problem.Length > 0)
         {

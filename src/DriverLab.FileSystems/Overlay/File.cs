@@ -8,6 +8,8 @@ namespace DriverLab.FileSystems.Overlay;
 /// <remarks>Linux fs/overlayfs/file.c: ovl_open(), ovl_file_operations.</remarks>
 internal sealed class OverlayFile(OverlaySuperBlock sb, Mode mode) : OverlayInode(sb, mode)
 {
+    public override bool AsksForExtents => true;
+
     /// <summary>Copies up at once when opened for writing or to be truncated, whether or not anything is written.</summary>
     public override SysResult<OpenFile> Open(Caller caller, in VfsPath path, OpenFlags flags)
     {
