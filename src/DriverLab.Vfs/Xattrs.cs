@@ -74,7 +74,8 @@ public static class Xattrs
             error = MaySetAcl(caller, inode, name, acl?.Renamed(caller.Credentials.StoredUid, caller.Credentials.StoredGid));
         byte[] stored = value.ToArray();
         PosixAcl.Rename(stored, caller.Credentials.StoredUid, caller.Credentials.StoredGid);
-        return error != Errno.OK ? error : Told(dentry, acl is null ? inode.RemoveXattr(caller, dentry, name) : inode.SetXattr(caller, dentry, name, stored, XattrFlags.None));
+        bool isRemoved = acl is null && !inode.Sb.LeavesAclsToLayers; // a layer is given the empty list as it is
+        return error != Errno.OK ? error : Told(dentry, isRemoved ? inode.RemoveXattr(caller, dentry, name) : inode.SetXattr(caller, dentry, name, stored, XattrFlags.None));
     }
 
     // Linux fs/posix_acl.c: set_posix_acl().

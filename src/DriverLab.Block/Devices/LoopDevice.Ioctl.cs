@@ -7,6 +7,9 @@ namespace DriverLab.Block.Devices;
 
 public sealed partial class LoopDevice
 {
+    /// <summary>What a request for a number gets where a structure is passed: an address, of which is known that it is not 0 and no descriptor.</summary>
+    private const long SomeAddress = 0x7F00_0010_0000;
+
     /// <inheritdoc/>
     /// <remarks>Linux drivers/block/loop.c: lo_ioctl().</remarks>
     public override SysResult<int> Ioctl(uint request, Span<byte> argument, bool forWriting, bool exclusive, IBlockCaller caller)
@@ -25,7 +28,7 @@ public sealed partial class LoopDevice
             case Request.LOOP_GET_STATUS:
                 return Done(GetOldStatus(argument));
             default:
-                return Ioctl(request, 0L, forWriting, exclusive, caller);
+                return Ioctl(request, SomeAddress, forWriting, exclusive, caller);
         }
     }
 

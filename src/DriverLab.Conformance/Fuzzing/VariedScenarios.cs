@@ -155,11 +155,14 @@ public sealed class VariedScenarios : IProgramSource
         if (options.Count > 0 && draw.Chance(50))
         {
             int at = draw.Next(options.Count);
-            if (options[at].Value is { } value && WordEdits.OtherNumber(draw, value) is { } number)
+            if (options[at].Value is { } value && WordEdits.OtherNumber(draw, value) is { } number && IsInRange(step, options[at].Key, number))
                 return StepEdits.Replaced(options, at, new(options[at].Key, number));
         }
         return _pool.Options(step.Verb.Name) is { Count: > 0 } known ? draw.Chance(70) ? [.. options, draw.Of(known)] : [draw.Of(known)] : options;
     }
+
+    private static bool IsInRange(Step step, string option, Word number)
+        => step.Verb.Options.FirstOrDefault(o => o.Name == option) is not { Kind: ParameterKind.Number, Range: var range } || !Numbers.TryParse(number.Text, out long value) || (value >= range.Least && value <= range.Most);
 
     private Step? WithOtherWord(Draw draw, Step step, List<Step> steps)
     {

@@ -171,7 +171,12 @@ public partial class EmulatedTask
             return Errno.EBADF;
         if (FileAttrs.Handles(request) && !file.TakesFlagRequests && FileAttrs.Run(Caller, file, request, argument) is var done && done.Error != Errno.ENOTTY)
             return done;
-        return request == FICLONERANGE ? CloneRange(file, argument) : FileRequests.Run(Caller, file, request, argument) ?? file.Ioctl(Caller, request, argument);
+        return request switch
+        {
+            FICLONE => Errno.EBADF, // an address is no descriptor
+            FICLONERANGE => CloneRange(file, argument),
+            _ => FileRequests.Run(Caller, file, request, argument) ?? file.Ioctl(Caller, request, argument),
+        };
     }
 
     /// <inheritdoc/>

@@ -158,7 +158,7 @@ internal sealed class OptionParser(OverlayQuirks quirks, OverlayOptions options,
         if (parameter.File is not { } file || !quirks.LayersByDescriptor || RoleOf(name) is not { } role)
             return KindOf(name) == ParameterKind.Flag ? Unexpected(name) : BadValue(name);
         var room = new byte[Limits.PATH_MAX];
-        var printed = PathWalk.Print(file.Path, parameter.Caller.Root, room, out _);
+        var printed = PathWalk.PrintHeld(file.Path, parameter.Caller.Root, room);
         byte[] path = printed.IsOk ? room[^printed.Value..] : [];
         return role switch
         {
