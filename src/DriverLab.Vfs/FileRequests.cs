@@ -8,7 +8,10 @@ namespace DriverLab.Vfs;
 /// <remarks>Linux fs/ioctl.c: do_vfs_ioctl(), file_ioctl(). The flags of chattr are with <see cref="FileAttrs"/>.</remarks>
 public static class FileRequests
 {
-    private const uint FIBMAP = 1, FIGETBSZ = 2, FIONREAD = 0x541B, FIONBIO = 0x5421, FIONCLEX = 0x5450, FIOCLEX = 0x5451, FIOASYNC = 0x5452, FIOQSIZE = 0x5460;
+    /// <summary>How much can be read: of a regular file to its end; others are asked themselves.</summary>
+    internal const uint FIONREAD = 0x541B;
+
+    private const uint FIBMAP = 1, FIGETBSZ = 2, FIONBIO = 0x5421, FIONCLEX = 0x5450, FIOCLEX = 0x5451, FIOASYNC = 0x5452, FIOQSIZE = 0x5460;
     private const uint FIFREEZE = 0xC0045877, FITHAW = 0xC0045878, FIDEDUPERANGE = 0xC0189436, FS_IOC_FIEMAP = 0xC020660B, FS_IOC_GETFSUUID = 0x80111500;
     private const uint FS_IOC_RESVSP = 0x40305828, FS_IOC_UNRESVSP = 0x40305829, FS_IOC_RESVSP64 = 0x4030582A, FS_IOC_UNRESVSP64 = 0x4030582B, FS_IOC_ZERO_RANGE = 0x40305839;
 

@@ -147,7 +147,11 @@ internal sealed class InotifyFile(VfsCore core, OpenFlags flags) : OpenFile(core
     private const InotifyMask Known = InotifyMask.IN_ALL_EVENTS | InotifyMask.IN_UNMOUNT | InotifyMask.IN_Q_OVERFLOW | InotifyMask.IN_IGNORED | InotifyMask.IN_ONLYDIR | InotifyMask.IN_DONT_FOLLOW
         | InotifyMask.IN_EXCL_UNLINK | InotifyMask.IN_MASK_CREATE | InotifyMask.IN_MASK_ADD | InotifyMask.IN_ISDIR | InotifyMask.IN_ONESHOT;
 
-    private readonly record struct Event(int Watch, InotifyMask Mask, uint Cookie, byte[] Name);
+    private readonly record struct Event(int Watch, InotifyMask Mask, uint Cookie, byte[] Name)
+    {
+        /// <summary>Room that the name takes, with its end.</summary>
+        public int NameBytes => Name.Length == 0 ? 0 : (Name.Length + 16) / 16 * 16;
+    }
 
     private readonly SortedDictionary<int, Watch> _watches = [];
     private readonly LinkedList<Event> _queue = [];
@@ -219,7 +223,7 @@ internal sealed class InotifyFile(VfsCore core, OpenFlags flags) : OpenFile(core
         while (_queue.First is { } first)
         {
             var e = first.Value;
-            int padded = e.Name.Length == 0 ? 0 : (e.Name.Length + 16) / 16 * 16;
+            int padded = e.NameBytes;
             if (buffer.Length - written < 16 + padded)
                 return written > 0 ? written : Errno.EINVAL;
             MemoryMarshal.Write(buffer[written..], new InotifyEvent(e.Watch, e.Mask, e.Cookie, (uint)padded));
@@ -231,6 +235,12 @@ internal sealed class InotifyFile(VfsCore core, OpenFlags flags) : OpenFile(core
         }
         return written;
     }
+
+    /// <remarks>Linux fs/notify/inotify/inotify_user.c: inotify_ioctl().</remarks>
+    public override SysResult<int> Ioctl(Caller caller, uint request, Span<byte> argument)
+        => request != FileRequests.FIONREAD ? Errno.ENOTTY : MemoryMarshal.TryWrite(argument, _queue.Sum(static e => 16 + e.NameBytes)) ? 0 : Errno.EFAULT;
+
+    public override SysResult<int> Ioctl(Caller caller, uint request, long value) => Ioctl(caller, request, []);
 
     protected override void Release()
     {

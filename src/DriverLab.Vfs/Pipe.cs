@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using DriverLab.Linux;
 using DriverLab.Linux.Abi;
 
@@ -15,6 +16,9 @@ internal sealed class Pipe
     public int Readers { get; private set; }
     public int Writers { get; private set; }
     public bool IsEmpty => _slots.Count == 0;
+
+    /// <summary>How much waits to be read, in bytes.</summary>
+    public int Bytes => _slots.Sum(static s => s.End - s.Start);
     public bool IsFull => _slots.Count == Slots;
 
     /// <summary>Opens one end, or both. One end alone waits for somebody to open the other, who may have gone again when the wait is over.</summary>
@@ -142,6 +146,12 @@ internal sealed class PipeFile(VfsPath path, OpenFlags flags, Pipe pipe) : OpenF
         }
         return written > 0 ? written : Errno.EPIPE;
     }
+
+    /// <remarks>Linux fs/pipe.c: pipe_ioctl().</remarks>
+    public override SysResult<int> Ioctl(Caller caller, uint request, Span<byte> argument)
+        => request != FileRequests.FIONREAD ? Errno.ENOTTY : MemoryMarshal.TryWrite(argument, pipe.Bytes) ? 0 : Errno.EFAULT;
+
+    public override SysResult<int> Ioctl(Caller caller, uint request, long value) => Ioctl(caller, request, []);
 
     protected override void Release() => pipe.Remove(this);
 }

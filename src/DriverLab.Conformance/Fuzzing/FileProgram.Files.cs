@@ -211,7 +211,7 @@ internal abstract partial class FileProgram
     /// <summary>Requests that the VFS answers: FIGETBSZ, FIOQSIZE, FIBMAP, FIONREAD, FIOASYNC, FIONCLEX and reservations as XFS has them. None is a freeze, which would be the whole machine's on its own kernel.</summary>
     private void Request()
     {
-        string request = Draw.Of("2", "2", "0x5460", "0x5460", "1", HasFifos ? "2" : "0x541b", "0x5452", "0x5450", "0x40305828", "0x4030582b", "0x40305839");
+        string request = Draw.Of("2", "2", "0x5460", "0x5460", "1", "0x541b", "0x5452", "0x5450", "0x40305828", "0x4030582b", "0x40305839");
         var argument = Writer.Word(Invalid() ? "0" : request.Length > 6 ? "\"{zero:8}\\0\\x10{zero:6}\\0\\x10{zero:30}\"" : "\"{zero:8}\"");
         if (Descriptor() is { } fd)
             Writer.Add("ioctl", fd, Writer.Word(request), argument);
