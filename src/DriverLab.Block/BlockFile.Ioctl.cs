@@ -63,15 +63,15 @@ public sealed partial class BlockFile
                 return Errno.EINVAL; // of these a null pointer is looked at
             case Blk.BLKBSZSET when value == 0:
                 return caller.IsSysAdmin ? Errno.EINVAL : Errno.EACCES;
-            case Blk.BLKGETSIZE64 or Blk.BLKGETSIZE or Blk.BLKSSZGET or Blk.BLKPBSZGET or Blk.BLKIOMIN or Blk.BLKIOOPT or Blk.BLKALIGNOFF or Blk.BLKDISCARDZEROES or Blk.BLKSECTGET or Blk.BLKROTATIONAL
-                or Blk.BLKRAGET or Blk.BLKFRAGET or Blk.BLKROGET or Blk.BLKBSZGET or Blk.BLKGETDISKSEQ or Blk.BLKBSZSET or Blk.BLKROSET or Blk.BLKDISCARD or Blk.BLKSECDISCARD or Blk.BLKZEROOUT
-                or Blk.HDIO_GETGEO or Blk.BLKPG or Blk.BLKGETZONESZ or Blk.BLKGETNRZONES or Blk.BLKREPORTZONE or Blk.BLKRESETZONE or Blk.BLKOPENZONE or Blk.BLKCLOSEZONE or Blk.BLKFINISHZONE
-                or Blk.IOC_PR_REGISTER or Blk.IOC_PR_RESERVE or Blk.IOC_PR_RELEASE or Blk.IOC_PR_PREEMPT or Blk.IOC_PR_PREEMPT_ABORT or Blk.IOC_PR_CLEAR:
-                return Ioctl(request, [], caller);
             default:
-                return Device.Ioctl(request, value, _forWriting, _exclusive, caller);
+                return TakesStructure(request) ? Ioctl(request, [], caller) : Device.Ioctl(request, value, _forWriting, _exclusive, caller);
         }
     }
+
+    private static bool TakesStructure(uint request) => request is Blk.BLKGETSIZE64 or Blk.BLKGETSIZE or Blk.BLKSSZGET or Blk.BLKPBSZGET or Blk.BLKIOMIN or Blk.BLKIOOPT or Blk.BLKALIGNOFF or Blk.BLKDISCARDZEROES
+        or Blk.BLKSECTGET or Blk.BLKROTATIONAL or Blk.BLKRAGET or Blk.BLKFRAGET or Blk.BLKROGET or Blk.BLKBSZGET or Blk.BLKGETDISKSEQ or Blk.BLKBSZSET or Blk.BLKROSET or Blk.BLKDISCARD or Blk.BLKSECDISCARD
+        or Blk.BLKZEROOUT or Blk.HDIO_GETGEO or Blk.BLKPG or Blk.BLKGETZONESZ or Blk.BLKGETNRZONES or Blk.BLKREPORTZONE or Blk.BLKRESETZONE or Blk.BLKOPENZONE or Blk.BLKCLOSEZONE or Blk.BLKFINISHZONE
+        or Blk.IOC_PR_REGISTER or Blk.IOC_PR_RESERVE or Blk.IOC_PR_RELEASE or Blk.IOC_PR_PREEMPT or Blk.IOC_PR_PREEMPT_ABORT or Blk.IOC_PR_CLEAR;
 
     private static SysResult<int> Put<T>(Span<byte> argument, T value) where T : unmanaged => MemoryMarshal.TryWrite(argument, value) ? 0 : Errno.EFAULT;
 
@@ -90,10 +90,9 @@ public sealed partial class BlockFile
     /// <remarks>Linux block/ioctl.c: blkdev_pr_allowed().</remarks>
     private Errno Reserve(ReadOnlySpan<byte> argument, IBlockCaller caller)
     {
-        if (!caller.IsSysAdmin && !(_forWriting && Device.Layer.Quirks.WritersReserve) || Device is Partition && Device.Layer.Quirks.WritersReserve)
+        bool writersMay = Device.Layer.Quirks.WritersReserve;
+        if ((writersMay && Device is Partition) || (!caller.IsSysAdmin && !(writersMay && _forWriting)))
             return Errno.EPERM;
-        if (Device is Partition)
-            return Errno.EINVAL;
         return Device.Reserve(!argument.IsEmpty);
     }
 
