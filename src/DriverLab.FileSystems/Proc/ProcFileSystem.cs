@@ -35,6 +35,8 @@ public sealed class ProcFileSystem : FileSystemType
     {
         if (inode is null)
             return Errno.ENOENT;
+        if (inode.Ino == 0)
+            inode.Ino = ((ProcSuperBlock)dentry.Sb).NextIno();
         dentry.Add(inode);
         return Errno.OK;
     }
@@ -42,6 +44,11 @@ public sealed class ProcFileSystem : FileSystemType
 
 internal sealed class ProcSuperBlock : SuperBlock
 {
+    private ulong _lastIno = 1;
+
+    /// <summary>A number for an entry that is looked up; which one says nothing.</summary>
+    public ulong NextIno() => ++_lastIno;
+
     public ProcSuperBlock(MountContext context, FileSystemType type) : base(context.Core, type, context.Core.NewAnonymousDev(), FsMagic.PROC, context.Flags)
     {
         BlockSize = 1024;
@@ -77,7 +84,7 @@ internal sealed class ProcRoot(SuperBlock sb) : Inode(sb, Mode.S_IFDIR | (Mode)0
         else if (name.SequenceEqual("filesystems"u8))
             inode = new ProcText(Sb, static c => ProcFormats.FileSystems(c.Mounts.Core)) { WriteError = Errno.EIO };
         else if (ProcTask.IsOf(caller, name))
-            inode = new ProcTask(Sb, caller);
+            inode = new ProcTask(Sb, caller) { Nlink = 9 }; // directories of a process: fs/proc/base.c, tgid_base_stuff
         return ProcFileSystem.Found(dentry, inode);
     }
 
@@ -117,11 +124,11 @@ internal sealed class ProcTask : Inode
         if (name.SequenceEqual("task"u8))
             inode = new ProcTask(Sb, _task);
         else if (IsOf(_task, name))
-            inode = new ProcTask(Sb, _task);
+            inode = new ProcTask(Sb, _task) { Nlink = 7 }; // and of a thread: tid_base_stuff
         else if (name.SequenceEqual("fd"u8))
-            inode = new ProcFdDirectory(Sb, _task);
+            inode = new ProcFdDirectory(Sb, _task) { Nlink = 2 };
         else if (name.SequenceEqual("ns"u8))
-            inode = new ProcNamespaces(Sb, _task);
+            inode = new ProcNamespaces(Sb, _task) { Nlink = 2 };
         else if (name.SequenceEqual("mountinfo"u8))
             inode = new ProcText(Sb, _ => ProcFormats.MountInfo(_task));
         else if (name.SequenceEqual("mounts"u8))
