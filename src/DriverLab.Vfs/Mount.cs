@@ -144,13 +144,15 @@ public sealed class Mount
     public Errno WantWrite() => IsReadOnly && !Sb.Core.IsMutated(Mutation.ReadOnlyMountWrites) ? Errno.EROFS : Errno.OK;
 
     /// <summary>A copy that no namespace shows, for a stacked file system's layers. Give it back with <see cref="Kill"/>.</summary>
-    /// <returns>EINVAL (unbindable, not mounted here).</returns>
+    /// <returns>EINVAL (unbindable, not mounted where the caller lives nor the top of a tree that hangs nowhere yet, locked mounts would be uncovered).</returns>
     /// <remarks>Linux fs/namespace.c: clone_private_mount().</remarks>
-    public static SysResult<Mount> ClonePrivate(in VfsPath path)
+    public static SysResult<Mount> ClonePrivate(Caller caller, in VfsPath path)
     {
-        if (path.Mount.IsUnbindable)
+        var mount = path.Mount;
+        bool isAllowed = ReferenceEquals(mount.Namespace, caller.Mounts) || mount.IsAnonymous && mount.Parent is null && mount.Sb.Core.Quirks.ClonesDetachedTrees;
+        if (mount.IsUnbindable || !isAllowed || MountTree.HasLockedChildren(mount, path.Dentry))
             return Errno.EINVAL;
-        return new Mount(path.Mount.Sb, path.Dentry, path.Mount.Flags) { Mapping = path.Mount.Mapping };
+        return new Mount(mount.Sb, path.Dentry, mount.Flags) { Mapping = mount.Mapping };
     }
 
     /// <summary>Ends a mount that is in no namespace.</summary>

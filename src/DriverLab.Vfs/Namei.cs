@@ -249,7 +249,19 @@ public static partial class Namei
 
     // ---- renaming --------------------------------------------------------------------------------------------------------------------------
 
-    /// <summary>Renames, replaces or exchanges. The caller has checked that neither entry is an ancestor of the other's parent.</summary>
+    /// <summary>Neither entry may lie above the other's directory.</summary>
+    /// <returns>EINVAL, ENOTEMPTY.</returns>
+    /// <remarks>Linux fs/namei.c: do_renameat2(), what lock_rename() returns.</remarks>
+    public static Errno CheckAncestors(Dentry old, Dentry oldParent, Dentry target, Dentry newParent, bool exchange)
+    {
+        if (ReferenceEquals(oldParent, newParent))
+            return Errno.OK;
+        if (old.IsAncestorOf(newParent))
+            return Errno.EINVAL;
+        return target.IsPositive && target.IsAncestorOf(oldParent) ? exchange ? Errno.EINVAL : Errno.ENOTEMPTY : Errno.OK;
+    }
+
+    /// <summary>Renames, replaces or exchanges. The caller has checked with <see cref="CheckAncestors"/>.</summary>
     /// <returns><see cref="Permissions.MayDelete"/> of the old, of the new or <see cref="Permissions.MayCreate"/>, (write permission of a directory that changes its parent), EBUSY (mount point), then the file system.</returns>
     /// <remarks>Linux fs/namei.c: vfs_rename().</remarks>
     public static Errno VfsRename(Caller caller, Inode oldDirectory, Dentry old, Inode newDirectory, Dentry target, RenameFlags flags)

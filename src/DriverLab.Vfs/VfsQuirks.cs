@@ -110,7 +110,7 @@ public sealed record VfsQuirks
     /// <summary>FSCONFIG_SET_FD takes descriptors of O_PATH (6.15).</summary>
     public bool FsConfigTakesPathDescriptors { get; init; }
 
-    /// <summary>open_tree clones trees that hang nowhere (6.15).</summary>
+    /// <summary>open_tree clones trees that hang nowhere, and overlayfs takes layers on the top mount of one (6.15).</summary>
     public bool ClonesDetachedTrees { get; init; }
 
     /// <summary>mount_setattr exists (5.12), and MOUNT_ATTR_NOSYMFOLLOW (5.14).</summary>

@@ -182,22 +182,11 @@ public partial class EmulatedTask
             return Errno.EEXIST;
         if (exchange && target.Value.IsNegative)
             return Errno.ENOENT;
-        var ancestors = CheckAncestors(old.Value, oldParent.Dentry, target.Value, newParent.Dentry, exchange);
+        var ancestors = Namei.CheckAncestors(old.Value, oldParent.Dentry, target.Value, newParent.Dentry, exchange);
         if (ancestors != Errno.OK && State.Core.Quirks.RenameChecksAncestorsFirst)
             return ancestors;
         if (exchange && !target.Value.IsDirectory && newSlash || !old.Value.IsDirectory && (oldSlash || !exchange && newSlash))
             return Errno.ENOTDIR;
         return ancestors != Errno.OK ? ancestors : Namei.VfsRename(Caller.Through(oldParent.Mount), oldParent.Inode, old.Value, newParent.Inode, target.Value, flags);
-    }
-
-    /// <summary>Neither may lie above the other's directory.</summary>
-    /// <returns>EINVAL, ENOTEMPTY.</returns>
-    private static Errno CheckAncestors(Dentry old, Dentry oldParent, Dentry target, Dentry newParent, bool exchange)
-    {
-        if (ReferenceEquals(oldParent, newParent))
-            return Errno.OK;
-        if (old.IsAncestorOf(newParent))
-            return Errno.EINVAL;
-        return target.IsPositive && target.IsAncestorOf(oldParent) ? exchange ? Errno.EINVAL : Errno.ENOTEMPTY : Errno.OK;
     }
 }

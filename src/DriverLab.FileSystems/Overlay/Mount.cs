@@ -217,7 +217,7 @@ internal sealed class MountProcedure : ILayerSink
         NoteNameLength(_upperPath);
         if (!_sb.Work.TryAddTrap(_upperPath.Dentry))
             return Fail("conflicting upperdir path", Errno.ELOOP);
-        var mount = Mount.ClonePrivate(_upperPath);
+        var mount = Mount.ClonePrivate(_context.Caller, _upperPath);
         if (!mount.IsOk)
             return Fail("failed to clone upperpath", mount.Error);
         mount.Value.Flags &= ~(MountFlags.MS_NOATIME | MountFlags.MS_NODIRATIME | MountFlags.MS_RELATIME);
@@ -327,7 +327,7 @@ internal sealed class MountProcedure : ILayerSink
                 if (busy != Errno.OK)
                     return Keep(layers, busy);
             }
-            var mount = Mount.ClonePrivate(path);
+            var mount = Mount.ClonePrivate(_context.Caller, path);
             if (!mount.IsOk)
                 return Keep(layers, Fail("failed to clone lowerpath", mount.Error));
             mount.Value.Flags |= MountFlags.MS_RDONLY | MountFlags.MS_NOATIME;

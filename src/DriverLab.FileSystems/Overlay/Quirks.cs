@@ -68,6 +68,8 @@ public sealed record OverlayQuirks
 
     /// <summary>rmdir of a directory of the upper layer alone that was removed behind the mount's back is ENOENT, not ESTALE (seen on 7.2.12, not on 6.18.44).</summary>
     public required bool MissingUpperIsEnoent { get; init; }
+    /// <summary>A rename asks for both names of the upper layer as that of a path does: what was removed there is ENOENT, a directory moved below the other EINVAL or ENOTEMPTY; all ESTALE before (seen on 7.2, not on 6.17).</summary>
+    public required bool StartsRenamesTogether { get; init; }
     /// <summary><c>uuid=off</c> is kept with layers on several file systems too, and without an upper layer (seen on 7.2.12, not on 6.17 and 6.18.44).</summary>
     public required bool KeepsUuidOff { get; init; }
 
@@ -196,6 +198,7 @@ public sealed record OverlayQuirks
             TellsOfMissingData = profile.AtLeast(5, 12),
             SaysWhichRootDoesNotFit = !profile.AtLeast(6, 12),
             MissingUpperIsEnoent = profile.AtLeast(7, 0),
+            StartsRenamesTogether = profile.AtLeast(7, 0),
             KeepsUuidOff = profile.AtLeast(7, 0),
             KeepsTakenNames = profile.AtLeast(7, 3) || profile.Version is { Major: 6, Minor: 12 },
             StoredLinksAlwaysCount = profile.AtLeast(7, 3) || profile.Version is { Major: 6, Minor: 12 },

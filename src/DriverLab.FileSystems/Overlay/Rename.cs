@@ -40,7 +40,7 @@ internal ref struct Renaming
     }
 
     /// <summary>Does it.</summary>
-    /// <returns>EINVAL (flags), EXDEV (directory without redirects, redirect too long), ENOTEMPTY, then copy-up's errors, ESTALE, then what the upper layer says.</returns>
+    /// <returns>EINVAL (flags), EXDEV (directory without redirects, redirect too long), ENOTEMPTY, then copy-up's errors, (ENOENT, EINVAL, ENOTEMPTY,) ESTALE, then what the upper layer says.</returns>
     public Errno Run()
     {
         if ((_flags & ~(RenameFlags.RENAME_EXCHANGE | RenameFlags.RENAME_NOREPLACE)) != 0)
@@ -110,20 +110,31 @@ internal ref struct Renaming
         return error == Errno.OK && _exchanges && _new.HasOrigin ? _oldParent.MakeImpure() : error;
     }
 
+    /// <remarks>Linux fs/overlayfs/dir.c: ovl_rename_upper(), fs/namei.c: __start_renaming().</remarks>
     private readonly Errno RenameUpper()
     {
         var oldUpper = Namei.LookupOne(_sb.UpperMounter, _oldParent.Upper!, _old.Name);
         if (!oldUpper.IsOk)
             return oldUpper.Error;
-        if (!Removal.MatchesUpper(_old, oldUpper.Value))
-            return Errno.ESTALE;
+        bool startsTogether = _sb.Quirks.StartsRenamesTogether;
+        if (startsTogether ? oldUpper.Value.IsNegative : !Removal.MatchesUpper(_old, oldUpper.Value))
+            return startsTogether ? Errno.ENOENT : Errno.ESTALE;
         var newUpper = Namei.LookupOne(_sb.UpperMounter, _newParent.Upper!, _new.Name);
         if (!newUpper.IsOk)
             return newUpper.Error;
+        bool exchangesUpper = (_flags & RenameFlags.RENAME_EXCHANGE) != 0;
+        if (startsTogether && exchangesUpper && newUpper.Value.IsNegative)
+            return Errno.ENOENT;
+        // Directories may have been moved behind the union's back: what is beside another here may be above it there.
+        var error = Namei.CheckAncestors(oldUpper.Value, _oldParent.Upper!, newUpper.Value, _newParent.Upper!, exchangesUpper);
+        if (error != Errno.OK)
+            return startsTogether ? error : Errno.ESTALE;
+        if (!Removal.MatchesUpper(_old, oldUpper.Value))
+            return Errno.ESTALE;
         // Two names of one object below that are two objects of the union: nothing could be renamed.
         if (!TargetIsAsKnown(newUpper.Value) || (newUpper.Value.IsPositive && ReferenceEquals(newUpper.Value.Inode, oldUpper.Value.Inode)))
             return Errno.ESTALE;
-        var error = MarkMoved(_old, oldUpper.Value, _isDirectory, _newParent);
+        error = MarkMoved(_old, oldUpper.Value, _isDirectory, _newParent);
         if (error == Errno.OK && _exchanges)
             error = MarkMoved(_new, newUpper.Value, _newIsDirectory, _oldParent);
         if (error == Errno.OK)

@@ -35,8 +35,8 @@ public sealed class ProcFileSystem : FileSystemType
     {
         if (inode is null)
             return Errno.ENOENT;
-        if (inode.Ino == 0)
-            inode.Ino = ((ProcSuperBlock)dentry.Sb).NextIno();
+        inode.Ino = ((ProcSuperBlock)inode.Sb).NextIno();
+        _ = (inode as ProcTaskInode)?.Renew(); // it has just been found
         dentry.Add(inode);
         return Errno.OK;
     }
@@ -46,15 +46,17 @@ internal sealed class ProcSuperBlock : SuperBlock
 {
     private ulong _lastIno = 1;
 
-    /// <summary>A number for an entry that is looked up; which one says nothing.</summary>
-    public ulong NextIno() => ++_lastIno;
-
     public ProcSuperBlock(MountContext context, FileSystemType type) : base(context.Core, type, context.Core.NewAnonymousDev(), FsMagic.PROC, context.Flags)
     {
         BlockSize = 1024;
         Root = NewDentry(null, []);
         Root.Instantiate(new ProcRoot(this) { Ino = 1 });
     }
+
+    /// <summary>Every inode has a number of its own, for as long as it is known.</summary>
+    public ulong NextIno() => ++_lastIno;
+
+    public override Dentry NewDentry(Dentry? parent, byte[] name) => new ProcDentry(this, parent, name);
 
     public override Errno CheckRemount(MountContext context) => CheckedOptions.Read(context, Type, ProcFileSystem.CheckOption);
 
@@ -82,9 +84,9 @@ internal sealed class ProcRoot(SuperBlock sb) : Inode(sb, Mode.S_IFDIR | (Mode)0
         else if (name.SequenceEqual("fs"u8))
             inode = new ProcFsDirectory(Sb);
         else if (name.SequenceEqual("filesystems"u8))
-            inode = new ProcText(Sb, static c => ProcFormats.FileSystems(c.Mounts.Core)) { WriteError = Errno.EIO };
+            inode = new ProcText(Sb, static c => ProcFormats.FileSystems(c.Mounts.Core));
         else if (ProcTask.IsOf(caller, name))
-            inode = new ProcTask(Sb, caller) { Nlink = 9 }; // directories of a process: fs/proc/base.c, tgid_base_stuff
+            inode = new ProcTask(Sb, caller, ProcTask.LinksOfProcess);
         return ProcFileSystem.Found(dentry, inode);
     }
 
@@ -102,37 +104,84 @@ internal sealed class ProcFsDirectory(SuperBlock sb) : Inode(sb, Mode.S_IFDIR | 
     public override SysResult<OpenFile> Open(Caller caller, in VfsPath path, OpenFlags flags) => new ProcDirectoryFile(path, flags);
 }
 
-/// <summary>/proc/PID and /proc/PID/task/PID of one task.</summary>
-internal sealed class ProcTask : Inode
+/// <summary>An entry in the cache. What belongs to a task is renewed each time it is found.</summary>
+/// <remarks>Linux fs/proc/base.c: pid_revalidate(), fs/proc/fd.c: tid_fd_revalidate().</remarks>
+internal sealed class ProcDentry : Dentry
 {
+    public ProcDentry(SuperBlock sb, Dentry? parent, byte[] name) : base(sb, parent, name) => SetFlag(DentryFlags.Revalidates, true);
+
+    public override SysResult<bool> Revalidate(Caller caller) => Inode is not ProcTaskInode inode || inode.Renew();
+}
+
+/// <summary>What belongs to a task: root's, since actors that take on other ids are not dumped; and nobody gives it another mode.</summary>
+/// <remarks>Linux fs/proc/base.c: task_dump_owner(), proc_setattr().</remarks>
+internal abstract class ProcTaskInode(SuperBlock sb, Mode mode) : Inode(sb, mode)
+{
+    /// <summary>Sets what follows from the task: the owner, whatever chown made of it.</summary>
+    /// <returns>False when there is no such thing any more.</returns>
+    public virtual bool Renew()
+    {
+        Uid = Gid = 0;
+        return true;
+    }
+
+    public override Errno SetAttr(Caller caller, Dentry dentry, ref Iattr attr) => attr.Has(AttrValid.ATTR_MODE) ? Errno.EPERM : base.SetAttr(caller, dentry, ref attr);
+
+    /// <summary>Names of tasks and descriptors are decimal, without a sign or zeros in front.</summary>
+    /// <remarks>Linux fs/proc/util.c: name_to_int().</remarks>
+    public static bool TryNumber(ReadOnlySpan<byte> name, out int number)
+    {
+        number = 0;
+        return name is not [(byte)'0', _, ..] && !name.ContainsAnyExceptInRange((byte)'0', (byte)'9')
+            && System.Buffers.Text.Utf8Parser.TryParse(name, out number, out int used) && used == name.Length;
+    }
+}
+
+/// <summary>/proc/PID and /proc/PID/task/PID of one task.</summary>
+internal sealed class ProcTask : ProcTaskInode
+{
+    /// <summary>Two, and one for each directory that the kernel has there: attr, fd, fdinfo, net, ns.</summary>
+    /// <remarks>Linux fs/proc/base.c: pid_entry_nlink().</remarks>
+    private const uint LinksOfThread = 7;
+
+    /// <summary>map_files and task too.</summary>
+    public const uint LinksOfProcess = 9;
+
     private readonly Caller _task;
 
     /// <summary>A task's directory is immutable: fs/proc/base.c: proc_pid_instantiate().</summary>
-    public ProcTask(SuperBlock sb, Caller task) : base(sb, Mode.S_IFDIR | (Mode)0x16D)
+    public ProcTask(SuperBlock sb, Caller task, uint links) : base(sb, Mode.S_IFDIR | (Mode)0x16D)
     {
         _task = task;
+        Nlink = links;
         Flags |= InodeFlags.S_IMMUTABLE;
     }
 
-    public static bool IsOf(Caller caller, ReadOnlySpan<byte> name) =>
-        System.Buffers.Text.Utf8Parser.TryParse(name, out int pid, out int used) && used == name.Length && pid == caller.Pid;
+    /// <summary>A task's directory alone has the task's ids.</summary>
+    public override bool Renew()
+    {
+        (Uid, Gid) = (_task.Credentials.Fsuid, _task.Credentials.Fsgid);
+        return true;
+    }
+
+    public static bool IsOf(Caller caller, ReadOnlySpan<byte> name) => TryNumber(name, out int pid) && pid == caller.Pid;
 
     public override Errno Lookup(Caller caller, Dentry dentry)
     {
         var name = dentry.Name;
         Inode? inode = null;
         if (name.SequenceEqual("task"u8))
-            inode = new ProcTask(Sb, _task);
+            inode = new ProcTask(Sb, _task, 3);
         else if (IsOf(_task, name))
-            inode = new ProcTask(Sb, _task) { Nlink = 7 }; // and of a thread: tid_base_stuff
+            inode = new ProcTask(Sb, _task, LinksOfThread);
         else if (name.SequenceEqual("fd"u8))
-            inode = new ProcFdDirectory(Sb, _task) { Nlink = 2 };
+            inode = new ProcFdDirectory(Sb, _task);
         else if (name.SequenceEqual("ns"u8))
-            inode = new ProcNamespaces(Sb, _task) { Nlink = 2 };
+            inode = new ProcNamespaces(Sb, _task);
         else if (name.SequenceEqual("mountinfo"u8))
-            inode = new ProcText(Sb, _ => ProcFormats.MountInfo(_task));
+            inode = new ProcTaskText(Sb, _ => ProcFormats.MountInfo(_task));
         else if (name.SequenceEqual("mounts"u8))
-            inode = new ProcText(Sb, _ => ProcFormats.Mounts(_task));
+            inode = new ProcTaskText(Sb, _ => ProcFormats.Mounts(_task));
         else if (name.SequenceEqual("cwd"u8))
             inode = new ProcJump(Sb, () => _task.Cwd);
         else if (name.SequenceEqual("root"u8))
@@ -144,34 +193,54 @@ internal sealed class ProcTask : Inode
 }
 
 /// <summary>/proc/PID/fd: a magic link for each open descriptor.</summary>
-internal sealed class ProcFdDirectory(SuperBlock sb, Caller task) : Inode(sb, Mode.S_IFDIR | (Mode)0x140)
+internal sealed class ProcFdDirectory : ProcTaskInode
 {
-    public override Errno Lookup(Caller caller, Dentry dentry)
-    {
-        bool isNumber = System.Buffers.Text.Utf8Parser.TryParse(dentry.Name, out int fd, out int used) && used == dentry.Name.Length;
-        if (!isNumber || task.Files.Get(fd) is not { } file)
-            return Errno.ENOENT;
-        // Not added to the cache: the descriptor may be another file next time.
-        dentry.Instantiate(new ProcJump(Sb, () => file.Path) { Mode = Mode.S_IFLNK | FdMode(file), Size = 64 });
-        return Errno.OK;
-    }
+    private readonly Caller _task;
+
+    public ProcFdDirectory(SuperBlock sb, Caller task) : base(sb, Mode.S_IFDIR | (Mode)0x140) => (_task, Nlink) = (task, 2);
+
+    /// <remarks>Linux fs/proc/fd.c: proc_lookupfd_common().</remarks>
+    public override Errno Lookup(Caller caller, Dentry dentry) =>
+        ProcFileSystem.Found(dentry, TryNumber(dentry.Name, out int fd) && _task.Files.Get(fd) is not null ? new ProcFdLink(Sb, _task, fd) : null);
 
     /// <summary>A task may always look at its own descriptors.</summary>
     /// <remarks>Linux fs/proc/fd.c: proc_fd_permission().</remarks>
-    public override Errno Permission(Caller caller, AccessMode mask) => caller.Pid == task.Pid ? Errno.OK : base.Permission(caller, mask);
-
-    private static Mode FdMode(OpenFile file) =>
-        (file.CanRead ? Mode.S_IRUSR | Mode.S_IXUSR : 0) | (file.CanWrite ? Mode.S_IWUSR | Mode.S_IXUSR : 0);
+    public override Errno Permission(Caller caller, AccessMode mask) => caller.Pid == _task.Pid ? Errno.OK : base.Permission(caller, mask);
 
     public override SysResult<OpenFile> Open(Caller caller, in VfsPath path, OpenFlags flags) => new ProcDirectoryFile(path, flags);
 }
 
+/// <summary>A descriptor's link: the same as long as the descriptor is some open file whenever it is found, perhaps another one.</summary>
+internal sealed class ProcFdLink : ProcJump
+{
+    private readonly Caller _task;
+    private readonly int _fd;
+
+    public ProcFdLink(SuperBlock sb, Caller task, int fd) : base(sb, () => task.Files.Get(fd)?.Path)
+    {
+        (_task, _fd) = (task, fd);
+        Size = 64;
+    }
+
+    public override bool Renew()
+    {
+        if (_task.Files.Get(_fd) is not { } file)
+            return false;
+        Mode = Mode.S_IFLNK | (file.CanRead ? Mode.S_IRUSR | Mode.S_IXUSR : 0) | (file.CanWrite ? Mode.S_IWUSR | Mode.S_IXUSR : 0);
+        return base.Renew();
+    }
+}
+
 /// <summary>/proc/PID/ns: the user name space that the task lives in, by its descriptor.</summary>
 /// <remarks>Linux fs/proc/namespaces.c.</remarks>
-internal sealed class ProcNamespaces(SuperBlock sb, Caller task) : Inode(sb, Mode.S_IFDIR | (Mode)0x149)
+internal sealed class ProcNamespaces : ProcTaskInode
 {
+    private readonly Caller _task;
+
+    public ProcNamespaces(SuperBlock sb, Caller task) : base(sb, Mode.S_IFDIR | (Mode)0x149) => (_task, Nlink) = (task, 2);
+
     public override Errno Lookup(Caller caller, Dentry dentry) => ProcFileSystem.Found(dentry,
-        dentry.Name.SequenceEqual("user"u8) ? new ProcJump(Sb, () => UserNamespaceFile.PlaceOf(Sb.Core, task.Credentials.Space)) : null);
+        dentry.Name.SequenceEqual("user"u8) ? new ProcJump(Sb, () => UserNamespaceFile.PlaceOf(Sb.Core, _task.Credentials.Space)) : null);
 }
 
 /// <summary>A symbolic link whose text depends on who looks.</summary>
@@ -181,19 +250,22 @@ internal sealed class ProcLink(SuperBlock sb, Func<Caller, byte[]> text) : Inode
 }
 
 /// <summary>A link that leads to a place without walking a path.</summary>
-internal sealed class ProcJump(SuperBlock sb, Func<VfsPath> place) : Inode(sb, Mode.S_IFLNK | Mode.S_IRWXUGO)
+internal class ProcJump(SuperBlock sb, Func<VfsPath?> place) : ProcTaskInode(sb, Mode.S_IFLNK | Mode.S_IRWXUGO)
 {
-    public override SysResult<LinkTarget> GetLink(Caller caller, Dentry dentry) => new LinkTarget(default, place());
+    public override SysResult<LinkTarget> GetLink(Caller caller, Dentry dentry) => place() is { } there ? new LinkTarget(default, there) : Errno.ENOENT;
 }
 
-/// <summary>A file whose content is made when it is read from its beginning.</summary>
+/// <summary>A file whose content is made when it is read from its beginning. To write there is an operation that finds nothing to do it.</summary>
+/// <remarks>Linux fs/proc/inode.c: proc_reg_write().</remarks>
 internal sealed class ProcText(SuperBlock sb, Func<Caller, byte[]> make) : Inode(sb, Mode.S_IFREG | (Mode)0x124)
 {
-    /// <summary>What writing says: files of tasks have no such operation, the others have one that finds nothing to do it.</summary>
-    /// <remarks>Linux fs/proc/inode.c: proc_reg_write().</remarks>
-    public Errno WriteError { get; init; } = Errno.EINVAL;
+    public override SysResult<OpenFile> Open(Caller caller, in VfsPath path, OpenFlags flags) => new ProcTextFile(path, flags, make, Errno.EIO);
+}
 
-    public override SysResult<OpenFile> Open(Caller caller, in VfsPath path, OpenFlags flags) => new ProcTextFile(path, flags, make, WriteError);
+/// <summary>As <see cref="ProcText"/>, of a task: there is no such operation.</summary>
+internal sealed class ProcTaskText(SuperBlock sb, Func<Caller, byte[]> make) : ProcTaskInode(sb, Mode.S_IFREG | (Mode)0x124)
+{
+    public override SysResult<OpenFile> Open(Caller caller, in VfsPath path, OpenFlags flags) => new ProcTextFile(path, flags, make, Errno.EINVAL);
 }
 
 /// <remarks>Linux fs/seq_file.c: seq_read_iter().</remarks>
