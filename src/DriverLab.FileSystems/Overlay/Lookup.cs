@@ -355,6 +355,10 @@ internal sealed class LayerLookup(OverlaySuperBlock sb)
         if (error != Errno.OK || found.Upper is not null || found.Index is not { } index)
             return error;
         _isMetacopy = found.IsMetacopy = index.Inode!.IsRegular && sb.GetOwnXattr(index, sb.Names.Metacopy, default) >= 0;
+        // Where the first of the names led stays, whichever name is copied up next.
+        Span<byte> redirect = stackalloc byte[1024];
+        int length = sb.GetOwnXattr(index, sb.Names.Redirect, redirect);
+        found.Redirect = length > 0 && IsValidRedirect(redirect[..length]) ? redirect[..length].ToArray() : null;
         return sb.Quirks.DataLayersNeedMetacopy ? Errno.OK : MayNotFollow(dentry);
     }
 
@@ -371,7 +375,7 @@ internal sealed class LayerLookup(OverlaySuperBlock sb)
         if (!made.IsOk)
             return made.Error;
         var inode = made.Value;
-        if (found.Upper is not null)
+        if ((found.Upper ?? found.Index) is not null)
             inode.Redirect ??= found.Redirect;
         inode.LacksUpperData = found.IsMetacopy && (found.Upper ?? found.Index) is not null;
         inode.DataRedirect ??= found.DataRedirect;
