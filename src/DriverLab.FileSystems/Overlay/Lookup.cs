@@ -296,24 +296,9 @@ internal sealed class LayerLookup(OverlaySuperBlock sb)
     /// <remarks>Linux fs/overlayfs/namei.c: ovl_check_redirect().</remarks>
     private Errno TakeRedirect(Dentry dentry, int start, int end)
     {
-        Span<byte> buffer = stackalloc byte[1024];
-        var reader = sb.Mounter.Through(_layer.Mount);
-        var got = Xattrs.VfsGetXattr(reader, dentry, sb.Names.Redirect, buffer);
-        if (got.Error == Errno.ERANGE)
-            got = Xattrs.VfsGetXattr(reader, dentry, sb.Names.Redirect, buffer = new byte[DriverLab.Linux.Abi.Limits.XATTR_SIZE_MAX]);
-        if (got.Error is Errno.ENODATA or Errno.EOPNOTSUPP)
-            return Errno.OK;
-        if (!got.IsOk)
-        {
-            sb.Log($"failed to get redirect (-{(int)got.Error})");
-            return got.Error;
-        }
-        var redirect = buffer[..got.Value];
-        if (!IsValidRedirect(redirect))
-        {
-            sb.Log($"invalid redirect ({(redirect.IsEmpty ? "(null)" : System.Text.Encoding.Latin1.GetString(redirect))})");
-            return Errno.EINVAL;
-        }
+        var error = ReadRedirect(sb.Mounter.Through(_layer.Mount), dentry, out var redirect);
+        if (error != Errno.OK || redirect is null)
+            return error;
         var post = _name.AsSpan(end);
         if (redirect[0] == '/')
         {
@@ -326,6 +311,33 @@ internal sealed class LayerLookup(OverlaySuperBlock sb)
             _name = [.. _name.AsSpan(0, start), .. redirect, .. post];
         }
         _redirect = _name;
+        return Errno.OK;
+    }
+
+    /// <summary>The redirect that something has; null when it has none.</summary>
+    /// <returns>As <see cref="TakeRedirect"/>.</returns>
+    /// <remarks>Linux fs/overlayfs/namei.c: ovl_get_redirect_xattr().</remarks>
+    private Errno ReadRedirect(Caller reader, Dentry dentry, out byte[]? redirect)
+    {
+        redirect = null;
+        Span<byte> buffer = stackalloc byte[1024];
+        var got = Xattrs.VfsGetXattr(reader, dentry, sb.Names.Redirect, buffer);
+        if (got.Error == Errno.ERANGE)
+            got = Xattrs.VfsGetXattr(reader, dentry, sb.Names.Redirect, buffer = new byte[DriverLab.Linux.Abi.Limits.XATTR_SIZE_MAX]);
+        if (got.Error is Errno.ENODATA or Errno.EOPNOTSUPP)
+            return Errno.OK;
+        if (!got.IsOk)
+        {
+            sb.Log($"failed to get redirect (-{(int)got.Error})");
+            return got.Error;
+        }
+        var found = buffer[..got.Value];
+        if (!IsValidRedirect(found))
+        {
+            sb.Log($"invalid redirect ({(found.IsEmpty ? "(null)" : System.Text.Encoding.Latin1.GetString(found))})");
+            return Errno.EINVAL;
+        }
+        redirect = found.ToArray();
         return Errno.OK;
     }
 
@@ -355,10 +367,9 @@ internal sealed class LayerLookup(OverlaySuperBlock sb)
         if (error != Errno.OK || found.Upper is not null || found.Index is not { } index)
             return error;
         _isMetacopy = found.IsMetacopy = index.Inode!.IsRegular && sb.GetOwnXattr(index, sb.Names.Metacopy, default) >= 0;
-        // Where the first of the names led stays, whichever name is copied up next.
-        Span<byte> redirect = stackalloc byte[1024];
-        int length = sb.GetOwnXattr(index, sb.Names.Redirect, redirect);
-        found.Redirect = length > 0 && IsValidRedirect(redirect[..length]) ? redirect[..length].ToArray() : null;
+        error = ReadRedirect(sb.UpperMounter, index, out found.Redirect); // where the first of the names led stays, whichever name is copied up next
+        if (error != Errno.OK)
+            return error;
         return sb.Quirks.DataLayersNeedMetacopy ? Errno.OK : MayNotFollow(dentry);
     }
 
