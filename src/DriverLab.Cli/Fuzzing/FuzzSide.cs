@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using DriverLab.Cli.Targets;
 using DriverLab.Conformance.Running;
 using DriverLab.Conformance.Scenarios;
@@ -39,6 +40,8 @@ internal sealed class EmulatedSide(KernelProfile profile, Func<KernelProfile, IK
     /// <summary>The first words of why a run broke when the reason is an exception that no scenario may end with.</summary>
     public const string DefectPrefix = "emulator defect: ";
 
+    private readonly ConcurrentDictionary<string, bool> _needs = []; // all kernels are booted alike
+
     public string Name => $"emulator of {profile.Version.Line}";
 
     public KernelProfile Profile => profile;
@@ -56,7 +59,7 @@ internal sealed class EmulatedSide(KernelProfile profile, Func<KernelProfile, IK
         try
         {
             using var kernel = boot?.Invoke(profile) ?? new EmulatedKernel(profile);
-            using var runner = new ScenarioRunner(kernel);
+            using var runner = new ScenarioRunner(kernel, _needs);
             _ = runner.Run(program, times?.Around(trace) ?? trace); // the trace holds the status
         }
         catch (Exception e) when (e is not OutOfMemoryException)

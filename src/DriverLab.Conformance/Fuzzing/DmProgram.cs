@@ -48,7 +48,7 @@ internal sealed class DmProgram(Draw draw, ProgramWriter writer) : BlockProgram(
     {
         foreach (string file in TwoLoops.Split(' '))
         {
-            Writer.Add("write", Writer.Word(file), Writer.Word(Draw.Of("{rand:1:1M}", "{rand:2:256K}", "{zero:512K}")));
+            Writer.Add("write", Writer.Word(file), Writer.Word(Draw.Of("{rand:1:512K}", "{rand:2:256K}", "{zero:384K}")));
             string variable = "l" + file[^1];
             Writer.Add(variable, "loop attach", null, Writer.Word(file));
             Devices.Add(variable);

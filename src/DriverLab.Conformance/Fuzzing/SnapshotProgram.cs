@@ -37,7 +37,7 @@ internal sealed class SnapshotProgram(Draw draw, ProgramWriter writer)
     /// <summary>Writes a whole program.</summary>
     public void Write(int steps)
     {
-        _sectors = Draw.Of(512L, 1024, 2048, 504);
+        _sectors = Draw.Of(512L, 768, 1024, 504);
         Disk("b", $"{{rand:1:{_sectors * 512}}}");
         foreach (string store in (string[])["c", "c2"])
         {
@@ -75,7 +75,7 @@ internal sealed class SnapshotProgram(Draw draw, ProgramWriter writer)
         long length = Draw.Chance(10) ? _sectors / 2 : _sectors;
         if (map == "o")
             return Writer.Word($"\"0 {length} snapshot-origin $b\"");
-        string kind = Draw.Of("P", "P", "N", "PO"), chunk = Draw.Chance(5) ? Draw.Of("0", "4", "7", "65536") : Draw.Of("8", "8", "16", "32");
+        string kind = Draw.Of("P", "P", "N", "PO"), chunk = Draw.Chance(5) ? Draw.Of("0", "4", "7", "1024") : Draw.Of("8", "8", "16", "32");
         string features = Draw.Chance(80) ? "" : Draw.Of(" 1 discard_zeroes_cow", " 2 discard_zeroes_cow discard_passdown_origin", " 1 discard_passdown_origin", " 0");
         return Writer.Word(string.Create(CultureInfo.InvariantCulture, $"\"0 {length} snapshot $b {(map == "s" ? "$c" : "$c2")} {kind} {chunk}{features}\""));
     }

@@ -47,6 +47,7 @@ internal sealed class ThinProgram(Draw draw, ProgramWriter writer)
     private static readonly string[] s_counts = ["512", "512", "4096", "4096", "20480", "65536", "65536", "131072", "196608"];
     private readonly OpenMaps _open = new(draw, writer);
     private long _blockSectors, _metadataSectors, _dataSectors, _poolSectors;
+    private readonly bool _hasOrigin = draw.Chance(50);
     private string _always = "error_if_no_space";
     private char _tag = 'a';
 
@@ -59,13 +60,14 @@ internal sealed class ThinProgram(Draw draw, ProgramWriter writer)
     {
         _blockSectors = Draw.Of(128L, 128, 128, 256, 384);
         _metadataSectors = Draw.Chance(12) ? Draw.Of(128L, 192, 256) : Draw.Of(4096L, 8192);
-        _dataSectors = _blockSectors * Draw.Of(4L, 8, 16, 64) + Draw.Of(0L, 0, 8);
+        _dataSectors = _blockSectors * Draw.Of(4L, 8, 16, 24) + Draw.Of(0L, 0, 8);
         _poolSectors = Draw.Of(_dataSectors, _dataSectors, _dataSectors * 2, _dataSectors / 2);
         if (Draw.Chance(10))
             _always += " ignore_discard"; // cannot be changed by a reload
         Disk("m", _metadataSectors);
         Disk("d", _dataSectors * 2);
-        Disk("o", 300);
+        if (_hasOrigin)
+            Disk("o", 300);
         Writer.Add("dm create", Writer.Word("ml"), Writer.Word($"\"0 {_metadataSectors} linear $m 0\""));
         Writer.Add("dm create", Pool, Row(_poolSectors));
         Message("create_thin 0");
@@ -182,8 +184,8 @@ internal sealed class ThinProgram(Draw draw, ProgramWriter writer)
 
     private Word ThinRow(string id)
     {
-        long length = _blockSectors * Draw.Of(8L, 16, 40) + Draw.Of(0L, 0, 0, 8);
-        return Writer.Word($"\"0 {length} thin /dev/mapper/pool {id}{(Draw.Chance(12) ? " $o" : "")}\"");
+        long length = _blockSectors * Draw.Of(5L, 9, 16) + Draw.Of(0L, 0, 0, 8);
+        return Writer.Word($"\"0 {length} thin /dev/mapper/pool {id}{(_hasOrigin && Draw.Chance(24) ? " $o" : "")}\"");
     }
 
     private void Activate() => Writer.Add("dm create", Writer.Word(Draw.Of(s_names)), ThinRow(Id()));
@@ -214,7 +216,7 @@ internal sealed class ThinProgram(Draw draw, ProgramWriter writer)
     /// <summary>A pool's table may name smaller blocks than the program's; all sizes are multiples of this one.</summary>
     private const long SmallestBlockBytes = 65536;
 
-    private long Offset() => BlockBytes * Draw.Next(Draw.Of(4, 8, 18, 41)) + Draw.Of(0L, 0, 0, 512, 4096, 32768);
+    private long Offset() => BlockBytes * Draw.Next(Draw.Of(3, 6, 10, 17)) + Draw.Of(0L, 0, 0, 512, 4096, 32768);
 
     private void Write()
     {

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Text;
 using DriverLab.Linux;
 using DriverLab.Linux.Abi;
@@ -7,18 +8,17 @@ namespace DriverLab.Conformance.Running;
 
 /// <summary>Finds out, by calls, whether a kernel has what scenarios need.</summary>
 /// <param name="kernel">The kernel; asked once for each need.</param>
-public sealed class Needs(IKernel kernel)
+/// <param name="known">What is known already, as of kernels that are booted in the same way one after the other; what is found is added. Null to know nothing.</param>
+public sealed class Needs(IKernel kernel, ConcurrentDictionary<string, bool>? known = null)
 {
-    private readonly Dictionary<string, bool> _known = [];
+    private readonly ConcurrentDictionary<string, bool> _known = known ?? [];
 
     /// <summary>The first need that this kernel lacks, or null.</summary>
     public string? FirstMissing(IEnumerable<string> needs)
     {
         foreach (var need in needs)
         {
-            if (!_known.TryGetValue(need, out bool present))
-                _known.Add(need, present = Has(need));
-            if (!present)
+            if (!_known.GetOrAdd(need, static (need, needs) => needs.Has(need), this))
                 return need;
         }
         return null;

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using DriverLab.Conformance.Scenarios;
 using DriverLab.Linux;
 
@@ -5,9 +6,10 @@ namespace DriverLab.Conformance.Running;
 
 /// <summary>Runs scenarios on a kernel. The same code runs on the emulator, in the guest and on the machine's own kernel.</summary>
 /// <param name="kernel">The first task of the kernel, which must be root and outside any sandbox.</param>
-public sealed class ScenarioRunner(IKernel kernel) : IDisposable
+/// <param name="needs">What kernels that are booted like this one were found to have, or null; see <see cref="Needs"/>.</param>
+public sealed class ScenarioRunner(IKernel kernel, ConcurrentDictionary<string, bool>? needs = null) : IDisposable
 {
-    private readonly Needs _needs = new(kernel);
+    private readonly Needs _needs = new(kernel, needs);
     private Sandbox? _sandbox;
 
     /// <summary>Archives that scenarios name as <c>asset:NAME</c>.</summary>
