@@ -57,7 +57,7 @@ public class FuzzingTests
     }
 
     [TestCase(Mutation.RenameOntoItselfMoves, "vfs", 6)]
-    [TestCase(Mutation.UnlinkKeepsLinkCount, "vfs", 7)]
+    [TestCase(Mutation.UnlinkKeepsLinkCount, "vfs", 6)]
     [TestCase(Mutation.WhiteoutNotMade, "overlay", 13)]
     [TestCase(Mutation.LoopOffsetIgnored, "block", 8)]
     public async Task A_difference_is_found_and_made_small_the_same_way_each_time(Mutation mutation, string suite, int mostSteps)

@@ -39,7 +39,7 @@ public sealed class Shrinker(DifferenceOracle oracle, TimeSpan budget, int batch
             before = Weight(best.Scenario);
             best = await CutAsync(best);
             best = await DropAsync(best);
-            best = await ReplaceAsync(best, static s => StepEdits.Flatter(s.Steps).Select(steps => StepEdits.With(s, steps)));
+            best = await ReplaceAsync(best, static s => StepEdits.Joined(s.Steps).Concat(StepEdits.Flatter(s.Steps)).Select(steps => StepEdits.With(s, steps)));
             best = await ReplaceAsync(best, OneStepSimpler);
         }
         return best;

@@ -123,9 +123,28 @@ internal static class StepEdits
             string shorter = prefix[..prefix.LastIndexOf('/')];
             yield return [.. steps
                 .Where(s => !(s.Verb.Name == "mkdir" && s.Arguments[0].Source == prefix))
-                .Select(s => Copy(s, arguments: [.. s.Arguments.Select(w => w.IsConstant && w.Source.StartsWith(prefix + "/", StringComparison.Ordinal) ? Word.Parse(shorter + w.Source[prefix.Length..]) : w)]))];
+                .Select(s => Moved(s, prefix + "/", shorter + "/"))];
         }
     }
+
+    /// <summary>The program without one of its renames: what comes later uses the old name, or what came before made it with the new one.</summary>
+    public static IEnumerable<IReadOnlyList<Step>> Joined(IReadOnlyList<Step> steps)
+    {
+        for (int i = 0; i < steps.Count; i++)
+        {
+            if (steps[i].Verb.Name != "rename" || steps[i].Arguments is not [{ IsConstant: true, Source: var old }, { IsConstant: true, Source: var name }, ..])
+                continue;
+            var (before, after) = (steps.Take(i), steps.Skip(i + 1));
+            yield return [.. before, .. after.Select(s => Moved(s, name, old))];
+            yield return [.. before.Select(s => Moved(s, old, name)), .. after];
+        }
+    }
+
+    /// <summary>The step with another path in place of one, and of the begin of those below it.</summary>
+    private static Step Moved(Step step, string from, string to)
+        => Copy(step, arguments: [.. step.Arguments.Select(w => w.IsConstant && IsBelow(w.Source, from) ? Word.Parse(to + w.Source[from.Length..]) : w)]);
+
+    private static bool IsBelow(string path, string top) => path.StartsWith(top, StringComparison.Ordinal) && (top.EndsWith('/') || path.Length == top.Length || path[top.Length] == '/');
 
     private static IEnumerable<string> Variables(Step step)
     {
