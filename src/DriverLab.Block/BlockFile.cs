@@ -110,11 +110,25 @@ public sealed partial class BlockFile
     {
         if (FlushRange(position, data.Length) is var error and not Errno.OK)
             return error;
-        // What is cached goes before anybody looks whether the request is a right one.
-        Device.Cache.DropRange(PageStart(position), PageEnd(position + data.Length));
+        // What is cached goes before anybody looks whether the request is a right one; what cannot go takes the write.
+        if (!Device.Cache.DropCleanRange(PageStart(position), PageEnd(position + data.Length)))
+            return WriteThrough(position, data);
         if (!IsAligned(position, data.Length))
             return Errno.EINVAL;
         return DirectWrite(position, data, sync ? BioFlags.Sync | BioFlags.Idle | BioFlags.Fua : BioFlags.Sync | BioFlags.Idle);
+    }
+
+    /// <summary>Direct I/O that a dirty page stands in the way of, as one does that nothing wrote while it lay beyond the end: through the cache after all.</summary>
+    /// <remarks>Linux mm/filemap.c: generic_file_direct_write(); fs/libfs.c: direct_write_fallback().</remarks>
+    private SysResult<int> WriteThrough(long position, ReadOnlySpan<byte> data)
+    {
+        var written = Device.Cache.Write(position, data);
+        if (!written.IsOk)
+            return written;
+        if (FlushRange(position, written.Value) is var error and not Errno.OK)
+            return error;
+        _ = Device.Cache.DropCleanRange(PageStart(position), PageEnd(position + written.Value));
+        return written;
     }
 
     private long PageStart(long position) => position & ~(Device.Cache.UnitBytes - 1L);

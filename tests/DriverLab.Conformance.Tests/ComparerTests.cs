@@ -76,6 +76,16 @@ public class ComparerTests
         Assert.That(new Comparer(NormaliserSet.None, Ledger.Empty).Compare(s_scenario, "6.1", ours, theirs).Verdict, Is.EqualTo(verdict));
     }
 
+    [TestCase("would-hang", Verdict.Same)]
+    [TestCase("oops: NULL pointer", Verdict.Different)]
+    public void A_kernel_that_hangs_in_the_end_as_the_emulator_does_is_same(string reason, Verdict verdict)
+    {
+        var steps = Texts.Run(s_scenario, s_real).Lines.SkipLast(1).ToArray();
+        var ours = new ScenarioRun(s_scenario.Name, RunStatus.Broken, "would-hang: writeback", steps);
+        var theirs = new ScenarioRun(s_scenario.Name, RunStatus.Broken, reason, [.. steps, new("0", "-", "", reason)]);
+        Assert.That(new Comparer(NormaliserSet.None, Ledger.Empty).Compare(s_scenario, "6.1", ours, theirs).Verdict, Is.EqualTo(verdict));
+    }
+
     [Test]
     public void Leaving_something_behind_is_a_difference()
     {

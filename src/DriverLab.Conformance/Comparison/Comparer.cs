@@ -25,7 +25,7 @@ public sealed class Comparer(NormaliserSet normalisers, Ledger ledger)
 
         bool crashed = EndedAtTheSameStep(emulator, real);
         var (found, gap) = CompareSteps(scenario, kernel, emulator, real, crashed);
-        if (gap is null && !crashed && emulator.Reason != real.Reason)
+        if (gap is null && !crashed && Plain(emulator.Reason) != Plain(real.Reason))
             found.Insert(0, new(scenario.Name, kernel, 0, "run", "", Whole(emulator), Whole(real), "runner"));
         // What a kernel is left with may be seen by the scenarios after it, whatever the emulator says.
         if (real.LeftSomething && found.Count == 0)
@@ -139,7 +139,10 @@ public sealed class Comparer(NormaliserSet normalisers, Ledger ledger)
 
     private static int LastStep(Scenario scenario, ScenarioRun run) => run.Status == RunStatus.Broken && run.Lines is not [.., { Step: "end" }] ? run.Lines.Select(l => l.StepNumber).DefaultIfEmpty().Max() : scenario.Steps.Count;
 
-    private static string End(ScenarioRun run) => run.Lines is [.., { Step: "end" } last] ? last.Outcome : run.Reason;
+    private static string End(ScenarioRun run) => run.Lines is [.., { Step: "end" } last] ? last.Outcome : Plain(run.Reason);
+
+    /// <summary>What a run hangs in is the emulator's own to know.</summary>
+    private static string Plain(string reason) => reason.StartsWith(TraceLine.HangPrefix, StringComparison.Ordinal) ? TraceLine.HangPrefix : reason;
 
     private static string Whole(ScenarioRun run) => run.Reason.Length == 0 ? run.Status.ToString() : $"{run.Status}: {run.Reason}";
 }

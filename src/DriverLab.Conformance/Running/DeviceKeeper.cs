@@ -47,10 +47,37 @@ internal sealed class DeviceKeeper(IKernel keeper)
         NoteMap(newName, device);
     }
 
+    /// <summary>Resumes what is suspended and takes away tables that wait, before files are closed: their pages would wait for a suspended device for ever.</summary>
+    public void Wake()
+    {
+        if (_maps.Count == 0 && _prefixes.Count == 0)
+            return;
+        var control = keeper.OpenAt(Fd.Cwd, "/dev/mapper/control"u8, OpenFlags.O_RDWR, Mode.None);
+        if (!control.IsOk)
+            return; // the removal tells
+        if (_prefixes.Count > 0 && keeper.DmList(control.Value) is { IsOk: true, Value: var listed })
+        {
+            foreach (var entry in listed.Where(entry => _prefixes.Any(prefix => entry.Name.StartsWith(prefix, StringComparison.Ordinal))))
+                _maps[entry.Name] = entry.Dev;
+        }
+        foreach (var name in _maps.Keys.Reverse())
+            Wake(control.Value, Encoding.UTF8.GetBytes(name));
+        _ = keeper.Close(control.Value); // holds no data
+    }
+
+    private void Wake(Fd control, byte[] key)
+    {
+        // A table that waits holds the devices that it names open.
+        _ = keeper.DmClear(control, key); // what matters is the removal
+        var info = keeper.DmInfo(control, key);
+        if (info.IsOk && info.Value.Has(DmFlags.DM_SUSPEND_FLAG))
+            _ = keeper.DmResume(control, key); // what matters is the removal
+    }
+
     /// <summary>Removes what is left, devices on top first, by trying again while anything goes.</summary>
     public void CleanUp(List<string> problems)
     {
-        if (_maps.Count > 0 || _prefixes.Count > 0)
+        if (_maps.Count > 0)
             RemoveMaps(problems);
         DetachLoops(problems);
     }
@@ -63,10 +90,6 @@ internal sealed class DeviceKeeper(IKernel keeper)
             problems.Add($"opening /dev/mapper/control {control.Error}");
             return;
         }
-        var listed = keeper.DmList(control.Value);
-        foreach (var entry in listed.IsOk ? listed.Value : [])
-            if (_prefixes.Any(prefix => entry.Name.StartsWith(prefix, StringComparison.Ordinal)))
-                _maps[entry.Name] = entry.Dev;
         var last = Errno.OK;
         for (int i = 0; i < Tries && _maps.Count > 0; i++)
         {
@@ -75,13 +98,9 @@ internal sealed class DeviceKeeper(IKernel keeper)
             foreach (var name in _maps.Keys.Reverse().ToArray())
             {
                 byte[] key = Encoding.UTF8.GetBytes(name);
-                // A table that waits holds the devices that it names open.
-                _ = keeper.DmClear(control.Value, key); // what matters is the removal below
-                // A suspended device would let its removal, or what is above it, wait for ever: an error table lets its requests fail.
-                var info = keeper.DmInfo(control.Value, key);
-                if (info.IsOk && info.Value.Has(DmFlags.DM_SUSPEND_FLAG))
-                    _ = keeper.DmResume(control.Value, key); // what matters is the removal below
-                last = info.Error == Errno.ENXIO ? Errno.OK : keeper.DmRemove(control.Value, key).Error;
+                if (i > 0)
+                    Wake(control.Value, key);
+                last = keeper.DmRemove(control.Value, key).Error;
                 if (last is Errno.OK or Errno.ENXIO)
                     ForgetMap(name);
             }

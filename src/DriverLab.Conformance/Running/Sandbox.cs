@@ -117,6 +117,13 @@ internal sealed class Sandbox : IDisposable
         return "";
     });
 
+    /// <summary>Resumes what is suspended: who closes a file would wait for it.</summary>
+    public void Wake() => _ = OnKeeper(() =>
+    {
+        Devices.Wake();
+        return "";
+    });
+
     /// <summary>Undoes what a scenario did, and says what could not be undone.</summary>
     public string CleanUp() => OnKeeper(RemoveAll);
 

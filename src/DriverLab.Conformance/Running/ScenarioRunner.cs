@@ -114,6 +114,7 @@ public sealed class ScenarioRunner(IKernel kernel, ConcurrentDictionary<string, 
             MakeSteps(run, sink);
         sink.Entering(0);
         string problems = EndCalls(run);
+        run.Sandbox.Wake();
         foreach (var (actor, task) in run.Tasks)
         {
             if (!run.Calls.ContainsKey(actor)) // its thread would not answer
