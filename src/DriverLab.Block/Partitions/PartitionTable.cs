@@ -19,7 +19,7 @@ public sealed record PartitionTable(IReadOnlyList<PartitionEntry> Entries, strin
 
     /// <summary>Reads a table: a GUID table if there is one, else one of the master boot record's kind.</summary>
     /// <returns>Null when there is no table; EIO and what else reading the disk says.</returns>
-    /// <exception cref="NotModelledException">A slot with a label of its own inside (BSD, Minix, Solaris, UnixWare), or AIX.</exception>
+    /// <exception cref="NotModelledException">A slot with a label of its own inside (BSD, Minix, Solaris, UnixWare).</exception>
     /// <remarks>Linux block/partitions/core.c: check_partition().</remarks>
     public static SysResult<PartitionTable?> Read(PartitionReader disk)
     {
@@ -78,9 +78,7 @@ internal static class BootRecordTable
         Span<byte> sector = stackalloc byte[512];
         if (disk.Read(0, sector) is var error and not Errno.OK)
             return error;
-        if (sector[..4].SequenceEqual<byte>([0xC9, 0xC2, 0xD4, 0xC1]))
-            throw new NotModelledException("an AIX label");
-        if (!HasSignature(sector))
+        if (!HasSignature(sector) || IsAix(disk, sector))
             return (PartitionTable?)null;
         for (int i = 0; i < Slots; i++)
         {
@@ -92,6 +90,19 @@ internal static class BootRecordTable
                 return (PartitionTable?)null;
         }
         return ReadSlots(disk, sector);
+    }
+
+    /// <summary>A disk of AIX, unless a slot is one of Linux's; Debian's kernels do not read what else AIX writes.</summary>
+    /// <remarks>Linux block/partitions/msdos.c: aix_magic_present().</remarks>
+    private static bool IsAix(PartitionReader disk, ReadOnlySpan<byte> sector)
+    {
+        if (!sector.StartsWith<byte>([0xC9, 0xC2, 0xD4, 0xC1]))
+            return false;
+        for (int i = 0; i < Slots; i++)
+            if (Slot.At(sector, i) is var slot && (slot.IsExtended || slot.Type is 0x82 or 0x83 or 0x8E or 0xFD))
+                return false;
+        Span<byte> volumes = stackalloc byte[512];
+        return disk.Read(7, volumes) == Errno.OK && volumes.StartsWith("_LVM"u8);
     }
 
     private static bool IsFat(ReadOnlySpan<byte> sector) => (sector[14] | sector[15]) != 0 && sector[16] != 0 && (sector[21] is 0xF0 or >= 0xF8);
