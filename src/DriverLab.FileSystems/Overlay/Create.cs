@@ -54,8 +54,7 @@ internal static class Creation
         if (!upper.IsOk)
             return upper.Error;
         dentry.HasUpperAlias = true;
-        inode.Nlink++;
-        inode.CopyAttributes();
+        inode.Nlink++; // and nothing else: what another name of the upper file has changed stays unseen
         // The new name is looked up when it is wanted. A copied-up file whose origin could not be stored (userxattr, and no such attributes for its kind or file system) is found as a file of
         // the upper layer alone then, with that layer's inode number; and a handle leads to the names known before. Seen on 6.1, 6.12 and 6.18.
         dentry.Instantiate(inode);
