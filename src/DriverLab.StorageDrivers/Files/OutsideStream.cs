@@ -15,8 +15,12 @@ internal sealed class OutsideStream(IKernel task, Stream inner) : ForwardStream
 
     public override bool CanWrite => inner.CanWrite;
 
-    /// <summary>A buffered stream over the caller's: each piece costs one hand-over.</summary>
-    public static Stream Buffered(IKernel task, Stream inner) => new BufferedStream(new OutsideStream(task, inner), PieceBytes);
+    /// <summary>A buffered stream over the caller's: each piece costs one hand-over. What is known to be short gets a short buffer.</summary>
+    public static Stream Buffered(IKernel task, Stream inner)
+    {
+        long left = inner is { CanRead: true, CanSeek: true } ? inner.Length - inner.Position : 0;
+        return new BufferedStream(new OutsideStream(task, inner), left > 0 ? (int)Math.Min(left, PieceBytes) : PieceBytes);
+    }
 
     public override int Read(Span<byte> buffer)
     {
