@@ -60,7 +60,7 @@ internal sealed class ThinProgram(Draw draw, ProgramWriter writer)
     {
         _blockSectors = Draw.Of(128L, 128, 128, 256, 384);
         _metadataSectors = Draw.Chance(12) ? Draw.Of(128L, 192, 256) : Draw.Of(4096L, 8192);
-        _dataSectors = _blockSectors * Draw.Of(4L, 8, 16, 24) + Draw.Of(0L, 0, 8);
+        _dataSectors = _blockSectors * Draw.Of(4L, 8, 12, 18) + Draw.Of(0L, 0, 8);
         _poolSectors = Draw.Of(_dataSectors, _dataSectors, _dataSectors * 2, _dataSectors / 2);
         if (Draw.Chance(10))
             _always += " ignore_discard"; // cannot be changed by a reload
@@ -184,7 +184,7 @@ internal sealed class ThinProgram(Draw draw, ProgramWriter writer)
 
     private Word ThinRow(string id)
     {
-        long length = _blockSectors * Draw.Of(5L, 9, 16) + Draw.Of(0L, 0, 0, 8);
+        long length = _blockSectors * Draw.Of(4L, 7, 11) + Draw.Of(0L, 0, 0, 8);
         return Writer.Word($"\"0 {length} thin /dev/mapper/pool {id}{(_hasOrigin && Draw.Chance(24) ? " $o" : "")}\"");
     }
 
@@ -216,7 +216,7 @@ internal sealed class ThinProgram(Draw draw, ProgramWriter writer)
     /// <summary>A pool's table may name smaller blocks than the program's; all sizes are multiples of this one.</summary>
     private const long SmallestBlockBytes = 65536;
 
-    private long Offset() => BlockBytes * Draw.Next(Draw.Of(3, 6, 10, 17)) + Draw.Of(0L, 0, 0, 512, 4096, 32768);
+    private long Offset() => BlockBytes * Draw.Next(Draw.Of(3, 5, 8, 12)) + Draw.Of(0L, 0, 0, 512, 4096, 32768);
 
     private void Write()
     {
